@@ -1,0 +1,119 @@
+// The nouns of policy as plain data: what mesh and swanctl.conf compile to, what ike negotiates and what a
+// dataplane is told. Values only: comparable, copyable.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/secret.hpp"
+#include "base/time.hpp"
+#include "crypto/aead.hpp"
+#include "crypto/ids.hpp"
+#include "wire/ike/message.hpp"
+
+namespace espalier::policy {
+
+using TrafficSelector = wire::ike::TrafficSelector;
+using SelectorList = std::vector<TrafficSelector>;
+
+enum class Mode : std::uint8_t { kTunnel, kTransport };
+std::string_view name(Mode mode);  // "tunnel", "transport"
+
+struct EncrTransform {
+  crypto::EncrId id = crypto::EncrId::kNone;
+  std::uint16_t key_bits = 0;  // 0 when the algorithm has one fixed length
+  friend bool operator==(const EncrTransform&, const EncrTransform&) = default;
+};
+
+// One proposal: per transform type a list in order of preference (policy/proposal.hpp parses, encodes and
+// selects them).
+struct IkeProposal {
+  std::vector<EncrTransform> encr;
+  std::vector<crypto::IntegId> integ;  // empty for AEAD
+  std::vector<crypto::PrfId> prf;
+  std::vector<crypto::DhId> dh;
+  friend bool operator==(const IkeProposal&, const IkeProposal&) = default;
+};
+struct EspProposal {
+  std::vector<EncrTransform> encr;
+  std::vector<crypto::IntegId> integ;  // empty for AEAD
+  std::vector<crypto::DhId> dh;        // groups for PFS at rekey; empty: none
+  bool esn = true;                     // offered and accepted beside "no ESN"
+  bool no_esn = true;
+  friend bool operator==(const EspProposal&, const EspProposal&) = default;
+};
+
+// What a negotiation chose.
+struct IkeSuite {
+  crypto::CipherSuite cipher;
+  crypto::PrfId prf = crypto::PrfId::kNone;
+  crypto::DhId dh = crypto::DhId::kNone;
+  friend bool operator==(const IkeSuite&, const IkeSuite&) = default;
+};
+struct ChildSuite {
+  crypto::CipherSuite cipher;
+  crypto::DhId dh = crypto::DhId::kNone;  // kNone: keyed from SK_d alone
+  bool esn = false;
+  friend bool operator==(const ChildSuite&, const ChildSuite&) = default;
+};
+
+struct Identity {
+  wire::ike::IdType type = wire::ike::IdType::kFqdn;
+  Bytes data;
+  friend auto operator<=>(const Identity&, const Identity&) = default;
+};
+
+enum class AuthKind : std::uint8_t { kPsk, kCert };
+
+struct Lifetimes {
+  Duration ike = 4h;
+  Duration child = 1h;
+  std::optional<std::uint64_t> child_bytes;
+  std::optional<std::uint64_t> child_packets;
+  unsigned jitter_percent = 10;  // an SA is rekeyed up to this much before its lifetime
+  friend bool operator==(const Lifetimes&, const Lifetimes&) = default;
+};
+
+enum class Start : std::uint8_t { kNow, kTrap, kNone };
+enum class Protect : std::uint8_t { kRequire, kUse, kOff };
+enum class Encap : std::uint8_t { kAuto, kAlways, kNever };
+
+struct ChildConfig {
+  std::string name;
+  Mode mode = Mode::kTunnel;
+  SelectorList local_ts;
+  SelectorList remote_ts;
+  std::vector<EspProposal> proposals;  // in order of preference
+  std::uint32_t replay_window = 1024;  // packets
+  friend bool operator==(const ChildConfig&, const ChildConfig&) = default;
+};
+
+struct Connection {
+  std::string name;   // "<self>-<peer>"
+  std::string peer;
+  std::vector<IpAddress> local_addresses;   // empty: any
+  std::vector<IpAddress> remote_addresses;  // tried in order; empty: only the peer initiates
+  std::uint16_t remote_port = 500;
+  Identity local_id;
+  Identity remote_id;
+  AuthKind auth = AuthKind::kPsk;
+  SecretBytes psk;                          // auth == kPsk
+  std::vector<Bytes> certificates;          // own chain, DER, end entity first (kCert)
+  std::string private_key;                  // a name the job runner knows; never key material (kCert)
+  std::vector<Bytes> anchors;               // DER CA certificates the peer's chain must end in (kCert)
+  std::vector<IkeProposal> proposals;
+  Lifetimes lifetimes;
+  Duration dpd = 30s;                       // 0: off
+  bool fragmentation = true;
+  Encap encap = Encap::kAuto;
+  Start start = Start::kNow;
+  Protect protect = Protect::kRequire;
+  bool foreign = false;                     // a peer outside the inventory's own hosts
+  bool behind_nat = false;                  // foreign.NAME nat: true
+  std::vector<ChildConfig> children;
+  friend bool operator==(const Connection&, const Connection&) = default;
+};
+
+}  // namespace espalier::policy
