@@ -1,0 +1,93 @@
+// What control sees of the daemon: snapshots out, requests in. Pure; the daemon implements it, tests have a twin.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/result.hpp"
+
+namespace espalier::control {
+
+// The fields of `status --json` (README "status --json"); names and meaning are stable, fields only added.
+struct IkeStatus {
+  std::string state;          // "connecting", "established", "rekeying", "deleting"
+  std::string role;           // "initiator", "responder"
+  std::string local, remote;  // "192.0.2.11[4500]"
+  std::string local_id, remote_id;
+  std::string spi_local, spi_remote;  // 16 hex digits
+  std::string suite;
+  std::int64_t established_s = 0;
+  std::int64_t rekey_in_s = 0;
+  bool nat = false;
+};
+struct ChildStatus {
+  std::string name;
+  std::string mode;
+  std::string state;          // "installed", "rekeying", "deleting"
+  std::string suite;
+  std::string spi_in, spi_out;  // 8 hex digits
+  std::uint32_t reqid = 0;
+  std::uint64_t bytes_in = 0, bytes_out = 0, packets_in = 0, packets_out = 0;
+  std::int64_t installed_s = 0, rekey_in_s = 0;
+  std::vector<std::string> local_ts, remote_ts;
+};
+struct PairStatus {
+  std::string name;
+  std::string peer;
+  std::string state;          // "up", "connecting", "waiting", "down", "disabled"
+  std::optional<std::string> reason;   // why it is not up: the last error, a whole sentence
+  std::uint64_t attempts = 0;          // since it was last up
+  std::optional<std::int64_t> next_retry_s;
+  std::optional<IkeStatus> ike;
+  std::vector<ChildStatus> children;
+};
+struct ConnectionConfig {  // list-conns
+  std::string name;
+  std::vector<std::string> local_addresses, remote_addresses;
+  std::string local_id, remote_id, auth;
+  std::int64_t rekey_time_s = 0;
+  struct Child {
+    std::string name, mode;
+    std::int64_t rekey_time_s = 0;
+    std::vector<std::string> local_ts, remote_ts;
+  };
+  std::vector<Child> children;
+};
+struct StatusSnapshot {
+  std::string mesh, self, version, dataplane;
+  std::uint64_t generation = 0;        // of the loaded configuration: counts successful loads
+  std::vector<PairStatus> pairs;       // every configured pair, ordered by name
+};
+struct ReloadReport {
+  std::vector<std::string> added, removed, changed;  // pair names
+  std::uint64_t unchanged = 0;
+  std::uint64_t generation = 0;
+};
+
+class View {
+ public:
+  virtual ~View() = default;
+  virtual StatusSnapshot status() = 0;
+  virtual std::vector<ConnectionConfig> connections() = 0;
+  // The pair's name for "bender-flexo" or "flexo"; kNotFound with the names there are.
+  virtual Result<std::string> resolve(const std::string& name) = 0;
+  virtual Status initiate(const std::string& pair) = 0;   // returns at once; the outcome comes as a PairEvent
+  virtual Status terminate(const std::string& pair) = 0;  // likewise; the pair is "disabled" until the next initiate or reload
+  virtual Status rekey(const std::string& pair, bool ike) = 0;
+  virtual Result<ReloadReport> reload() = 0;
+  // (name, value), ordered by name; metric-style names: "ike_messages_in", "drop_unknown_spi", ...
+  virtual std::vector<std::pair<std::string, std::uint64_t>> counters() = 0;
+};
+
+// Told to control by the daemon as it happens.
+struct PairEvent {
+  enum class Kind : std::uint8_t { kUp, kDown, kAttemptFailed, kIkeRekeyed, kChildRekeyed, kRekeyFailed };
+  Kind kind = Kind::kUp;
+  std::string pair;
+  std::string text;  // the reason, for people
+};
+
+}  // namespace espalier::control
