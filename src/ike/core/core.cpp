@@ -1,0 +1,94 @@
+#include "ike/core/core.hpp"
+
+#include "ike/core/limits.hpp"
+
+namespace espalier::ike {
+
+std::string_view name(EventKind kind) {
+  switch (kind) {
+    case EventKind::kNote: return "note";
+    case EventKind::kPairUp: return "pair-up";
+    case EventKind::kPairDown: return "pair-down";
+    case EventKind::kAttemptFailed: return "attempt-failed";
+    case EventKind::kIkeEstablished: return "ike-established";
+    case EventKind::kIkeRekeyed: return "ike-rekeyed";
+    case EventKind::kIkeDeleted: return "ike-deleted";
+    case EventKind::kChildInstalled: return "child-installed";
+    case EventKind::kChildRekeyed: return "child-rekeyed";
+    case EventKind::kChildDeleted: return "child-deleted";
+    case EventKind::kRekeyFailed: return "rekey-failed";
+    case EventKind::kDuplicateResolved: return "duplicate-resolved";
+    case EventKind::kDropped: return "dropped";
+  }
+  return "note";
+}
+
+void Context::event(EventKind kind, LogLevel level, const std::string& pair, std::string text) {
+  core.events.push_back({kind, level, pair, std::move(text)});
+}
+
+void Context::start_job(v2::IkeSa& sa, v2::JobPurpose purpose, Job job) {
+  ASSERT(sa.job.value == 0);
+  sa.job = JobId{++core.last_job};
+  sa.job_purpose = purpose;
+  core.jobs.emplace(sa.job, sa.local_spi());
+  core.effects.push_back(StartJob{sa.job, std::move(job)});
+}
+
+Spi Context::allocate_spi() {
+  for (;;) {
+    const Spi spi(rng.u32());
+    // RFC 4303 section 2.1: 1 to 255 are reserved, 0 is for local use.
+    if (spi.value > 255 && core.inbound_spis.insert(spi).second) return spi;
+  }
+}
+
+IkeSpi Context::allocate_ike_spi() {
+  for (;;) {
+    const IkeSpi spi(rng.u64());
+    if (spi.value != 0 && !core.sas.contains(spi)) return spi;
+  }
+}
+
+ReqId Context::acquire_reqid(const std::string& key) {
+  ReqIdEntry& entry = core.reqids[key];
+  if (entry.users++ == 0) {
+    const std::uint32_t span = kReqIdLast - kReqIdFirst + 1;
+    entry.id = ReqId(kReqIdFirst + core.last_reqid++ % span);
+  }
+  return entry.id;
+}
+
+bool Context::release_reqid(const std::string& key) {
+  const auto found = core.reqids.find(key);
+  ASSERT(found != core.reqids.end() && found->second.users > 0);
+  if (--found->second.users > 0) return false;
+  core.reqids.erase(found);
+  return true;
+}
+
+Duration Context::random(Duration range) {
+  if (range.count() <= 0) return Duration(0);
+  return Duration(static_cast<std::int64_t>(rng.u64() % static_cast<std::uint64_t>(range.count())));
+}
+
+v2::IkeSa* Context::find(IkeSpi local) {
+  const auto found = core.sas.find(local);
+  if (found == core.sas.end()) return nullptr;
+  core.dirty.insert(local);
+  return &found->second;
+}
+
+v2::IkeSa& Context::add(v2::IkeSa sa) {
+  const IkeSpi local = sa.local_spi();
+  core.dirty.insert(local);
+  return core.sas.emplace(local, std::move(sa)).first->second;
+}
+
+Pair* Context::pair_of(const v2::IkeSa& sa) {
+  if (!sa.connection) return nullptr;
+  const auto found = core.pairs.find(sa.connection->name);
+  return found == core.pairs.end() ? nullptr : &found->second;
+}
+
+}  // namespace espalier::ike

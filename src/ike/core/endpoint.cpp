@@ -1,0 +1,226 @@
+#include "ike/core/endpoint.hpp"
+
+#include <algorithm>
+
+#include "ike/core/dispatch.hpp"
+#include "ike/core/limits.hpp"
+#include "ike/v2/lifecycle.hpp"
+
+namespace espalier::ike {
+namespace {
+
+using v2::IkeSa;
+using v2::IkeState;
+using v2::JobPurpose;
+
+template <class T>
+std::optional<T> pop(std::deque<T>& queue) {
+  if (queue.empty()) return std::nullopt;
+  T item = std::move(queue.front());
+  queue.pop_front();
+  return item;
+}
+
+void arm_sa(Core& core, IkeSa& sa) {
+  const auto wakeup = v2::next_wakeup(sa);
+  const std::optional<Instant> at = wakeup ? std::optional<Instant>(wakeup->at) : std::nullopt;
+  if (at == sa.armed) return;
+  if (sa.armed) core.sa_timers.erase({*sa.armed, sa.local_spi()});
+  if (at) core.sa_timers.insert({*at, sa.local_spi()});
+  sa.armed = at;
+}
+
+void arm_pair(Core& core, const std::string& name, Pair& pair) {
+  if (pair.retry_at == pair.armed) return;
+  if (pair.armed) core.pair_timers.erase({*pair.armed, name});
+  if (pair.retry_at) core.pair_timers.insert({*pair.retry_at, name});
+  pair.armed = pair.retry_at;
+}
+
+void remove_late(Context& ctx) {
+  std::erase_if(ctx.core.late_removals, [&](const LateRemoval& late) {
+    if (late.at > ctx.now) return false;
+    ctx.core.inbound_spis.erase(late.removal.spi);
+    ctx.effect(late.removal);
+    return true;
+  });
+}
+
+std::pair<IkeSa*, v2::ChildSa*> find_child(Context& ctx, Direction direction, Spi spi, const IpAddress& peer) {
+  for (auto& [local, sa] : ctx.core.sas) {
+    v2::ChildSa* child = direction == Direction::kIn ? sa.child_in(spi) : sa.child_out(spi);
+    if (child != nullptr && (direction == Direction::kIn || child->spec.path.remote.ip == peer)) {
+      return {ctx.find(local), child};
+    }
+  }
+  return {nullptr, nullptr};
+}
+
+void soft_expired(Context& ctx, const SoftExpired& expired) {
+  auto [sa, child] = find_child(ctx, expired.direction, expired.spi, expired.peer);
+  if (sa == nullptr || child->state != v2::ChildState::kInstalled) return;
+  v2::add_task(ctx, *sa, {v2::TaskKind::kRekeyChild, child->spec.spi_in, "", ctx.now});
+  v2::run_tasks(ctx, *sa);
+}
+
+// The dataplane does not use the SA any more: both ends let it go, and the supervisor makes another.
+void hard_expired(Context& ctx, Direction direction, Spi spi, const IpAddress& peer) {
+  auto [sa, child] = find_child(ctx, direction, spi, peer);
+  if (sa == nullptr || child->state == v2::ChildState::kDeleting) return;
+  v2::add_task(ctx, *sa, {v2::TaskKind::kDeleteChild, child->spec.spi_in, "", ctx.now});
+  v2::run_tasks(ctx, *sa);
+}
+
+void peer_moved(Context& ctx, const PeerMoved& moved) {
+  auto [sa, child] = find_child(ctx, Direction::kIn, moved.inbound, IpAddress());
+  if (sa == nullptr || !sa->nat_there || sa->path.remote == moved.from) return;
+  Path path = sa->path;
+  path.remote = moved.from;
+  v2::move_path(ctx, *sa, path);
+}
+
+void shut_down(Context& ctx) {
+  for (auto& [local, sa] : ctx.core.sas) {
+    if (sa.state != IkeState::kEstablished) continue;
+    v2::send_unacknowledged(ctx, sa, wire::ike::ExchangeType::kInformational, {wire::ike::DeletePayload{}});
+  }
+}
+
+}  // namespace
+
+void Endpoint::handle_datagram(Instant now, crypto::Rng& rng, const Path& path, ByteView datagram) {
+  Context ctx{core_, now, rng};
+  dispatch(ctx, path, datagram);
+  settle(ctx);
+}
+
+void Endpoint::handle_timeout(Instant now, crypto::Rng& rng) {
+  Context ctx{core_, now, rng};
+  remove_late(ctx);
+  while (!core_.sa_timers.empty() && core_.sa_timers.begin()->first <= now) {
+    const auto entry = *core_.sa_timers.begin();
+    core_.sa_timers.erase(core_.sa_timers.begin());
+    IkeSa* sa = ctx.find(entry.second);
+    ASSERT(sa != nullptr);
+    sa->armed.reset();
+    v2::handle_sa_timeout(ctx, *sa);
+  }
+  while (!core_.pair_timers.empty() && core_.pair_timers.begin()->first <= now) {
+    const auto entry = *core_.pair_timers.begin();
+    core_.pair_timers.erase(core_.pair_timers.begin());
+    core_.pairs.at(entry.second).armed.reset();
+    pair_timeout(ctx, entry.second);
+    ctx.touch(entry.second);
+  }
+  settle(ctx);
+}
+
+Status Endpoint::handle_command(Instant now, crypto::Rng& rng, const Command& command) {
+  Context ctx{core_, now, rng};
+  Status status;
+  if (const auto* wanted = std::get_if<Configure>(&command)) {
+    configure(ctx, wanted->connections);
+  } else if (std::holds_alternative<Shutdown>(command)) {
+    shut_down(ctx);
+  } else {
+    const std::string& name = std::holds_alternative<Initiate>(command)    ? std::get<Initiate>(command).pair
+                              : std::holds_alternative<Terminate>(command) ? std::get<Terminate>(command).pair
+                                                                           : std::get<Rekey>(command).pair;
+    if (!core_.pairs.contains(name)) {
+      return make_error(ErrorCode::kNotFound, "there is no pair '" + name + "'");
+    }
+    if (std::holds_alternative<Initiate>(command)) initiate_pair(ctx, name);
+    if (std::holds_alternative<Terminate>(command)) terminate_pair(ctx, name, true);
+    if (const auto* rekey = std::get_if<Rekey>(&command)) status = rekey_pair(ctx, name, rekey->ike);
+  }
+  settle(ctx);
+  return status;
+}
+
+void Endpoint::handle_job(Context& ctx, const JobDone& done) {
+  const auto found = core_.jobs.find(done.id);
+  if (found == core_.jobs.end()) return;  // its SA went meanwhile
+  IkeSa* sa = ctx.find(found->second);
+  core_.jobs.erase(found);
+  if (sa == nullptr || sa->job != done.id) return;
+  const JobPurpose purpose = sa->job_purpose;
+  sa->job = JobId();
+  sa->job_purpose = JobPurpose::kNone;
+  switch (purpose) {
+    case JobPurpose::kNone: break;
+    case JobPurpose::kInitGenerate:
+    case JobPurpose::kInitRespond:
+    case JobPurpose::kInitShared: v2::init_job_done(ctx, *sa, purpose, done.result); break;
+    case JobPurpose::kAuthSign:
+    case JobPurpose::kAuthVerify: v2::auth_job_done(ctx, *sa, purpose, done.result); break;
+    case JobPurpose::kChildGenerate:
+    case JobPurpose::kChildShared:
+    case JobPurpose::kChildRespond: v2::child_job_done(ctx, *sa, purpose, done.result); break;
+  }
+  if (sa->state != IkeState::kDead) v2::run_tasks(ctx, *sa);
+}
+
+void Endpoint::handle_completion(Instant now, crypto::Rng& rng, const Completion& completion) {
+  Context ctx{core_, now, rng};
+  if (const auto* done = std::get_if<JobDone>(&completion)) handle_job(ctx, *done);
+  if (const auto* soft = std::get_if<SoftExpired>(&completion)) soft_expired(ctx, *soft);
+  if (const auto* hard = std::get_if<HardExpired>(&completion)) {
+    hard_expired(ctx, hard->direction, hard->spi, hard->peer);
+  }
+  if (const auto* failed = std::get_if<InstallFailed>(&completion)) {
+    auto [sa, child] = find_child(ctx, failed->direction, failed->spi, IpAddress());
+    ctx.event(EventKind::kNote, LogLevel::kError, sa != nullptr ? sa->pair() : std::string(), failed->text);
+    if (sa != nullptr) hard_expired(ctx, failed->direction, failed->spi, child->spec.path.remote.ip);
+  }
+  if (const auto* moved = std::get_if<PeerMoved>(&completion)) peer_moved(ctx, *moved);
+  if (const auto* use = std::get_if<UseReport>(&completion)) {
+    if (IkeSa* sa = ctx.find(use->sa)) v2::handle_use_report(ctx, *sa, use->last_inbound);
+  }
+  settle(ctx);
+}
+
+void Endpoint::settle(Context& ctx) {
+  while (!core_.touched.empty() || !core_.dirty.empty()) {
+    while (!core_.touched.empty()) {
+      const std::string name = *core_.touched.begin();
+      core_.touched.erase(core_.touched.begin());
+      supervise(ctx, name);
+      if (const auto pair = core_.pairs.find(name); pair != core_.pairs.end()) {
+        arm_pair(core_, name, pair->second);
+      }
+    }
+    while (!core_.dirty.empty()) {
+      const IkeSpi spi = *core_.dirty.begin();
+      core_.dirty.erase(core_.dirty.begin());
+      const auto found = core_.sas.find(spi);
+      if (found == core_.sas.end()) continue;
+      if (found->second.state != IkeState::kDead) {
+        arm_sa(core_, found->second);
+        continue;
+      }
+      if (found->second.armed) core_.sa_timers.erase({*found->second.armed, spi});
+      core_.sas.erase(found);
+    }
+  }
+}
+
+std::optional<Transmit> Endpoint::poll_transmit() { return pop(core_.transmits); }
+std::optional<Effect> Endpoint::poll_effect() { return pop(core_.effects); }
+std::optional<Event> Endpoint::poll_event() { return pop(core_.events); }
+
+std::optional<Wakeup> Endpoint::poll_timeout() const {
+  std::optional<Wakeup> best;
+  const auto consider = [&](Instant at, std::string_view reason) {
+    if (!best || at < best->at) best = Wakeup{at, reason};
+  };
+  if (!core_.sa_timers.empty()) {
+    const auto& [at, spi] = *core_.sa_timers.begin();
+    const auto wakeup = v2::next_wakeup(core_.sas.at(spi));
+    consider(at, wakeup ? wakeup->reason : "IKE SA");
+  }
+  if (!core_.pair_timers.empty()) consider(core_.pair_timers.begin()->first, "next attempt of a pair");
+  for (const LateRemoval& late : core_.late_removals) consider(late.at, "inbound child SA to be removed");
+  return best;
+}
+
+}  // namespace espalier::ike

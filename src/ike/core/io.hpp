@@ -1,0 +1,139 @@
+// What goes into the protocol core and what comes out: plain values that can be compared, recorded and replayed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/log.hpp"
+#include "base/secret.hpp"
+#include "base/strong.hpp"
+#include "base/time.hpp"
+#include "ike/core/jobs.hpp"
+#include "policy/nouns.hpp"
+
+namespace espalier::ike {
+
+// The two ends of a datagram. local.port says which of our sockets: 500, or 4500 (with non-ESP marker).
+struct Path {
+  SocketAddress local;
+  SocketAddress remote;
+  friend auto operator<=>(const Path&, const Path&) = default;
+};
+
+struct Transmit {
+  Path path;
+  Bytes datagram;          // without the non-ESP marker: the driver adds it on port 4500
+  bool keepalive = false;  // a NAT-keepalive of RFC 3948 section 2.3: one octet 0xFF, never with a marker
+  friend bool operator==(const Transmit&, const Transmit&) = default;
+};
+
+// ---- effects: what the core wants done -----------------------------------------------------------------
+
+enum class Direction : std::uint8_t { kIn, kOut };
+
+// A child SA pair as a dataplane needs it.
+struct ChildSaSpec {
+  std::string pair;
+  std::string child;
+  ReqId reqid;
+  Spi spi_in;
+  Spi spi_out;
+  policy::ChildSuite suite;
+  policy::Mode mode = policy::Mode::kTunnel;
+  Path path;
+  bool udp_encap = true;
+  policy::SelectorList local_ts;
+  policy::SelectorList remote_ts;
+  SecretBytes encr_in, integ_in, encr_out, integ_out;
+  std::uint32_t replay_window = 1024;
+  std::optional<std::uint64_t> soft_bytes, hard_bytes, soft_packets, hard_packets;
+  friend bool operator==(const ChildSaSpec&, const ChildSaSpec&) = default;
+};
+struct InstallSa {
+  Direction direction = Direction::kIn;
+  ChildSaSpec sa;
+  friend bool operator==(const InstallSa&, const InstallSa&) = default;
+};
+struct DeleteSa {
+  Direction direction = Direction::kIn;
+  Spi spi;
+  IpAddress peer;
+  std::string pair;
+  friend bool operator==(const DeleteSa&, const DeleteSa&) = default;
+};
+struct UpdateSa {  // the outer addresses of an installed SA changed
+  Direction direction = Direction::kIn;
+  Spi spi;
+  IpAddress old_peer;
+  Path path;
+  std::string pair;
+  friend bool operator==(const UpdateSa&, const UpdateSa&) = default;
+};
+struct SetPolicy {
+  std::string pair;
+  ReqId reqid;
+  policy::SelectorList local_ts;
+  policy::SelectorList remote_ts;
+  friend bool operator==(const SetPolicy&, const SetPolicy&) = default;
+};
+struct DeletePolicy {
+  std::string pair;
+  ReqId reqid;
+  friend bool operator==(const DeletePolicy&, const DeletePolicy&) = default;
+};
+struct StartJob {
+  JobId id;
+  Job job;
+  friend bool operator==(const StartJob&, const StartJob&) = default;
+};
+struct QueryUse {  // answered by UseReport: inbound ESP counts as life
+  IkeSpi sa;
+  std::vector<Spi> inbound;
+  friend bool operator==(const QueryUse&, const QueryUse&) = default;
+};
+using Effect = std::variant<InstallSa, DeleteSa, UpdateSa, SetPolicy, DeletePolicy, StartJob, QueryUse>;
+
+// ---- events: facts for observers; no behaviour depends on them --------------------------------------------
+
+enum class EventKind : std::uint8_t {
+  kNote, kPairUp, kPairDown, kAttemptFailed, kIkeEstablished, kIkeRekeyed, kIkeDeleted,
+  kChildInstalled, kChildRekeyed, kChildDeleted, kRekeyFailed, kDuplicateResolved, kDropped,
+};
+std::string_view name(EventKind kind);
+
+struct Event {
+  EventKind kind = EventKind::kNote;
+  LogLevel level = LogLevel::kInfo;
+  std::string pair;  // empty: no pair known
+  std::string text;  // a whole sentence
+  friend bool operator==(const Event&, const Event&) = default;
+};
+
+// ---- commands ------------------------------------------------------------------------------------------------
+
+struct Configure { std::vector<policy::Connection> connections; };  // the whole desired set; only differences act
+struct Initiate { std::string pair; };   // now, and enabled from here on
+struct Terminate { std::string pair; };  // disabled until Initiate
+struct Rekey { std::string pair; bool ike = false; };
+struct Shutdown {};                      // tells every peer by a Delete, once, without waiting
+using Command = std::variant<Configure, Initiate, Terminate, Rekey, Shutdown>;
+
+// ---- completions: answers from outside --------------------------------------------------------------------------
+
+struct JobDone { JobId id; JobResult result; };
+struct SoftExpired { Direction direction; Spi spi; IpAddress peer; };
+struct HardExpired { Direction direction; Spi spi; IpAddress peer; };
+struct InstallFailed { Direction direction; Spi spi; std::string text; };
+struct PeerMoved { Spi inbound; SocketAddress from; };  // an authentic ESP packet came from there
+struct UseReport { IkeSpi sa; std::optional<Instant> last_inbound; };
+using Completion = std::variant<JobDone, SoftExpired, HardExpired, InstallFailed, PeerMoved, UseReport>;
+
+struct Wakeup {
+  Instant at;
+  std::string_view reason;
+};
+
+}  // namespace espalier::ike

@@ -1,0 +1,73 @@
+// Slow work as data: Diffie-Hellman, signatures, path validation. The core emits a Job and gets a JobResult back as a
+// completion; run_job() does the work, inline, on another core, or in a simulator's own order.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/secret.hpp"
+#include "crypto/dh.hpp"
+#include "crypto/signature.hpp"
+#include "policy/nouns.hpp"
+
+namespace espalier::ike {
+
+struct DhGenerateJob {
+  crypto::DhId group = crypto::DhId::kNone;
+  friend bool operator==(const DhGenerateJob&, const DhGenerateJob&) = default;
+};
+struct DhSharedJob {  // own pair and the peer's public value to g^ir
+  crypto::DhKeyPair own;
+  Bytes peer_public;
+  friend bool operator==(const DhSharedJob&, const DhSharedJob&) = default;
+};
+struct DhRespondJob {  // generates a pair and computes g^ir in one go
+  crypto::DhId group = crypto::DhId::kNone;
+  Bytes peer_public;
+  friend bool operator==(const DhRespondJob&, const DhRespondJob&) = default;
+};
+struct SignJob {
+  std::string key;  // policy::Connection::private_key
+  crypto::AuthMethod method = crypto::AuthMethod::kDigitalSignature;
+  Bytes octets;     // RFC 7296 section 2.15
+  std::vector<crypto::HashId> peer_hashes;
+  friend bool operator==(const SignJob&, const SignJob&) = default;
+};
+struct VerifyJob {  // path, identity and signature; in that order, the first failure is the answer
+  std::vector<Bytes> chain;    // the peer's CERT payloads, end entity first
+  std::vector<Bytes> anchors;
+  policy::Identity identity;
+  crypto::AuthMethod method = crypto::AuthMethod::kDigitalSignature;
+  Bytes octets;
+  Bytes auth_data;
+  friend bool operator==(const VerifyJob&, const VerifyJob&) = default;
+};
+using Job = std::variant<DhGenerateJob, DhSharedJob, DhRespondJob, SignJob, VerifyJob>;
+
+struct JobId {
+  std::uint64_t value = 0;
+  friend auto operator<=>(const JobId&, const JobId&) = default;
+};
+
+struct JobResult {
+  std::optional<Error> error;
+  crypto::DhKeyPair key_pair;  // DhGenerate, DhRespond (private key cleared in the latter)
+  SecretBytes shared;          // DhShared, DhRespond
+  crypto::AuthMethod auth_method = crypto::AuthMethod::kDigitalSignature;  // Sign
+  Bytes auth_data;             // Sign
+};
+
+// Private keys by the name that a Connection carries; the core never sees them.
+class KeyStore {
+ public:
+  virtual ~KeyStore() = default;
+  virtual std::shared_ptr<const crypto::PrivateKey> find(const std::string& name) const = 0;
+};
+
+// Does the work. now_utc (seconds since 1970) is for certificate dates. Never fails to return: errors are in the result.
+JobResult run_job(const Job& job, crypto::Rng& rng, const KeyStore& keys, std::int64_t now_utc);
+
+}  // namespace espalier::ike

@@ -1,0 +1,256 @@
+// The supervisor: desired pairs against actual SAs. It looks at a pair after anything that touched it, and sees to it
+// that what should be up comes up; it never gives up.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ike/core/core.hpp"
+#include "ike/core/limits.hpp"
+#include "ike/v2/lifecycle.hpp"
+
+namespace espalier::ike {
+namespace {
+
+using v2::IkeSa;
+using v2::IkeState;
+using v2::TaskKind;
+
+bool can_initiate(const policy::Connection& connection) {
+  return !connection.remote_addresses.empty() && !connection.behind_nat;
+}
+
+bool we_are_elected(const Context& ctx, const policy::Connection& connection) {
+  return !ctx.core.settings.election || connection.foreign || connection.local_id < connection.remote_id;
+}
+
+void index(Core& core) {
+  core.by_address.clear();
+  core.by_identity.clear();
+  core.any_address.clear();
+  for (const auto& [name, pair] : core.pairs) {
+    const policy::Connection& connection = *pair.connection;
+    for (const IpAddress& address : connection.remote_addresses) core.by_address[address].push_back(name);
+    if (!can_initiate(connection)) core.any_address.push_back(name);
+    core.by_identity[connection.remote_id].push_back(name);
+  }
+}
+
+void close_sas(Context& ctx, const Pair& pair) {
+  const std::vector<IkeSpi> spis(pair.sas.begin(), pair.sas.end());
+  for (const IkeSpi spi : spis) {
+    IkeSa* sa = ctx.find(spi);
+    if (sa == nullptr) continue;
+    if (sa->state == IkeState::kEstablished) {
+      v2::add_task(ctx, *sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
+      v2::run_tasks(ctx, *sa);
+    } else if (sa->state == IkeState::kInit || sa->state == IkeState::kAuth) {
+      v2::destroy(ctx, *sa, "");
+    }
+  }
+}
+
+void remove_pair(Context& ctx, const std::string& name) {
+  const auto found = ctx.core.pairs.find(name);
+  const Pair pair = found->second;
+  close_sas(ctx, pair);
+  if (pair.armed) ctx.core.pair_timers.erase({*pair.armed, name});
+  ctx.core.pairs.erase(name);
+  ctx.event(EventKind::kPairDown, LogLevel::kInfo, name, "removed from the configuration");
+}
+
+void schedule_start(Context& ctx, Pair& pair) {
+  pair.backoff = kRetryFirst;
+  if (pair.connection->start != policy::Start::kNow || !can_initiate(*pair.connection)) return;
+  const Duration grace = we_are_elected(ctx, *pair.connection) ? Duration(0) : kElectionGrace;
+  pair.retry_at = ctx.now + grace + ctx.random(kStartJitter);
+}
+
+Path path_to(const Context& ctx, const Pair& pair) {
+  const policy::Connection& connection = *pair.connection;
+  const IpAddress remote = connection.remote_addresses[pair.next_address % connection.remote_addresses.size()];
+  IpAddress local = IpAddress::any(remote.family());
+  for (const IpAddress& address : connection.local_addresses) {
+    if (address.family() == remote.family()) {
+      local = address;
+      break;
+    }
+  }
+  const bool own_port = connection.remote_port != ctx.core.settings.port;
+  return {{local, own_port ? ctx.core.settings.nat_port : ctx.core.settings.port}, {remote, connection.remote_port}};
+}
+
+struct Actual {
+  bool established = false;
+  bool handshake = false;      // one is under way
+  IkeSa* best = nullptr;       // an established SA that is to stay
+  std::vector<std::string> missing;  // children that no established SA has
+};
+
+bool carries(const IkeSa& sa, const std::string& child_name) {
+  return std::any_of(sa.children.begin(), sa.children.end(), [&](const v2::ChildSa& child) {
+    return child.spec.child == child_name && child.state != v2::ChildState::kDeleting;
+  });
+}
+
+Actual look(Context& ctx, const Pair& pair) {
+  Actual actual;
+  actual.missing.clear();
+  std::vector<const IkeSa*> live;
+  for (const IkeSpi spi : pair.sas) {
+    const auto found = ctx.core.sas.find(spi);
+    if (found == ctx.core.sas.end()) continue;
+    IkeSa& sa = found->second;
+    if (sa.state == IkeState::kInit || sa.state == IkeState::kAuth) actual.handshake = true;
+    if (sa.state != IkeState::kEstablished || v2::has_task(sa, TaskKind::kDeleteIke)) continue;
+    actual.established = true;
+    live.push_back(&sa);
+    if (actual.best == nullptr || sa.established_at > actual.best->established_at) actual.best = &sa;
+  }
+  for (const policy::ChildConfig& child : pair.connection->children) {
+    const bool found = std::any_of(live.begin(), live.end(), [&](const IkeSa* sa) { return carries(*sa, child.name); });
+    if (!found) actual.missing.push_back(child.name);
+  }
+  return actual;
+}
+
+void back_off(Context& ctx, Pair& pair) {
+  const Duration base = std::max(pair.backoff, kRetryFirst);
+  pair.retry_at = ctx.now + base * 3 / 4 + ctx.random(base / 2);
+  pair.backoff = std::min(base * 2, kRetryMax);
+}
+
+void note_up(Context& ctx, Pair& pair, const std::string& name) {
+  pair.up = true;
+  pair.attempts = 0;
+  pair.backoff = kRetryFirst;
+  pair.last_error.clear();
+  ctx.event(EventKind::kPairUp, LogLevel::kInfo, name, "up");
+}
+
+}  // namespace
+
+void configure(Context& ctx, const std::vector<policy::Connection>& connections) {
+  std::map<std::string, const policy::Connection*> wanted;
+  for (const policy::Connection& connection : connections) wanted[connection.name] = &connection;
+  std::vector<std::string> gone;
+  for (const auto& [name, pair] : ctx.core.pairs) {
+    const auto found = wanted.find(name);
+    if (found == wanted.end() || *found->second != *pair.connection) gone.push_back(name);
+  }
+  for (const std::string& name : gone) remove_pair(ctx, name);
+  for (const auto& [name, connection] : wanted) {
+    ASSERT(!connection->proposals.empty() && !connection->children.empty());
+    if (ctx.core.pairs.contains(name)) continue;
+    Pair pair;
+    pair.connection.ptr = std::make_shared<const policy::Connection>(*connection);
+    schedule_start(ctx, pair);
+    ctx.core.pairs.emplace(name, std::move(pair));
+    ctx.touch(name);
+  }
+  index(ctx.core);
+}
+
+void supervise(Context& ctx, const std::string& name) {
+  const auto found = ctx.core.pairs.find(name);
+  if (found == ctx.core.pairs.end()) return;
+  Pair& pair = found->second;
+  const Actual actual = look(ctx, pair);
+  const bool up = actual.established && actual.missing.empty();
+  if (up) {
+    pair.retry_at.reset();
+    if (!pair.up) note_up(ctx, pair, name);
+    return;
+  }
+  if (pair.up) {
+    pair.up = false;
+    ctx.event(EventKind::kPairDown, LogLevel::kWarning, name,
+              pair.disabled ? "down by the operator's wish"
+                            : (pair.last_error.empty() ? std::string("down") : "down: " + pair.last_error));
+  }
+  if (pair.disabled) {
+    pair.retry_at.reset();
+    return;
+  }
+  if (actual.handshake || pair.retry_at) return;
+  const bool ours_to_do = actual.established || (pair.connection->start == policy::Start::kNow &&
+                                                 can_initiate(*pair.connection));
+  if (!ours_to_do) return;
+  if (actual.established && actual.best->active) return;  // an exchange is under way; its end touches the pair
+  back_off(ctx, pair);
+}
+
+void pair_timeout(Context& ctx, const std::string& name) {
+  Pair& pair = ctx.core.pairs.at(name);
+  pair.retry_at.reset();
+  if (pair.disabled) return;
+  const Actual actual = look(ctx, pair);
+  if (actual.handshake) return;
+  if (actual.established) {
+    IkeSa* sa = ctx.find(actual.best->local_spi());
+    for (const std::string& child : actual.missing) {
+      v2::add_task(ctx, *sa, {TaskKind::kCreateChild, Spi(), child, ctx.now});
+    }
+    if (!actual.missing.empty()) ++pair.attempts;
+    v2::run_tasks(ctx, *sa);
+    return;
+  }
+  ++pair.attempts;
+  v2::start_init(ctx, pair.connection, path_to(ctx, pair));
+}
+
+void initiate_pair(Context& ctx, const std::string& name) {
+  Pair& pair = ctx.core.pairs.at(name);
+  pair.disabled = false;
+  ctx.touch(name);
+  const Actual actual = look(ctx, pair);
+  if (actual.established && actual.missing.empty()) {
+    ctx.event(EventKind::kPairUp, LogLevel::kInfo, name, "up already");
+    return;
+  }
+  if (actual.handshake) return;
+  if (!actual.established && !can_initiate(*pair.connection)) {
+    attempt_failed(ctx, name, "this peer has no address to connect to (it is behind a NAT): it must initiate");
+    return;
+  }
+  pair.backoff = kRetryFirst;
+  pair_timeout(ctx, name);
+}
+
+void terminate_pair(Context& ctx, const std::string& name, bool disable) {
+  Pair& pair = ctx.core.pairs.at(name);
+  pair.disabled = disable;
+  pair.retry_at.reset();
+  ctx.touch(name);
+  close_sas(ctx, pair);
+}
+
+Status rekey_pair(Context& ctx, const std::string& name, bool ike) {
+  const Actual actual = look(ctx, ctx.core.pairs.at(name));
+  if (!actual.established) {
+    return make_error(ErrorCode::kInvalidArgument, name + " is not up: there is nothing to rekey ('espalier up " + name + "' brings it up)");
+  }
+  IkeSa* sa = ctx.find(actual.best->local_spi());
+  if (ike) {
+    v2::add_task(ctx, *sa, {TaskKind::kRekeyIke, Spi(), "", ctx.now});
+  } else {
+    for (const v2::ChildSa& child : sa->children) {
+      if (child.state == v2::ChildState::kInstalled) {
+        v2::add_task(ctx, *sa, {TaskKind::kRekeyChild, child.spec.spi_in, "", ctx.now});
+      }
+    }
+  }
+  v2::run_tasks(ctx, *sa);
+  return {};
+}
+
+void attempt_failed(Context& ctx, const std::string& name, const std::string& why) {
+  ctx.count(Counter::kAttemptsFailed);
+  if (const auto found = ctx.core.pairs.find(name); found != ctx.core.pairs.end()) {
+    found->second.last_error = why;
+    ++found->second.next_address;
+  }
+  ctx.touch(name);
+  ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, name, why);
+}
+
+}  // namespace espalier::ike

@@ -1,0 +1,346 @@
+// IKE_AUTH (RFC 7296 sections 1.2, 2.15, 2.16; RFC 7427).
+//
+//   initiator                                                     responder
+//   HDR, SK {IDi, [CERT+,] [CERTREQ,] [N(INITIAL_CONTACT),] IDr, AUTH, SAi2, TSi, TSr} -->
+//                                <-- HDR, SK {IDr, [CERT+,] AUTH, SAr2, TSi, TSr | N(error)}
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ike/core/limits.hpp"
+#include "ike/v2/lifecycle.hpp"
+#include "ike/v2/negotiate.hpp"
+#include "policy/identity.hpp"
+#include "policy/selectors.hpp"
+
+namespace espalier::ike::v2 {
+namespace {
+
+using wire::ike::AuthPayload;
+using wire::ike::CertPayload;
+using wire::ike::IdPayload;
+
+constexpr auto kPskMethod = static_cast<std::uint8_t>(crypto::AuthMethod::kSharedKeyMic);
+
+// RestOfInitIDPayload of section 2.15.
+Bytes id_body(const policy::Identity& identity) {
+  Bytes body{static_cast<std::uint8_t>(identity.type), 0, 0, 0};
+  body.insert(body.end(), identity.data.begin(), identity.data.end());
+  return body;
+}
+
+IdPayload id_payload(PayloadType role, const policy::Identity& identity) {
+  return {role, identity.type, identity.data, id_body(identity)};
+}
+
+// What the named end signs or MACs.
+Result<Bytes> octets_of(const IkeSa& sa, Role end, ByteView body) {
+  return end == Role::kInitiator
+             ? auth_octets(sa.suite.prf, sa.handshake.init_request, sa.nonce_r, sa.keys.pi.reveal(), body)
+             : auth_octets(sa.suite.prf, sa.handshake.init_response, sa.nonce_i, sa.keys.pr.reveal(), body);
+}
+
+Role other(Role role) { return role == Role::kInitiator ? Role::kResponder : Role::kInitiator; }
+
+void add_certificates(const policy::Connection& connection, std::vector<Payload>& payloads) {
+  if (connection.auth != policy::AuthKind::kCert) return;
+  for (const Bytes& certificate : connection.certificates) {
+    payloads.push_back(CertPayload{4, certificate});
+  }
+}
+
+bool has_established(Context& ctx, const IkeSa& sa) {
+  const Pair* pair = ctx.pair_of(sa);
+  if (pair == nullptr) return false;
+  return std::any_of(pair->sas.begin(), pair->sas.end(), [&](IkeSpi spi) {
+    const auto found = ctx.core.sas.find(spi);
+    return found != ctx.core.sas.end() && found->second.is_up();
+  });
+}
+
+// Makes our AUTH: at once for a shared key, by a job for a signature. auth_made() goes on.
+void auth_made(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data);
+
+Status make_auth(Context& ctx, IkeSa& sa) {
+  sa.handshake.own_id_body = id_body(sa.connection->local_id);
+  TRY_ASSIGN(Bytes octets, octets_of(sa, sa.role, sa.handshake.own_id_body));
+  if (sa.connection->auth == policy::AuthKind::kPsk) {
+    TRY_ASSIGN(const SecretBytes mac, psk_auth(sa.suite.prf, sa.connection->psk.reveal(), octets));
+    auth_made(ctx, sa, crypto::AuthMethod::kSharedKeyMic, to_vector(mac.reveal()));
+    return {};
+  }
+  if (sa.peer_hashes.empty()) {
+    return make_error(ErrorCode::kUnsupported,
+                      "the peer does not know signature authentication of RFC 7427, which certificates need here");
+  }
+  SignJob job{sa.connection->private_key, crypto::AuthMethod::kDigitalSignature, std::move(octets), sa.peer_hashes};
+  ctx.start_job(sa, JobPurpose::kAuthSign, std::move(job));
+  return {};
+}
+
+// Checks the peer's AUTH: a result at once for a shared key; for a signature a job is started and `pending` set.
+Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending) {
+  const auto* auth = message.find<AuthPayload>();
+  if (auth == nullptr) {
+    return make_error(ErrorCode::kAuthentication, "the peer sent no AUTH payload (it wants EAP, which is not supported)");
+  }
+  TRY_ASSIGN(Bytes octets, octets_of(sa, other(sa.role), sa.handshake.peer_id_body));
+  if (sa.connection->auth == policy::AuthKind::kPsk) {
+    if (auth->method != kPskMethod) {
+      return make_error(ErrorCode::kAuthentication,
+                        fmt::format("the peer authenticates by method {} (a certificate?), this side is configured for a "
+                                    "pre-shared key: set the same 'auth' on both", auth->method));
+    }
+    TRY_ASSIGN(const SecretBytes mac, psk_auth(sa.suite.prf, sa.connection->psk.reveal(), octets));
+    if (constant_time_equal(mac.reveal(), auth->data)) return {};
+    return make_error(ErrorCode::kAuthentication,
+                      fmt::format("the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, the "
+                                  "mesh name and the identities on both sides",
+                                  policy::to_string(sa.connection->remote_id),
+                                  policy::to_string(sa.connection->local_id)));
+  }
+  if (auth->method == kPskMethod) {
+    return make_error(ErrorCode::kAuthentication,
+                      "the peer authenticates by a pre-shared key, this side is configured for certificates: set the "
+                      "same 'auth' on both");
+  }
+  VerifyJob job;
+  for (const Payload& payload : message.payloads) {
+    const auto* certificate = std::get_if<CertPayload>(&payload);
+    if (certificate != nullptr && certificate->encoding == 4) job.chain.push_back(certificate->data);
+  }
+  job.anchors = sa.connection->anchors;
+  job.identity = sa.handshake.peer_id;
+  job.method = static_cast<crypto::AuthMethod>(auth->method);
+  job.octets = std::move(octets);
+  job.auth_data = auth->data;
+  pending = true;
+  ctx.start_job(sa, JobPurpose::kAuthVerify, std::move(job));
+  return {};
+}
+
+// ---- responder ---------------------------------------------------------------------------------------------------
+
+// Answers with an error; the SA is kept a while to repeat the answer.
+void refuse(Context& ctx, IkeSa& sa, NotifyType type, const std::string& why) {
+  if (type == NotifyType::kAuthenticationFailed) ctx.count(Counter::kAuthFailed);
+  ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(),
+            fmt::format("IKE_AUTH from {} refused with {}: {}", sa.path.remote.to_string(),
+                        wire::ike::name(type), why));
+  send_response(ctx, sa, ExchangeType::kIkeAuth, sa.expected_request, {make_notify(type)});
+  ASSERT(ctx.core.half_open > 0);
+  --ctx.core.half_open;
+  sa.state = IkeState::kFailed;
+  sa.discard_at = ctx.now + kDuplicateGrace;
+  sa.failure = why;
+}
+
+bool suite_is_acceptable(const policy::Connection& connection, const policy::IkeSuite& suite) {
+  policy::IkeProposal proposal;
+  proposal.encr = {{suite.cipher.encr, suite.cipher.key_bits}};
+  if (suite.cipher.integ != crypto::IntegId::kNone) proposal.integ = {suite.cipher.integ};
+  proposal.prf = {suite.prf};
+  proposal.dh = {suite.dh};
+  return policy::select_ike(connection.proposals, policy::to_wire({proposal}, ByteView())).ok();
+}
+
+Result<ConnectionRef> find_connection(Context& ctx, const IkeSa& sa, const policy::Identity& peer,
+                                      const IdPayload* idr) {
+  const auto names = ctx.core.by_identity.find(peer);
+  if (names == ctx.core.by_identity.end()) {
+    return make_error(ErrorCode::kAuthentication,
+                      fmt::format("no configured peer has the identity '{}'", policy::to_string(peer)));
+  }
+  Error last = make_error(ErrorCode::kAuthentication, "");
+  for (const std::string& name : names->second) {
+    const ConnectionRef& connection = ctx.core.pairs.at(name).connection;
+    if (idr != nullptr && policy::Identity{idr->type, idr->data} != connection->local_id) {
+      last.message = fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'", policy::to_string(peer),
+                                 policy::to_string(policy::Identity{idr->type, idr->data}),
+                                 policy::to_string(connection->local_id));
+    } else if (!suite_is_acceptable(*connection, sa.suite)) {
+      last.message = fmt::format("the IKE suite {} is not among the proposals of {}", policy::words(sa.suite), name);
+    } else {
+      return connection;
+    }
+  }
+  return last;
+}
+
+void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
+  const Message request = std::move(*sa.handshake.auth_message);
+  sa.handshake.auth_message.reset();
+  std::vector<Payload> payloads;
+  payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
+  add_certificates(*sa.connection, payloads);
+  payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
+  establish(ctx, sa);
+  auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
+  if (child) {
+    const Spi spi = ctx.allocate_spi();
+    auto made = make_child(sa, *child, spi, false, ByteView(), sa.nonce_i, sa.nonce_r);
+    ASSERT(made);  // the suite was selected from our own proposals
+    add_child_answer(payloads, *child, spi);
+    install_child(ctx, sa, std::move(*made), true);
+  } else {
+    count_refusal(ctx, child.error());
+    ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(),
+              fmt::format("child SA refused with {}: {}", wire::ike::name(notify_for(child.error())),
+                          child.error().message));
+    if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;
+    payloads.push_back(make_notify(notify_for(child.error())));
+  }
+  send_response(ctx, sa, ExchangeType::kIkeAuth, request.header.message_id, payloads);
+  resolve_duplicates(ctx, sa);
+  sa.handshake = Handshake();
+  run_tasks(ctx, sa);
+}
+
+void peer_is_authentic(Context& ctx, IkeSa& sa) {
+  const Pair* pair = ctx.pair_of(sa);
+  if (pair == nullptr || (pair->disabled && !sa.connection->foreign)) {
+    return refuse(ctx, sa, NotifyType::kTemporaryFailure,
+                  "the pair is down by the operator's wish on this side ('espalier up' ends that)");
+  }
+  if (pair->sas.size() >= kIkeSasPerPairMax) {
+    return refuse(ctx, sa, NotifyType::kNoAdditionalSas, "the peer holds as many IKE SAs as a pair may have");
+  }
+  if (const Status made = make_auth(ctx, sa); !made) {
+    refuse(ctx, sa, NotifyType::kAuthenticationFailed, made.error().message);
+  }
+}
+
+// ---- initiator ---------------------------------------------------------------------------------------------------
+
+void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
+  const policy::Connection& connection = *sa.connection;
+  std::vector<Payload> payloads;
+  payloads.push_back(id_payload(PayloadType::kIdi, connection.local_id));
+  add_certificates(connection, payloads);
+  add_certificate_request(connection, payloads);
+  if (!has_established(ctx, sa)) payloads.push_back(make_notify(NotifyType::kInitialContact));
+  payloads.push_back(id_payload(PayloadType::kIdr, connection.remote_id));
+  payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
+  const policy::ChildConfig& child = connection.children.front();
+  sa.handshake.child_spi = ctx.allocate_spi();
+  add_child_offer(payloads, child, child.local_ts, child.remote_ts, sa.handshake.child_spi, false);
+  send_request(ctx, sa, ExchangeType::kIkeAuth, payloads);
+}
+
+// The responder failed to prove who it is: it is told, and the attempt has failed (section 2.21.2).
+void reject_responder(Context& ctx, IkeSa& sa, const std::string& why) {
+  ctx.count(Counter::kAuthFailed);
+  send_unacknowledged(ctx, sa, ExchangeType::kInformational,
+                      {make_notify(NotifyType::kAuthenticationFailed)});
+  fail_handshake(ctx, sa, why);
+}
+
+void responder_is_authentic(Context& ctx, IkeSa& sa) {
+  const Message response = std::move(*sa.handshake.auth_message);
+  sa.handshake.auth_message.reset();
+  establish(ctx, sa);
+  const policy::ChildConfig& config = sa.connection->children.front();
+  const Spi spi = sa.handshake.child_spi;
+  auto child = accept_child(config, config.local_ts, config.remote_ts, response, false);
+  if (child) {
+    auto made = make_child(sa, *child, spi, true, ByteView(), sa.nonce_i, sa.nonce_r);
+    ASSERT(made);
+    install_child(ctx, sa, std::move(*made), true);
+  } else {
+    ctx.core.inbound_spis.erase(spi);
+    if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;
+    ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(), child.error().message);
+  }
+  sa.handshake.child_spi = Spi();
+  for (std::size_t i = 1; i < sa.connection->children.size(); ++i) {
+    add_task(ctx, sa, {TaskKind::kCreateChild, Spi(), sa.connection->children[i].name, ctx.now});
+  }
+  resolve_duplicates(ctx, sa);
+  sa.handshake = Handshake();
+  run_tasks(ctx, sa);
+}
+
+void auth_made(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
+  if (sa.role == Role::kInitiator) {
+    send_auth(ctx, sa, method, std::move(data));
+  } else {
+    answer_auth(ctx, sa, method, std::move(data));
+  }
+}
+
+std::string refused_by_peer(const IkeSa& sa, NotifyType type) {
+  const std::string who = sa.path.remote.to_string();
+  if (type == NotifyType::kAuthenticationFailed) {
+    return fmt::format("{} refused our authentication: its log says why (an unknown identity '{}', another secret, or a "
+                       "certificate it does not trust)", who, policy::to_string(sa.connection->local_id));
+  }
+  if (type == NotifyType::kTemporaryFailure) {
+    return fmt::format("{} answered TEMPORARY_FAILURE: the pair is down there by its operator's wish, or it is busy", who);
+  }
+  return fmt::format("{} refused IKE_AUTH with {}", who, wire::ike::name(type));
+}
+
+}  // namespace
+
+void start_auth(Context& ctx, IkeSa& sa) {
+  if (const Status made = make_auth(ctx, sa); !made) fail_handshake(ctx, sa, made.error().message);
+}
+
+void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
+  sa.state = IkeState::kAuth;
+  const IdPayload* idi = message.id(PayloadType::kIdi);
+  ASSERT(idi != nullptr);  // the transition table requires it
+  sa.handshake.peer_id = {idi->type, idi->data};
+  sa.handshake.peer_id_body = idi->body;
+  sa.handshake.initial_contact = message.notify(NotifyType::kInitialContact) != nullptr;
+  auto connection = find_connection(ctx, sa, sa.handshake.peer_id, message.id(PayloadType::kIdr));
+  if (!connection) {
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, connection.error().message);
+  }
+  sa.connection = *connection;
+  sa.handshake.auth_message = message;
+  bool pending = false;
+  if (const Status checked = check_auth(ctx, sa, message, pending); !checked) {
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, checked.error().message);
+  }
+  if (!pending) peer_is_authentic(ctx, sa);
+}
+
+void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
+  const IdPayload* idr = message.id(PayloadType::kIdr);
+  if (idr == nullptr || message.find<AuthPayload>() == nullptr) {
+    const auto* error = find_error(message);
+    return fail_handshake(ctx, sa, error != nullptr
+                                       ? refused_by_peer(sa, error->type)
+                                       : "the peer answered IKE_AUTH without identity and AUTH");
+  }
+  const policy::Identity peer{idr->type, idr->data};
+  if (peer != sa.connection->remote_id) {
+    return reject_responder(ctx, sa, fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory",
+                                                 policy::to_string(peer), policy::to_string(sa.connection->remote_id)));
+  }
+  sa.handshake.peer_id = peer;
+  sa.handshake.peer_id_body = idr->body;
+  sa.handshake.auth_message = message;
+  bool pending = false;
+  if (const Status checked = check_auth(ctx, sa, message, pending); !checked) {
+    return reject_responder(ctx, sa, checked.error().message);
+  }
+  if (!pending) responder_is_authentic(ctx, sa);
+}
+
+void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result) {
+  if (purpose == JobPurpose::kAuthSign) {
+    if (!result.error) return auth_made(ctx, sa, result.auth_method, result.auth_data);
+    if (sa.role == Role::kInitiator) return fail_handshake(ctx, sa, result.error->message);
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
+  }
+  if (sa.role == Role::kInitiator) {
+    if (result.error) return reject_responder(ctx, sa, result.error->message);
+    return responder_is_authentic(ctx, sa);
+  }
+  if (result.error) return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
+  peer_is_authentic(ctx, sa);
+}
+
+}  // namespace espalier::ike::v2

@@ -1,0 +1,117 @@
+// Children in the dataplane: installation, removal, moves. Additions always come before removals.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ike/core/limits.hpp"
+#include "ike/v2/lifecycle.hpp"
+#include "policy/proposal.hpp"
+#include "policy/selectors.hpp"
+
+namespace espalier::ike::v2 {
+namespace {
+
+// Children with the same selectors of the same pair share a reqid: the newest outbound SA carries the traffic.
+std::string reqid_key(const ChildSaSpec& spec) {
+  return spec.pair + "|" + spec.child + "|" + policy::to_string(spec.local_ts) + "|" +
+         policy::to_string(spec.remote_ts);
+}
+
+}  // namespace
+
+ChildSa* IkeSa::child_in(Spi spi_in) {
+  for (ChildSa& child : children) {
+    if (child.spec.spi_in == spi_in) return &child;
+  }
+  return nullptr;
+}
+
+ChildSa* IkeSa::child_out(Spi spi_out) {
+  for (ChildSa& child : children) {
+    if (child.spec.spi_out == spi_out) return &child;
+  }
+  return nullptr;
+}
+
+ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now) {
+  child.spec.reqid = ctx.acquire_reqid(reqid_key(child.spec));
+  child.installed_at = ctx.now;
+  ctx.core.inbound_spis.insert(child.spec.spi_in);
+  ctx.effect(InstallSa{Direction::kIn, child.spec});
+  ctx.effect(SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts});
+  schedule_child(ctx, sa, child);
+  sa.children.push_back(std::move(child));
+  ChildSa& added = sa.children.back();
+  // The inbound keys are the dataplane's from here on.
+  added.spec.encr_in = SecretBytes();
+  added.spec.integ_in = SecretBytes();
+  if (outbound_now) install_outbound(ctx, added);
+  ctx.count(Counter::kChildInstalled);
+  ctx.touch(added.spec.pair);
+  ctx.event(EventKind::kChildInstalled, LogLevel::kInfo, added.spec.pair,
+            fmt::format("child SA {} installed: {} === {}, SPIs {} in, {} out, {}", added.spec.child,
+                        policy::to_string(added.spec.local_ts), policy::to_string(added.spec.remote_ts),
+                        to_string(added.spec.spi_in), to_string(added.spec.spi_out),
+                        policy::words(added.spec.suite)));
+  return added;
+}
+
+void install_outbound(Context& ctx, ChildSa& child) {
+  if (child.outbound_installed) return;
+  child.outbound_installed = true;
+  ctx.effect(InstallSa{Direction::kOut, child.spec});
+  child.spec.encr_out = SecretBytes();
+  child.spec.integ_out = SecretBytes();
+  ctx.touch(child.spec.pair);
+}
+
+void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger) {
+  const auto found = std::find_if(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
+    return child.spec.spi_in == spi_in;
+  });
+  if (found == sa.children.end()) return;
+  const ChildSaSpec spec = found->spec;
+  const IpAddress peer = spec.path.remote.ip;
+  if (found->outbound_installed) {
+    ctx.effect(DeleteSa{Direction::kOut, spec.spi_out, peer, spec.pair});
+  }
+  DeleteSa inbound{Direction::kIn, spec.spi_in, peer, spec.pair};
+  if (linger) {
+    ctx.core.late_removals.push_back({ctx.now + kInboundLinger, std::move(inbound)});
+  } else {
+    ctx.core.inbound_spis.erase(spec.spi_in);
+    ctx.effect(std::move(inbound));
+  }
+  if (ctx.release_reqid(reqid_key(spec))) ctx.effect(DeletePolicy{spec.pair, spec.reqid});
+  sa.children.erase(found);
+  ctx.touch(spec.pair);
+  ctx.event(EventKind::kChildDeleted, LogLevel::kDebug, spec.pair,
+            fmt::format("child SA {} removed: SPIs {} in, {} out", spec.child, to_string(spec.spi_in),
+                        to_string(spec.spi_out)));
+}
+
+void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child) {
+  const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
+  const Duration jitter = lifetimes.child * lifetimes.jitter_percent / 100;
+  child.rekey_at = ctx.now + lifetimes.child - ctx.random(jitter);
+  // A tenth later the SA is too old to be used at all, whatever became of its rekey.
+  child.expire_at = ctx.now + lifetimes.child + lifetimes.child / 10;
+}
+
+void move_path(Context& ctx, IkeSa& sa, const Path& path) {
+  if (sa.path == path) return;
+  ctx.event(EventKind::kNote, LogLevel::kInfo, sa.pair(),
+            fmt::format("the peer is at {} now (was {})", path.remote.to_string(),
+                        sa.path.remote.to_string()));
+  sa.path = path;
+  for (ChildSa& child : sa.children) {
+    const IpAddress old_peer = child.spec.path.remote.ip;
+    child.spec.path = path;
+    ctx.effect(UpdateSa{Direction::kIn, child.spec.spi_in, old_peer, path, child.spec.pair});
+    if (child.outbound_installed) {
+      ctx.effect(UpdateSa{Direction::kOut, child.spec.spi_out, old_peer, path, child.spec.pair});
+    }
+  }
+}
+
+}  // namespace espalier::ike::v2

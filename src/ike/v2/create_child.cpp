@@ -1,0 +1,387 @@
+// CREATE_CHILD_SA for children: new ones and rekeys, with the collisions of RFC 7296 sections 2.8.1 and 2.25.1.
+//
+//   HDR, SK {[N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr} -->
+//                                                <-- HDR, SK {SA, Nr, [KEr,] TSi, TSr | N(error)}
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ike/core/limits.hpp"
+#include "ike/v2/lifecycle.hpp"
+#include "ike/v2/negotiate.hpp"
+
+namespace espalier::ike::v2 {
+namespace {
+
+using wire::ike::KePayload;
+using wire::ike::NoncePayload;
+using wire::ike::NotifyPayload;
+using wire::ike::SaPayload;
+
+const policy::ChildConfig* find_config(const IkeSa& sa, const std::string& name) {
+  for (const policy::ChildConfig& config : sa.connection->children) {
+    if (config.name == name) return &config;
+  }
+  return nullptr;
+}
+
+// The group of the KE payload: the IKE SA's own if the child's proposals have it (the peer has it for sure), else the first.
+crypto::DhId pfs_group(const IkeSa& sa, const policy::ChildConfig& config) {
+  crypto::DhId first = crypto::DhId::kNone;
+  for (const policy::EspProposal& proposal : config.proposals) {
+    for (const crypto::DhId group : proposal.dh) {
+      if (group == sa.suite.dh) return group;
+      if (first == crypto::DhId::kNone) first = group;
+    }
+  }
+  return first;
+}
+
+const NotifyPayload* rekey_notify(const Message& message) {
+  return message.notify(NotifyType::kRekeySa);
+}
+
+Spi notify_spi(const NotifyPayload& notify) {
+  Reader reader(notify.spi);
+  const auto value = reader.u32();
+  return value ? Spi(*value) : Spi();
+}
+
+NotifyPayload spi_notify(NotifyType type, Spi spi) {
+  Writer writer;
+  writer.u32(spi.value);
+  return {wire::ike::ProtocolId::kEsp, type, writer.take(), {}};
+}
+
+const Bytes& lower(const Bytes& a, const Bytes& b) { return a < b ? a : b; }
+
+// ---- initiator ---------------------------------------------------------------------------------------------------
+
+void send_create_child(Context& ctx, IkeSa& sa) {
+  ActiveTask& active = *sa.active;
+  std::vector<Payload> payloads;
+  if (active.task.kind == TaskKind::kRekeyChild) {
+    // Section 1.3.3: the SPI is the one its sender expects in inbound packets.
+    payloads.push_back(spi_notify(NotifyType::kRekeySa, active.task.child));
+  }
+  std::vector<Payload> offer;
+  add_child_offer(offer, active.child, active.local_ts, active.remote_ts, active.new_spi, true);
+  payloads.push_back(std::move(offer[0]));
+  payloads.push_back(NoncePayload{active.nonce});
+  if (active.dh.group != crypto::DhId::kNone) {
+    payloads.push_back(KePayload{static_cast<std::uint16_t>(active.dh.group), active.dh.public_key});
+  }
+  payloads.push_back(std::move(offer[1]));
+  payloads.push_back(std::move(offer[2]));
+  send_request(ctx, sa, ExchangeType::kCreateChildSa, payloads);
+}
+
+// The exchange came to nothing. The old child, if any, is as before.
+void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why) {
+  const Task task = sa.active->task;
+  ctx.core.inbound_spis.erase(sa.active->new_spi);
+  const bool superseded = sa.active->collision.has_value();
+  if (ChildSa* old = sa.child_in(task.child); old != nullptr && old->state == ChildState::kRekeying) {
+    old->state = superseded ? ChildState::kReplaced : ChildState::kInstalled;
+  }
+  if (Pair* pair = ctx.pair_of(sa); pair != nullptr && task.kind == TaskKind::kCreateChild) pair->last_error = why;
+  if (!superseded) {
+    ctx.event(task.kind == TaskKind::kRekeyChild ? EventKind::kRekeyFailed : EventKind::kAttemptFailed,
+              LogLevel::kWarning, sa.pair(), why);
+  }
+  ctx.touch(sa.pair());
+  finish_task(ctx, sa);
+}
+
+void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
+  ActiveTask& active = *sa.active;
+  const Task task = active.task;
+  Reader reader(error.data);
+  if (error.type == NotifyType::kInvalidKePayload && active.group_retries++ < 2) {
+    if (const auto wanted = reader.u16()) {
+      const auto group = static_cast<crypto::DhId>(*wanted);
+      active.dh = crypto::DhKeyPair();
+      ctx.start_job(sa, JobPurpose::kChildGenerate, DhGenerateJob{group});
+      return;
+    }
+  }
+  if (error.type == NotifyType::kTemporaryFailure && !active.collision) {
+    if (ChildSa* old = sa.child_in(task.child)) old->state = ChildState::kInstalled;
+    ctx.core.inbound_spis.erase(active.new_spi);
+    return retry_task_later(ctx, sa, task);
+  }
+  if (error.type == NotifyType::kChildSaNotFound && task.kind == TaskKind::kRekeyChild) {
+    // Section 2.25: the peer has no such SA; ours is half of nothing. A new one replaces it.
+    const ChildSa* old = sa.child_in(task.child);
+    const std::string name = old != nullptr ? old->spec.child : std::string();
+    create_child_failed(ctx, sa, "the peer no longer has the child SA that was to be rekeyed; it is made anew");
+    remove_child(ctx, sa, task.child, false);
+    if (!name.empty()) add_task(ctx, sa, {TaskKind::kCreateChild, Spi(), name, ctx.now});
+    return;
+  }
+  create_child_failed(ctx, sa, fmt::format("the peer refused to {} {} with {}", name(task.kind), active.child.name,
+                                           wire::ike::name(error.type)));
+}
+
+void delete_own_loser(Context& ctx, IkeSa& sa, Spi spi_in) {
+  add_task(ctx, sa, {TaskKind::kDeleteChild, spi_in, "", ctx.now});
+}
+
+void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, ByteView shared) {
+  ActiveTask& active = *sa.active;
+  auto negotiated = accept_child(active.child, active.local_ts, active.remote_ts, response, true);
+  if (!negotiated) return create_child_failed(ctx, sa, negotiated.error().message);
+  if ((negotiated->selected.suite.dh != crypto::DhId::kNone) == shared.empty()) {
+    return create_child_failed(ctx, sa, "the peer's answer has a KE payload that does not fit its proposal");
+  }
+  auto made = make_child(sa, *negotiated, active.new_spi, true, shared, active.nonce, active.peer_nonce);
+  if (!made) return create_child_failed(ctx, sa, made.error().message);
+  const Task task = active.task;
+  const auto collision = active.collision;
+  const Bytes lowest = lower(active.nonce, active.peer_nonce);
+  finish_task(ctx, sa);
+  // Section 2.8.1: of two SAs made by a collision, the one created with the lowest of the four nonces is closed by the
+  // end that created it.
+  const bool ours_loses = collision && lowest < collision->lowest_nonce;
+  const Spi new_spi = made->spec.spi_in;
+  if (task.kind == TaskKind::kRekeyChild) made->predecessor = task.child;
+  install_child(ctx, sa, std::move(*made), !ours_loses);
+  ChildSa* old = task.kind == TaskKind::kRekeyChild ? sa.child_in(task.child) : nullptr;
+  if (ours_loses) {
+    sa.child_in(new_spi)->state = ChildState::kReplaced;
+    if (old != nullptr) old->state = ChildState::kReplaced;
+    return delete_own_loser(ctx, sa, new_spi);
+  }
+  if (old == nullptr) return;
+  old->state = ChildState::kReplaced;
+  old->successor = new_spi;
+  ctx.count(Counter::kChildRekeyed);
+  ctx.event(EventKind::kChildRekeyed, LogLevel::kInfo, sa.pair(),
+            fmt::format("child SA {} rekeyed: SPI {} in after {}", old->spec.child, to_string(new_spi),
+                        to_string(old->spec.spi_in)));
+  add_task(ctx, sa, {TaskKind::kDeleteChild, task.child, "", ctx.now});
+}
+
+// ---- responder ---------------------------------------------------------------------------------------------------
+
+struct Refusal {
+  NotifyPayload notify;
+  std::string why;
+};
+
+std::optional<Refusal> refuse_by_state(const IkeSa& sa, const Message& request, const ChildSa* old) {
+  const NotifyPayload* rekey = rekey_notify(request);
+  if (rekey != nullptr && old == nullptr) {
+    return Refusal{spi_notify(NotifyType::kChildSaNotFound, notify_spi(*rekey)),
+                   "it rekeys a child SA that we do not have"};
+  }
+  const bool ike_rekey = sa.active && sa.active->task.kind == TaskKind::kRekeyIke;
+  const bool closing = old != nullptr && old->state == ChildState::kDeleting;
+  if (sa.state != IkeState::kEstablished || ike_rekey || closing) {
+    return Refusal{make_notify(NotifyType::kTemporaryFailure), "we are rekeying or closing the SA ourselves"};
+  }
+  if (rekey == nullptr && sa.children.size() >= kChildrenPerIkeSaMax) {
+    return Refusal{make_notify(NotifyType::kNoAdditionalSas), "the IKE SA has as many children as it may have"};
+  }
+  return std::nullopt;
+}
+
+void send_refusal(Context& ctx, IkeSa& sa, const Message& request, NotifyPayload notify, const std::string& why) {
+  ctx.event(EventKind::kNote, LogLevel::kInfo, sa.pair(),
+            fmt::format("CREATE_CHILD_SA of the peer refused with {}: {}", wire::ike::name(notify.type), why));
+  send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id, {std::move(notify)});
+}
+
+void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Bytes& nonce_i, const Bytes& nonce_r) {
+  ChildSa* old = sa.child_in(old_in);
+  if (old == nullptr) return;
+  made.predecessor = old_in;
+  old->successor = made.spec.spi_in;
+  if (sa.active && sa.active->task.kind == TaskKind::kRekeyChild && sa.active->task.child == old_in) {
+    sa.active->collision = Collision{lower(nonce_i, nonce_r), made.spec.spi_in, IkeSpi()};
+  } else {
+    old->state = ChildState::kReplaced;
+    std::erase_if(sa.tasks, [&](const Task& task) {
+      return task.kind == TaskKind::kRekeyChild && task.child == old_in;
+    });
+  }
+  ctx.count(Counter::kChildRekeyed);
+  ctx.event(EventKind::kChildRekeyed, LogLevel::kInfo, sa.pair(),
+            fmt::format("child SA {} rekeyed by the peer: SPI {} in after {}", old->spec.child,
+                        to_string(made.spec.spi_in), to_string(old_in)));
+}
+
+void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const JobResult* dh) {
+  const NotifyPayload* rekey = rekey_notify(request);
+  ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
+  if (auto refusal = refuse_by_state(sa, request, old)) {
+    return send_refusal(ctx, sa, request, std::move(refusal->notify), refusal->why);
+  }
+  const std::string only = old != nullptr ? old->spec.child : std::string();
+  const Spi old_in = old != nullptr ? old->spec.spi_in : Spi();
+  const auto* ke = request.find<KePayload>();
+  const crypto::DhId group = ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
+  auto child = negotiate_child(*sa.connection, request, true, group, only);
+  if (!child) {
+    count_refusal(ctx, child.error());
+    return send_refusal(ctx, sa, request, make_notify(notify_for(child.error())), child.error().message);
+  }
+  const Bytes nonce_i = request.find<NoncePayload>()->data;
+  const Bytes nonce_r = ctx.rng.bytes(kNonceOctets);
+  const Spi spi = ctx.allocate_spi();
+  auto made = make_child(sa, *child, spi, false, dh != nullptr ? dh->shared.reveal() : ByteView(), nonce_i, nonce_r);
+  ASSERT(made);
+  std::vector<Payload> answer;
+  add_child_answer(answer, *child, spi);
+  std::vector<Payload> payloads;
+  payloads.push_back(std::move(answer[0]));
+  payloads.push_back(NoncePayload{nonce_r});
+  if (dh != nullptr) payloads.push_back(KePayload{static_cast<std::uint16_t>(group), dh->key_pair.public_key});
+  payloads.push_back(std::move(answer[1]));
+  payloads.push_back(std::move(answer[2]));
+  // The initiator of a rekey can receive on the new SA only when it has our answer: we go on sending on the old one.
+  ChildSa& installed = install_child(ctx, sa, std::move(*made), old_in.value == 0);
+  if (old_in.value != 0) link_rekeyed(ctx, sa, old_in, installed, nonce_i, nonce_r);
+  send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id, payloads);
+}
+
+void handle_child_request(Context& ctx, IkeSa& sa, const Message& message) {
+  const NotifyPayload* rekey = rekey_notify(message);
+  const ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
+  if (auto refusal = refuse_by_state(sa, message, old)) {
+    return send_refusal(ctx, sa, message, std::move(refusal->notify), refusal->why);
+  }
+  const auto* ke = message.find<KePayload>();
+  const crypto::DhId group = ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
+  const std::string only = old != nullptr ? old->spec.child : std::string();
+  auto child = negotiate_child(*sa.connection, message, true, group, only);
+  if (!child) {
+    count_refusal(ctx, child.error());
+    return send_refusal(ctx, sa, message, make_notify(notify_for(child.error())), child.error().message);
+  }
+  const crypto::DhId wanted = child->selected.suite.dh;
+  if (wanted == crypto::DhId::kNone) return answer_create_child(ctx, sa, message, nullptr);
+  if (wanted != group) {
+    Writer data;
+    data.u16(static_cast<std::uint16_t>(wanted));
+    return send_refusal(ctx, sa, message, make_notify(NotifyType::kInvalidKePayload, data.view()),
+                        "its KE payload is of another group");
+  }
+  sa.responding = Responding{message};
+  ctx.start_job(sa, JobPurpose::kChildRespond, DhRespondJob{group, ke->data});
+}
+
+}  // namespace
+
+void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
+  ActiveTask active;
+  active.task = task;
+  std::string name = task.child_name;
+  if (task.kind == TaskKind::kRekeyChild) {
+    ChildSa* old = sa.child_in(task.child);
+    if (old == nullptr || old->state != ChildState::kInstalled) return;
+    name = old->spec.child;
+    // Section 2.9.2: the scope of a rekeyed SA is the one in use.
+    active.local_ts = old->spec.local_ts;
+    active.remote_ts = old->spec.remote_ts;
+  }
+  const policy::ChildConfig* config = find_config(sa, name);
+  if (config == nullptr) return;
+  if (task.kind == TaskKind::kCreateChild) {
+    const bool exists = std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
+      return child.spec.child == name && child.state == ChildState::kInstalled;
+    });
+    if (exists) return;
+    active.local_ts = config->local_ts;
+    active.remote_ts = config->remote_ts;
+  }
+  active.child = *config;
+  active.nonce = ctx.rng.bytes(kNonceOctets);
+  active.new_spi = ctx.allocate_spi();
+  if (task.kind == TaskKind::kRekeyChild) sa.child_in(task.child)->state = ChildState::kRekeying;
+  const crypto::DhId group = pfs_group(sa, *config);
+  sa.active = std::move(active);
+  if (group == crypto::DhId::kNone) return send_create_child(ctx, sa);
+  ctx.start_job(sa, JobPurpose::kChildGenerate, DhGenerateJob{group});
+}
+
+void handle_create_child_request(Context& ctx, IkeSa& sa, const Message& message) {
+  const auto* offer = message.find<SaPayload>();
+  const bool ike = !offer->proposals.empty() && offer->proposals.front().protocol == wire::ike::ProtocolId::kIke;
+  if (!ike) return handle_child_request(ctx, sa, message);
+  const auto* ke = message.find<KePayload>();
+  // Section 2.25.2: while a child is being made, rekeyed or closed by us, the IKE SA stays as it is.
+  const bool busy = sa.active && (sa.active->task.kind == TaskKind::kCreateChild ||
+                                  sa.active->task.kind == TaskKind::kRekeyChild ||
+                                  sa.active->task.kind == TaskKind::kDeleteChild);
+  if (sa.state != IkeState::kEstablished || busy) {
+    return send_refusal(ctx, sa, message, make_notify(NotifyType::kTemporaryFailure),
+                        "an exchange of ours for a child is under way, or the SA is being closed");
+  }
+  auto selected = policy::select_ike(sa.connection->proposals, offer->proposals);
+  if (!selected) {
+    count_refusal(ctx, selected.error());
+    return send_refusal(ctx, sa, message, make_notify(NotifyType::kNoProposalChosen), selected.error().message);
+  }
+  if (ke == nullptr || static_cast<crypto::DhId>(ke->group) != selected->suite.dh) {
+    Writer data;
+    data.u16(static_cast<std::uint16_t>(selected->suite.dh));
+    return send_refusal(ctx, sa, message, make_notify(NotifyType::kInvalidKePayload, data.view()),
+                        "its KE payload is of another group");
+  }
+  sa.responding = Responding{message};
+  ctx.start_job(sa, JobPurpose::kChildRespond, DhRespondJob{selected->suite.dh, ke->data});
+}
+
+void process_create_child_response(Context& ctx, IkeSa& sa, const Message& message) {
+  ASSERT(sa.active);
+  if (const auto* error = find_error(message)) {
+    if (sa.active->task.kind == TaskKind::kRekeyIke) return complete_rekey_ike(ctx, sa, message, JobResult());
+    return follow_error(ctx, sa, *error);
+  }
+  const auto* nonce = message.find<NoncePayload>();
+  const auto* ke = message.find<KePayload>();
+  if (nonce == nullptr) {
+    if (sa.active->task.kind == TaskKind::kRekeyIke) return complete_rekey_ike(ctx, sa, message, JobResult());
+    return create_child_failed(ctx, sa, "the peer answered CREATE_CHILD_SA without a nonce");
+  }
+  sa.active->peer_nonce = nonce->data;
+  if (ke == nullptr && sa.active->task.kind != TaskKind::kRekeyIke) {
+    return complete_create_child(ctx, sa, message, ByteView());
+  }
+  if (ke == nullptr || static_cast<crypto::DhId>(ke->group) != sa.active->dh.group) {
+    if (sa.active->task.kind == TaskKind::kRekeyIke) return complete_rekey_ike(ctx, sa, message, JobResult());
+    return create_child_failed(ctx, sa, "the peer's KE payload is of another group than ours");
+  }
+  sa.active->response = message;
+  ctx.start_job(sa, JobPurpose::kChildShared, DhSharedJob{sa.active->dh, ke->data});
+}
+
+void child_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result) {
+  if (purpose == JobPurpose::kChildRespond) {
+    const Message request = std::move(sa.responding->request);
+    sa.responding.reset();
+    if (result.error) {
+      return send_refusal(ctx, sa, request, make_notify(NotifyType::kInvalidSyntax), result.error->message);
+    }
+    const bool ike = request.find<SaPayload>()->proposals.front().protocol == wire::ike::ProtocolId::kIke;
+    if (ike) return answer_rekey_ike(ctx, sa, request, result);
+    return answer_create_child(ctx, sa, request, &result);
+  }
+  ASSERT(sa.active);
+  const bool ike = sa.active->task.kind == TaskKind::kRekeyIke;
+  if (purpose == JobPurpose::kChildGenerate) {
+    if (result.error) {
+      return ike ? complete_rekey_ike(ctx, sa, Message(), result) : create_child_failed(ctx, sa, result.error->message);
+    }
+    sa.active->dh = result.key_pair;
+    return ike ? start_rekey_ike(ctx, sa, sa.active->task) : send_create_child(ctx, sa);
+  }
+  const Message response = std::move(*sa.active->response);
+  sa.active->response.reset();
+  if (ike) return complete_rekey_ike(ctx, sa, response, result);
+  if (result.error) return create_child_failed(ctx, sa, result.error->message);
+  complete_create_child(ctx, sa, response, result.shared.reveal());
+}
+
+}  // namespace espalier::ike::v2

@@ -1,0 +1,89 @@
+// The rule for simultaneous starts. NORMATIVE between Espalier versions; docs/simultaneous-start.md says it for readers.
+//
+// RFC 7296 decides collisions of rekeys (section 2.8) but not of first exchanges. Two ends that initiate at once would keep two
+// IKE SAs, or with INITIAL_CONTACT on both (section 2.4) delete both. So:
+//
+//  1. Two established IKE SAs of one pair of identities CROSS when different ends initiated them and each was begun (its IKE_SA_INIT request
+//     sent or received) before the other was established.
+//  2. Of two that cross, the one initiated by the end with the bytewise lower identity (type octet, then data) SURVIVES. INITIAL_CONTACT is
+//     not applied between them.
+//  3. The initiator of the other one deletes it with a normal Delete, as soon as it knows both to be established. Its responder does so
+//     only if nothing came within kDuplicateGrace.
+//  4. An end that establishes an IKE SA as responder abandons its own attempts with that peer that have not yet sent IKE_AUTH.
+//  5. Of two that do not cross the younger survives: whoever answered it deletes the older one (silently if INITIAL_CONTACT came).
+//
+// Every deletion is an ordinary Delete of RFC 7296, so a peer that knows nothing of the rule is left with one SA too.
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "ike/core/limits.hpp"
+#include "ike/v2/lifecycle.hpp"
+
+namespace espalier::ike::v2 {
+namespace {
+
+bool cross(const IkeSa& a, const IkeSa& b) {
+  return a.role != b.role && a.begun < b.established_at && b.begun < a.established_at;
+}
+
+// Whether the SA was initiated by the end with the lower identity.
+bool initiated_by_lower(const IkeSa& sa) {
+  const bool we_are_lower = sa.connection->local_id < sa.connection->remote_id;
+  return (sa.role == Role::kInitiator) == we_are_lower;
+}
+
+void give_up_loser(Context& ctx, IkeSa& loser, const IkeSa& winner) {
+  ctx.count(Counter::kDuplicates);
+  ctx.event(EventKind::kDuplicateResolved, LogLevel::kInfo, loser.pair(),
+            fmt::format("both ends started at once: IKE SA {}_i stays, {}_i goes",
+                        to_string(winner.spi_i), to_string(loser.spi_i)));
+  if (loser.role == Role::kInitiator) {
+    add_task(ctx, loser, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
+    run_tasks(ctx, loser);
+  } else {
+    loser.discard_at = ctx.now + kDuplicateGrace;
+  }
+}
+
+void replace_older(Context& ctx, IkeSa& older, const IkeSa& younger) {
+  // Only the end that answered the younger one acts; the other learns by the Delete, or knew when it began anew.
+  if (younger.role != Role::kResponder) return;
+  if (younger.handshake.initial_contact) {
+    destroy(ctx, older, "the peer started anew (INITIAL_CONTACT)");
+    return;
+  }
+  ctx.event(EventKind::kDuplicateResolved, LogLevel::kInfo, older.pair(),
+            fmt::format("the peer made a new IKE SA {}_i; the one before, {}_i, goes",
+                        to_string(younger.spi_i), to_string(older.spi_i)));
+  add_task(ctx, older, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
+  run_tasks(ctx, older);
+}
+
+}  // namespace
+
+void resolve_duplicates(Context& ctx, IkeSa& established) {
+  Pair* pair = ctx.pair_of(established);
+  if (pair == nullptr) return;
+  const std::vector<IkeSpi> others(pair->sas.begin(), pair->sas.end());
+  for (const IkeSpi spi : others) {
+    if (spi == established.local_spi()) continue;
+    IkeSa* other = ctx.find(spi);
+    if (other == nullptr || other->state == IkeState::kDead) continue;
+    const bool still_init = other->role == Role::kInitiator && other->state == IkeState::kInit;
+    if (still_init && established.role == Role::kResponder) {
+      destroy(ctx, *other, "");  // 4.
+    } else if (other->state == IkeState::kEstablished) {
+      if (has_task(*other, TaskKind::kDeleteIke) || other->discard_at) continue;
+      if (cross(established, *other)) {
+        IkeSa& loser = initiated_by_lower(established) ? *other : established;
+        give_up_loser(ctx, loser, &loser == other ? established : *other);
+        if (&loser == &established) return;
+      } else {
+        replace_older(ctx, *other, established);
+      }
+    }
+  }
+}
+
+}  // namespace espalier::ike::v2

@@ -1,0 +1,143 @@
+// INFORMATIONAL: Deletes, liveness checks and notifies (RFC 7296 sections 1.4, 2.4, 2.25).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ike/core/limits.hpp"
+#include "ike/v2/lifecycle.hpp"
+#include "ike/v2/negotiate.hpp"
+
+namespace espalier::ike::v2 {
+namespace {
+
+using wire::ike::DeletePayload;
+using wire::ike::ProtocolId;
+
+void stop_sending(Context& ctx, ChildSa& child) {
+  if (!child.outbound_installed) return;
+  child.outbound_installed = false;
+  ctx.effect(DeleteSa{Direction::kOut, child.spec.spi_out, child.spec.path.remote.ip, child.spec.pair});
+}
+
+// The children of an SA that goes by agreement: packets may still be on their way.
+void remove_children(Context& ctx, IkeSa& sa) {
+  while (!sa.children.empty()) remove_child(ctx, sa, sa.children.back().spec.spi_in, true);
+}
+
+void start_delete_child(Context& ctx, IkeSa& sa, const Task& task) {
+  ChildSa* child = sa.child_in(task.child);
+  if (child == nullptr || child->state == ChildState::kDeleting) return;
+  child->state = ChildState::kDeleting;
+  stop_sending(ctx, *child);
+  sa.active = ActiveTask{};
+  sa.active->task = task;
+  send_request(ctx, sa, ExchangeType::kInformational, {DeletePayload{ProtocolId::kEsp, {task.child}}});
+}
+
+void start_delete_ike(Context& ctx, IkeSa& sa, const Task& task) {
+  sa.state = IkeState::kDeleting;
+  for (ChildSa& child : sa.children) stop_sending(ctx, child);
+  sa.active = ActiveTask{};
+  sa.active->task = task;
+  ctx.touch(sa.pair());
+  send_request(ctx, sa, ExchangeType::kInformational, {DeletePayload{ProtocolId::kIke, {}}});
+}
+
+// The peer deletes children: its SPIs are our outbound ones. Returns our inbound SPIs for the answer.
+std::vector<Spi> delete_children(Context& ctx, IkeSa& sa, const DeletePayload& payload) {
+  std::vector<Spi> answer;
+  for (const Spi spi_out : payload.spis) {
+    ChildSa* child = sa.child_out(spi_out);
+    if (child == nullptr) continue;
+    const Spi spi_in = child->spec.spi_in;
+    // Section 1.4.1: when both ends delete at once, the SPI is in both requests and in neither response.
+    if (child->state != ChildState::kDeleting) answer.push_back(spi_in);
+    const bool replaced = child->successor.has_value();
+    if (child->successor) {
+      if (ChildSa* successor = sa.child_in(*child->successor)) install_outbound(ctx, *successor);
+    }
+    if (!replaced) {
+      ctx.event(EventKind::kChildDeleted, LogLevel::kInfo, sa.pair(),
+                fmt::format("the peer deleted child SA {} (SPI {} in)", child->spec.child, to_string(spi_in)));
+    }
+    std::erase_if(sa.tasks, [&](const Task& task) { return task.child == spi_in && task.child.value != 0; });
+    remove_child(ctx, sa, spi_in, true);
+  }
+  return answer;
+}
+
+// The peer deletes the IKE SA: answered, and gone with its children.
+void delete_ike(Context& ctx, IkeSa& sa, MessageId id) {
+  if (sa.active && sa.active->collision && sa.active->collision->ike.value != 0) {
+    // Our own rekey is under way and the peer's has won: its new SA takes over.
+    if (IkeSa* theirs = ctx.find(sa.active->collision->ike)) {
+      for (ChildSa& child : sa.children) theirs->children.push_back(std::move(child));
+      sa.children.clear();
+    }
+  }
+  send_response(ctx, sa, ExchangeType::kInformational, id, {});
+  const bool replaced = sa.state == IkeState::kReplaced || sa.state == IkeState::kDeleting || sa.children.empty();
+  if (!replaced) {
+    if (Pair* pair = ctx.pair_of(sa)) pair->last_error = "the peer closed the connection";
+  }
+  remove_children(ctx, sa);
+  bury(ctx, sa, replaced ? "" : "the peer deleted it");
+}
+
+}  // namespace
+
+void start_informational(Context& ctx, IkeSa& sa, const Task& task) {
+  switch (task.kind) {
+    case TaskKind::kDeleteChild: return start_delete_child(ctx, sa, task);
+    case TaskKind::kDeleteIke: return start_delete_ike(ctx, sa, task);
+    case TaskKind::kLiveness:
+      if (sa.state != IkeState::kEstablished) return;
+      sa.active = ActiveTask{};
+      sa.active->task = task;
+      ctx.count(Counter::kLivenessChecks);
+      return send_request(ctx, sa, ExchangeType::kInformational, {});
+    case TaskKind::kCreateChild:
+    case TaskKind::kRekeyChild:
+    case TaskKind::kRekeyIke: break;
+  }
+  ASSERT(false);
+}
+
+void handle_informational_request(Context& ctx, IkeSa& sa, const Message& message) {
+  std::vector<Payload> answer;
+  DeletePayload deleted{ProtocolId::kEsp, {}};
+  for (const Payload& payload : message.payloads) {
+    if (const auto* remove = std::get_if<DeletePayload>(&payload)) {
+      if (remove->protocol == ProtocolId::kIke) return delete_ike(ctx, sa, message.header.message_id);
+      if (remove->protocol == ProtocolId::kEsp) {
+        const std::vector<Spi> spis = delete_children(ctx, sa, *remove);
+        deleted.spis.insert(deleted.spis.end(), spis.begin(), spis.end());
+      }
+    }
+  }
+  if (message.notify(NotifyType::kAuthenticationFailed) != nullptr) {
+    // Section 2.21.2: the initiator did not accept our proof; the SA it never established is gone there.
+    send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, {});
+    return bury(ctx, sa, "the peer did not accept our authentication (AUTHENTICATION_FAILED): its log says why");
+  }
+  if (!deleted.spis.empty()) answer.push_back(std::move(deleted));
+  send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, answer);
+}
+
+void process_informational_response(Context& ctx, IkeSa& sa, const Message&) {
+  ASSERT(sa.active);
+  const Task task = sa.active->task;
+  finish_task(ctx, sa);
+  switch (task.kind) {
+    case TaskKind::kDeleteChild:
+      remove_child(ctx, sa, task.child, true);
+      break;
+    case TaskKind::kDeleteIke:
+      remove_children(ctx, sa);
+      destroy(ctx, sa, sa.successor ? "" : "deleted");
+      break;
+    default: break;  // a liveness check: that an answer came is all
+  }
+}
+
+}  // namespace espalier::ike::v2

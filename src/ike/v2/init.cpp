@@ -1,0 +1,393 @@
+// IKE_SA_INIT (RFC 7296 sections 1.2, 2.6, 2.7, 2.23).
+//
+//   initiator                                   responder
+//   HDR, [COOKIE], SAi1, KEi, Ni, N(NATD)x2 -->
+//                                           <-- HDR, SAr1, KEr, Nr, N(NATD)x2 | N(COOKIE) | N(INVALID_KE_PAYLOAD)
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "crypto/prf.hpp"
+#include "ike/core/limits.hpp"
+#include "ike/v2/lifecycle.hpp"
+#include "ike/v2/negotiate.hpp"
+#include "policy/proposal.hpp"
+
+namespace espalier::ike::v2 {
+namespace {
+
+using wire::ike::KePayload;
+using wire::ike::NoncePayload;
+using wire::ike::NotifyPayload;
+using wire::ike::SaPayload;
+
+// RFC 7296 section 2.23: SHA-1(SPIi | SPIr | IP address | port).
+Bytes nat_hash(IkeSpi spi_i, IkeSpi spi_r, const SocketAddress& address) {
+  Writer octets;
+  octets.u64(spi_i.value);
+  octets.u64(spi_r.value);
+  octets.bytes(address.ip.bytes());
+  octets.u16(address.port);
+  return crypto::sha1({octets.view()});
+}
+
+bool wants_encap(const Context& ctx, const ConnectionRef& connection) {
+  return ctx.core.settings.force_encap ||
+         (connection && connection->encap == policy::Encap::kAlways);
+}
+
+// NAT detection, fragmentation and the hashes we verify: in both directions of IKE_SA_INIT.
+void add_notifies(Context& ctx, IkeSa& sa, const ConnectionRef& connection,
+                  std::vector<Payload>& payloads) {
+  if (wants_encap(ctx, connection) && sa.handshake.faked_nat_source.empty()) {
+    // A source hash that fits no address makes the peer see a NAT, and so encapsulate ESP in UDP: the only form
+    // that a dataplane without raw ESP can take.
+    sa.handshake.faked_nat_source = ctx.rng.bytes(20);
+  }
+  const Bytes source = sa.handshake.faked_nat_source.empty()
+                           ? nat_hash(sa.spi_i, sa.spi_r, sa.path.local)
+                           : sa.handshake.faked_nat_source;
+  payloads.push_back(make_notify(NotifyType::kNatDetectionSourceIp, source));
+  payloads.push_back(make_notify(NotifyType::kNatDetectionDestinationIp,
+                                 nat_hash(sa.spi_i, sa.spi_r, sa.path.remote)));
+  if (!connection || connection->fragmentation) {
+    payloads.push_back(make_notify(NotifyType::kIkev2FragmentationSupported));
+  }
+  Writer hashes;
+  for (const crypto::HashId hash : crypto::supported_hashes()) {
+    hashes.u16(static_cast<std::uint16_t>(hash));
+  }
+  payloads.push_back(make_notify(NotifyType::kSignatureHashAlgorithms, hashes.view()));
+}
+
+void read_notifies(Context& ctx, IkeSa& sa, const Message& message) {
+  const IkeSpi spi_r = message.header.spi_r;
+  bool source_seen = false;
+  bool source_matches = false;
+  const Bytes expected_source = nat_hash(sa.spi_i, spi_r, sa.path.remote);
+  const Bytes expected_destination = nat_hash(sa.spi_i, spi_r, sa.path.local);
+  for (const Payload& payload : message.payloads) {
+    const auto* notify = std::get_if<NotifyPayload>(&payload);
+    if (notify == nullptr) continue;
+    switch (notify->type) {
+      case NotifyType::kNatDetectionSourceIp:
+        source_seen = true;
+        source_matches = source_matches || notify->data == expected_source;
+        break;
+      case NotifyType::kNatDetectionDestinationIp:
+        sa.nat_here = notify->data != expected_destination;
+        break;
+      case NotifyType::kIkev2FragmentationSupported: sa.peer_fragmentation = true; break;
+      case NotifyType::kSignatureHashAlgorithms: {
+        Reader reader(notify->data);
+        while (sa.peer_hashes.size() < 16) {
+          const auto hash = reader.u16();
+          if (!hash) break;
+          sa.peer_hashes.push_back(static_cast<crypto::HashId>(*hash));
+        }
+        break;
+      }
+      default: break;
+    }
+  }
+  sa.nat_there = source_seen && !source_matches;
+  sa.encap = source_seen && (sa.nat_here || sa.nat_there || wants_encap(ctx, sa.connection));
+}
+
+void send_init(Context& ctx, IkeSa& sa) {
+  std::vector<Payload> payloads;
+  if (!sa.handshake.cookie.empty()) {
+    // RFC 7296 section 2.6: the cookie comes first.
+    payloads.push_back(make_notify(NotifyType::kCookie, sa.handshake.cookie));
+  }
+  payloads.push_back(SaPayload{policy::to_wire(sa.connection->proposals, ByteView())});
+  payloads.push_back(KePayload{static_cast<std::uint16_t>(sa.handshake.dh.group), sa.handshake.dh.public_key});
+  payloads.push_back(NoncePayload{sa.nonce_i});
+  add_notifies(ctx, sa, sa.connection, payloads);
+  sa.next_request = MessageId(0);
+  sa.outstanding.reset();
+  send_request(ctx, sa, ExchangeType::kIkeSaInit, payloads);
+  sa.handshake.init_request = sa.outstanding->packets.front();
+}
+
+// The pairs that a request on this path may belong to, before we know who asks.
+std::vector<const Pair*> candidates(const Context& ctx, const Path& path) {
+  std::vector<std::string> names;
+  if (const auto found = ctx.core.by_address.find(path.remote.ip); found != ctx.core.by_address.end()) {
+    names = found->second;
+  }
+  names.insert(names.end(), ctx.core.any_address.begin(), ctx.core.any_address.end());
+  std::vector<const Pair*> pairs;
+  for (const std::string& name : names) {
+    if (const auto found = ctx.core.pairs.find(name); found != ctx.core.pairs.end()) {
+      pairs.push_back(&found->second);
+    }
+  }
+  return pairs;
+}
+
+struct InitOffer {
+  policy::Selected<policy::IkeSuite> selected;
+  ConnectionRef connection;  // the first candidate that agrees; IKE_AUTH may choose another
+};
+
+Result<InitOffer> choose(const Context& ctx, const Path& path, const SaPayload& sa) {
+  Error last = make_error(ErrorCode::kNoProposalChosen,
+                          "no configured peer has this address, and none may come from any address");
+  for (const Pair* pair : candidates(ctx, path)) {
+    auto selected = policy::select_ike(pair->connection->proposals, sa.proposals);
+    if (selected) return InitOffer{std::move(*selected), pair->connection};
+    last = selected.error();
+    last.message = pair->connection->name + ": " + last.message;
+  }
+  return last;
+}
+
+// Floods: a cookie is demanded above the threshold, and nothing is kept for those who do not return it.
+bool passes_cookie(Context& ctx, const Path& path, const Message& message, const NoncePayload& nonce) {
+  if (ctx.core.half_open < kCookieThreshold) return true;
+  const NotifyPayload* cookie = message.notify(NotifyType::kCookie);
+  if (cookie != nullptr && cookie_is_valid(ctx, cookie->data, nonce.data, path.remote, message.header.spi_i)) {
+    return true;
+  }
+  if (cookie != nullptr) ctx.count(Counter::kDropCookie);
+  ctx.count(Counter::kCookiesDemanded);
+  send_stateless(ctx, path, message.header,
+                 {make_notify(NotifyType::kCookie,
+                              make_cookie(ctx, nonce.data, path.remote, message.header.spi_i))});
+  return false;
+}
+
+// A repetition of a request that has an SA already; true when it was dealt with.
+bool is_repeated(Context& ctx, const Path& path, ByteView datagram, const Message& message) {
+  const auto known = ctx.core.init_requests.find({message.header.spi_i, path.remote});
+  if (known == ctx.core.init_requests.end()) return false;
+  IkeSa* sa = ctx.find(known->second);
+  if (sa == nullptr) return false;
+  if (sa->state == IkeState::kHalfOpen && sa->last_response &&
+      equal(sa->handshake.init_request, datagram)) {
+    ctx.count(Counter::kResponsesRepeated);
+    transmit(ctx, sa->path, sa->last_response->packets);
+  } else {
+    ctx.count(Counter::kDropBusy);
+  }
+  return true;
+}
+
+void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
+  const Message request = std::move(*sa.handshake.init_message);
+  sa.handshake.init_message.reset();
+  const KeyInputs inputs{result.shared.reveal(), sa.nonce_i, sa.nonce_r, sa.spi_i, sa.spi_r};
+  auto keys = derive_ike_keys(sa.suite, inputs);
+  if (!keys) {
+    fail_handshake(ctx, sa, keys.error().message);
+    return;
+  }
+  sa.keys = std::move(*keys);
+  sa.iv_counter = ctx.rng.u64();
+  auto selected = policy::select_ike(sa.connection->proposals, request.find<SaPayload>()->proposals);
+  if (!selected) {
+    fail_handshake(ctx, sa, selected.error().message);
+    return;
+  }
+  std::vector<Payload> payloads;
+  payloads.push_back(SaPayload{{selected->reply}});
+  payloads.push_back(KePayload{static_cast<std::uint16_t>(sa.suite.dh), result.key_pair.public_key});
+  payloads.push_back(NoncePayload{sa.nonce_r});
+  add_notifies(ctx, sa, sa.connection, payloads);
+  add_certificate_request(*sa.connection, payloads);
+  send_response(ctx, sa, ExchangeType::kIkeSaInit, MessageId(0), payloads);
+  sa.handshake.init_response = sa.last_response->packets.front();
+  sa.state = IkeState::kHalfOpen;
+  // Who asks is known from IKE_AUTH on; until then no pair may act on this SA.
+  sa.connection = ConnectionRef();
+}
+
+void follow_restart(Context& ctx, IkeSa& sa, const std::string& what) {
+  if (++sa.handshake.restarts > kInitRestartsMax) {
+    fail_handshake(ctx, sa, fmt::format("{} answered {} again and again", sa.path.remote.to_string(), what));
+  }
+}
+
+void follow_cookie(Context& ctx, IkeSa& sa, const NotifyPayload& cookie) {
+  follow_restart(ctx, sa, "COOKIE");
+  if (sa.state == IkeState::kDead) return;
+  if (cookie.data.empty() || cookie.data.size() > 64) {
+    ctx.count(Counter::kDropMalformed);  // RFC 7296 section 2.6: between 1 and 64 octets
+    return;
+  }
+  sa.handshake.cookie = cookie.data;
+  send_init(ctx, sa);
+}
+
+void follow_invalid_ke(Context& ctx, IkeSa& sa, const NotifyPayload& notify) {
+  Reader reader(notify.data);
+  const auto wanted = reader.u16();
+  if (!wanted) {
+    ctx.count(Counter::kDropMalformed);
+    return;
+  }
+  const auto group = static_cast<crypto::DhId>(*wanted);
+  const auto& proposals = sa.connection->proposals;
+  const bool ours = std::any_of(proposals.begin(), proposals.end(), [&](const policy::IkeProposal& p) {
+    return std::find(p.dh.begin(), p.dh.end(), group) != p.dh.end();
+  });
+  auto& tried = sa.handshake.groups_tried;
+  if (!ours || std::find(tried.begin(), tried.end(), *wanted) != tried.end()) {
+    fail_handshake(ctx, sa, fmt::format("{} wants Diffie-Hellman group {}, which our proposals do not have: "
+                                        "add it to 'proposals' on this side, or one of ours on the other",
+                                        sa.path.remote.to_string(), *wanted));
+    return;
+  }
+  follow_restart(ctx, sa, "INVALID_KE_PAYLOAD");
+  if (sa.state == IkeState::kDead) return;
+  tried.push_back(*wanted);
+  sa.outstanding.reset();
+  ctx.start_job(sa, JobPurpose::kInitGenerate, DhGenerateJob{group});
+}
+
+std::string refusal(const IkeSa& sa, NotifyType type) {
+  if (type == NotifyType::kNoProposalChosen) {
+    std::string ours;
+    for (const auto& proposal : sa.connection->proposals) {
+      ours += (ours.empty() ? "" : ", ") + policy::words(proposal);
+    }
+    return fmt::format("{} accepts none of our IKE proposals ({}) or does not know our address",
+                       sa.path.remote.to_string(), ours);
+  }
+  return fmt::format("{} refused IKE_SA_INIT with {}", sa.path.remote.to_string(), wire::ike::name(type));
+}
+
+}  // namespace
+
+void start_init(Context& ctx, const ConnectionRef& connection, const Path& path) {
+  IkeSa sa;
+  sa.role = Role::kInitiator;
+  sa.state = IkeState::kInit;
+  sa.connection = connection;
+  sa.path = path;
+  sa.spi_i = ctx.allocate_ike_spi();
+  sa.nonce_i = ctx.rng.bytes(kNonceOctets);
+  sa.begun = ctx.now;
+  ctx.count(Counter::kInitiated);
+  IkeSa& added = ctx.add(std::move(sa));
+  if (Pair* pair = ctx.pair_of(added)) pair->sas.insert(added.local_spi());
+  const crypto::DhId group = connection->proposals.front().dh.front();
+  added.handshake.groups_tried.push_back(static_cast<std::uint16_t>(group));
+  ctx.start_job(added, JobPurpose::kInitGenerate, DhGenerateJob{group});
+  ctx.event(EventKind::kNote, LogLevel::kInfo, connection->name,
+            fmt::format("initiating an IKE SA with {}", path.remote.to_string()));
+}
+
+void handle_init_request(Context& ctx, const Path& path, ByteView datagram, const Message& message) {
+  if (is_repeated(ctx, path, datagram, message)) return;
+  const auto* offer = message.find<SaPayload>();
+  const auto* ke = message.find<KePayload>();
+  const auto* nonce = message.find<NoncePayload>();
+  if (offer == nullptr || ke == nullptr || nonce == nullptr || message.header.spi_i.value == 0) {
+    ctx.count(Counter::kDropUnexpected);
+    return;
+  }
+  if (ctx.core.half_open >= kHalfOpenMax) {
+    ctx.count(Counter::kDropHalfOpen);
+    return;
+  }
+  if (!passes_cookie(ctx, path, message, *nonce)) return;
+  auto chosen = choose(ctx, path, *offer);
+  if (!chosen) {
+    ctx.count(Counter::kNoProposal);
+    ctx.event(EventKind::kDropped, LogLevel::kWarning, "",
+              fmt::format("IKE_SA_INIT from {} refused: {}", path.remote.to_string(), chosen.error().message));
+    send_stateless(ctx, path, message.header, {make_notify(NotifyType::kNoProposalChosen)});
+    return;
+  }
+  const policy::IkeSuite suite = chosen->selected.suite;
+  if (static_cast<crypto::DhId>(ke->group) != suite.dh) {
+    Writer group;
+    group.u16(static_cast<std::uint16_t>(suite.dh));
+    send_stateless(ctx, path, message.header,
+                   {make_notify(NotifyType::kInvalidKePayload, group.view())});
+    return;
+  }
+  IkeSa sa;
+  sa.role = Role::kResponder;
+  sa.state = IkeState::kInit;
+  sa.path = path;
+  sa.spi_i = message.header.spi_i;
+  sa.spi_r = ctx.allocate_ike_spi();
+  sa.suite = suite;
+  sa.connection = chosen->connection;
+  sa.nonce_i = nonce->data;
+  sa.nonce_r = ctx.rng.bytes(kNonceOctets);
+  sa.begun = ctx.now;
+  sa.discard_at = ctx.now + kHalfOpenLifetime;
+  read_notifies(ctx, sa, message);
+  sa.handshake.init_request = to_vector(datagram);
+  sa.handshake.init_message = message;
+  ++ctx.core.half_open;
+  IkeSa& added = ctx.add(std::move(sa));
+  ctx.core.init_requests[{added.spi_i, path.remote}] = added.local_spi();
+  ctx.start_job(added, JobPurpose::kInitRespond, DhRespondJob{suite.dh, ke->data});
+}
+
+void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message) {
+  if (const auto* cookie = message.notify(NotifyType::kCookie)) return follow_cookie(ctx, sa, *cookie);
+  if (const auto* group = message.notify(NotifyType::kInvalidKePayload)) {
+    return follow_invalid_ke(ctx, sa, *group);
+  }
+  for (const Payload& payload : message.payloads) {
+    const auto* notify = std::get_if<NotifyPayload>(&payload);
+    if (notify != nullptr && is_error(notify->type)) {
+      return fail_handshake(ctx, sa, refusal(sa, notify->type));
+    }
+  }
+  const auto* answer = message.find<SaPayload>();
+  const auto* ke = message.find<KePayload>();
+  const auto* nonce = message.find<NoncePayload>();
+  if (answer == nullptr || ke == nullptr || nonce == nullptr || message.header.spi_r.value == 0) {
+    ctx.count(Counter::kDropUnexpected);
+    return;
+  }
+  auto accepted = policy::accept_ike(sa.connection->proposals, answer->proposals);
+  if (!accepted) return fail_handshake(ctx, sa, accepted.error().message);
+  if (accepted->suite.dh != sa.handshake.dh.group ||
+      static_cast<crypto::DhId>(ke->group) != sa.handshake.dh.group) {
+    return fail_handshake(ctx, sa, "the peer chose a Diffie-Hellman group other than the one of our KE payload");
+  }
+  sa.suite = accepted->suite;
+  sa.spi_r = message.header.spi_r;
+  sa.nonce_r = nonce->data;
+  read_notifies(ctx, sa, message);
+  if (wants_encap(ctx, sa.connection) && !sa.encap) {
+    return fail_handshake(ctx, sa, fmt::format("{} does not offer NAT traversal (UDP encapsulation), the only form "
+                                               "of ESP that this dataplane has", sa.path.remote.to_string()));
+  }
+  sa.handshake.init_response = to_vector(datagram);
+  sa.handshake.peer_wants_cert = message.find<wire::ike::CertReqPayload>() != nullptr;
+  sa.outstanding.reset();
+  ctx.start_job(sa, JobPurpose::kInitShared, DhSharedJob{sa.handshake.dh, ke->data});
+}
+
+void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result) {
+  if (result.error) return fail_handshake(ctx, sa, result.error->message);
+  if (purpose == JobPurpose::kInitRespond) return answer_init(ctx, sa, result);
+  if (purpose == JobPurpose::kInitGenerate) {
+    sa.handshake.dh = result.key_pair;
+    return send_init(ctx, sa);
+  }
+  const KeyInputs inputs{result.shared.reveal(), sa.nonce_i, sa.nonce_r, sa.spi_i, sa.spi_r};
+  auto keys = derive_ike_keys(sa.suite, inputs);
+  if (!keys) return fail_handshake(ctx, sa, keys.error().message);
+  sa.keys = std::move(*keys);
+  sa.iv_counter = ctx.rng.u64();
+  sa.handshake.dh = crypto::DhKeyPair();
+  if (sa.encap) {
+    // RFC 7296 section 2.23: both ends move to port 4500; a peer on a port of its own stays there.
+    sa.path.local.port = ctx.core.settings.nat_port;
+    if (sa.path.remote.port == ctx.core.settings.port) sa.path.remote.port = ctx.core.settings.nat_port;
+  }
+  sa.state = IkeState::kAuth;
+  start_auth(ctx, sa);
+}
+
+}  // namespace espalier::ike::v2

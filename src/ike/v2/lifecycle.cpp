@@ -1,0 +1,189 @@
+#include "ike/v2/lifecycle.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ike/core/limits.hpp"
+#include "policy/proposal.hpp"
+
+namespace espalier::ike::v2 {
+
+std::string_view name(Role role) { return role == Role::kInitiator ? "initiator" : "responder"; }
+
+std::string_view name(IkeState state) {
+  switch (state) {
+    case IkeState::kInit: return "connecting";
+    case IkeState::kHalfOpen: return "connecting";
+    case IkeState::kAuth: return "connecting";
+    case IkeState::kEstablished: return "established";
+    case IkeState::kReplaced: return "rekeying";
+    case IkeState::kDeleting: return "deleting";
+    case IkeState::kFailed: return "deleting";
+    case IkeState::kDead: return "deleting";
+  }
+  return "connecting";
+}
+
+std::string_view name(ChildState state) {
+  switch (state) {
+    case ChildState::kInstalled: return "installed";
+    case ChildState::kRekeying: return "rekeying";
+    case ChildState::kReplaced: return "rekeying";
+    case ChildState::kDeleting: return "deleting";
+  }
+  return "installed";
+}
+
+std::string_view name(TaskKind kind) {
+  switch (kind) {
+    case TaskKind::kCreateChild: return "create child";
+    case TaskKind::kRekeyChild: return "rekey child";
+    case TaskKind::kDeleteChild: return "delete child";
+    case TaskKind::kRekeyIke: return "rekey IKE SA";
+    case TaskKind::kDeleteIke: return "delete IKE SA";
+    case TaskKind::kLiveness: return "liveness check";
+  }
+  return "task";
+}
+
+void schedule_ike(Context& ctx, IkeSa& sa) {
+  const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
+  const Duration jitter = lifetimes.ike * lifetimes.jitter_percent / 100;
+  sa.rekey_at = ctx.now + lifetimes.ike - ctx.random(jitter);
+  sa.expire_at = ctx.now + lifetimes.ike + lifetimes.ike / 10;
+  sa.established_at = ctx.now;
+  sa.last_heard = ctx.now;
+  sa.liveness_at = ctx.now + sa.connection->dpd;
+  sa.keepalive_at = ctx.now + kNatKeepalive;
+  sa.discard_at.reset();
+}
+
+void establish(Context& ctx, IkeSa& sa) {
+  ASSERT(sa.connection);
+  if (sa.role == Role::kResponder && sa.state != IkeState::kEstablished) {
+    ASSERT(ctx.core.half_open > 0);
+    --ctx.core.half_open;
+  }
+  sa.state = IkeState::kEstablished;
+  schedule_ike(ctx, sa);
+  if (Pair* pair = ctx.pair_of(sa)) pair->sas.insert(sa.local_spi());
+  ctx.count(Counter::kEstablished);
+  ctx.touch(sa.connection->name);
+  ctx.event(EventKind::kIkeEstablished, LogLevel::kInfo, sa.connection->name,
+            fmt::format("IKE SA {}_i {}_r established with {} as {}, {}", to_string(sa.spi_i),
+                        to_string(sa.spi_r), sa.path.remote.to_string(), name(sa.role),
+                        policy::words(sa.suite)));
+}
+
+namespace {
+
+// Everything that destroy and bury have in common.
+void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
+  const bool half_open = sa.role == Role::kResponder &&
+                         (sa.state == IkeState::kInit || sa.state == IkeState::kHalfOpen ||
+                          sa.state == IkeState::kAuth);
+  if (half_open) {
+    ASSERT(ctx.core.half_open > 0);
+    --ctx.core.half_open;
+  }
+  if (!why.empty()) {
+    ctx.event(EventKind::kIkeDeleted, LogLevel::kInfo, sa.pair(),
+              fmt::format("IKE SA {}_i {}_r removed: {}", to_string(sa.spi_i), to_string(sa.spi_r), why));
+  }
+  while (!sa.children.empty()) remove_child(ctx, sa, sa.children.back().spec.spi_in, false);
+  if (sa.active && sa.active->new_spi.value != 0) ctx.core.inbound_spis.erase(sa.active->new_spi);
+  if (sa.handshake.child_spi.value != 0) ctx.core.inbound_spis.erase(sa.handshake.child_spi);
+  if (sa.job.value != 0) ctx.core.jobs.erase(sa.job);
+  if (sa.role == Role::kResponder) {
+    std::erase_if(ctx.core.init_requests,
+                  [&](const auto& entry) { return entry.second == sa.local_spi(); });
+  }
+  sa.active.reset();
+  sa.responding.reset();
+  sa.outstanding.reset();
+  sa.tasks.clear();
+  sa.job = JobId();
+  if (Pair* pair = ctx.pair_of(sa)) pair->sas.erase(sa.local_spi());
+  ctx.touch(sa.pair());
+  ctx.core.dirty.insert(sa.local_spi());
+}
+
+}  // namespace
+
+void destroy(Context& ctx, IkeSa& sa, const std::string& why) {
+  if (sa.state == IkeState::kDead) return;
+  let_go(ctx, sa, why);
+  sa.state = IkeState::kDead;
+}
+
+void bury(Context& ctx, IkeSa& sa, const std::string& why) {
+  if (sa.state == IkeState::kDead) return;
+  let_go(ctx, sa, why);
+  sa.state = IkeState::kFailed;
+  sa.discard_at = ctx.now + kDuplicateGrace;
+}
+
+void fail_handshake(Context& ctx, IkeSa& sa, const std::string& why) {
+  const std::string pair = sa.pair();
+  const bool initiator = sa.role == Role::kInitiator;
+  destroy(ctx, sa, "");
+  if (pair.empty()) {
+    ctx.event(EventKind::kDropped, LogLevel::kWarning, "",
+              fmt::format("{}: {}", sa.path.remote.to_string(), why));
+  } else if (initiator) {
+    attempt_failed(ctx, pair, why);
+  } else {
+    ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, pair,
+              fmt::format("the peer's attempt from {} failed: {}", sa.path.remote.to_string(), why));
+  }
+}
+
+void add_task(Context& ctx, IkeSa& sa, Task task) {
+  if (has_task(sa, task.kind, task.child) && task.kind != TaskKind::kCreateChild) return;
+  if (sa.tasks.size() >= kQueuedTasksMax) return;
+  // A Delete of the whole SA makes everything else pointless.
+  if (task.kind == TaskKind::kDeleteIke) sa.tasks.clear();
+  sa.tasks.push_back(std::move(task));
+  ctx.core.dirty.insert(sa.local_spi());
+}
+
+bool has_task(const IkeSa& sa, TaskKind kind, Spi child) {
+  if (sa.active && sa.active->task.kind == kind && sa.active->task.child == child) return true;
+  return std::any_of(sa.tasks.begin(), sa.tasks.end(),
+                     [&](const Task& task) { return task.kind == kind && task.child == child; });
+}
+
+void run_tasks(Context& ctx, IkeSa& sa) {
+  if (sa.outstanding || sa.active || sa.job.value != 0) return;
+  if (sa.state != IkeState::kEstablished && sa.state != IkeState::kReplaced) return;
+  const auto ready = std::find_if(sa.tasks.begin(), sa.tasks.end(),
+                                  [&](const Task& task) { return task.not_before <= ctx.now; });
+  if (ready == sa.tasks.end()) return;
+  const Task task = *ready;
+  sa.tasks.erase(ready);
+  switch (task.kind) {
+    case TaskKind::kCreateChild:
+    case TaskKind::kRekeyChild: start_create_child(ctx, sa, task); break;
+    case TaskKind::kRekeyIke: start_rekey_ike(ctx, sa, task); break;
+    case TaskKind::kDeleteChild:
+    case TaskKind::kDeleteIke:
+    case TaskKind::kLiveness: start_informational(ctx, sa, task); break;
+  }
+  // A task may find that there is nothing left to do; the next one gets its turn.
+  if (!sa.active && !sa.outstanding && sa.state != IkeState::kDead) run_tasks(ctx, sa);
+}
+
+void finish_task(Context& ctx, IkeSa& sa) {
+  sa.active.reset();
+  ctx.core.dirty.insert(sa.local_spi());
+}
+
+void retry_task_later(Context& ctx, IkeSa& sa, const Task& task) {
+  Task again = task;
+  again.not_before = ctx.now + kTemporaryFailureRetry + ctx.random(kTemporaryFailureRetry);
+  finish_task(ctx, sa);
+  add_task(ctx, sa, std::move(again));
+}
+
+}  // namespace espalier::ike::v2

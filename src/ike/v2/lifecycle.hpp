@@ -1,0 +1,85 @@
+// Birth and death of IKE SAs and their children, the task queue, and the timers.
+#pragma once
+
+#include <string>
+
+#include "ike/v2/exchange.hpp"
+
+namespace espalier::ike::v2 {
+
+// ---- children (children.cpp) ---------------------------------------------------------------------------------
+
+// Adds the child to the SA: inbound first, the policy, and outbound unless it must wait (a responder's rekey: the
+// initiator installs its inbound SA only when our answer arrives).
+ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now);
+void install_outbound(Context& ctx, ChildSa& child);
+// Outbound at once, inbound after kInboundLinger when `linger` (packets may be on their way).
+void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger);
+// Sets rekey_at and expire_at of a new child from its connection's lifetimes and jitter.
+void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child);
+// The authenticated peer is somewhere else now: the SA's and its children's path follows.
+void move_path(Context& ctx, IkeSa& sa, const Path& path);
+
+// ---- the SA (lifecycle.cpp) ----------------------------------------------------------------------------------
+
+// IKE_AUTH is done: timers, pair bookkeeping, the rule for simultaneous starts.
+void establish(Context& ctx, IkeSa& sa);
+// Sets rekey_at and expire_at.
+void schedule_ike(Context& ctx, IkeSa& sa);
+// Removes the SA and its children now, without telling the peer. `why` is a sentence or empty.
+void destroy(Context& ctx, IkeSa& sa, const std::string& why);
+// As destroy, but what is left repeats our last response for a while: the peer may not have got it.
+void bury(Context& ctx, IkeSa& sa, const std::string& why);
+// A handshake that failed: destroys the SA and tells the pair's supervisor.
+void fail_handshake(Context& ctx, IkeSa& sa, const std::string& why);
+
+// ---- tasks ---------------------------------------------------------------------------------------------------
+
+void add_task(Context& ctx, IkeSa& sa, Task task);
+bool has_task(const IkeSa& sa, TaskKind kind, Spi child = Spi());
+// Starts the next exchange if the window is free.
+void run_tasks(Context& ctx, IkeSa& sa);
+// The active exchange ended; what its task does next is its own affair.
+void finish_task(Context& ctx, IkeSa& sa);
+// The peer answered TEMPORARY_FAILURE: the same task later (RFC 7296 section 2.25).
+void retry_task_later(Context& ctx, IkeSa& sa, const Task& task);
+
+// ---- timers (timers.cpp) -------------------------------------------------------------------------------------
+
+std::optional<Wakeup> next_wakeup(const IkeSa& sa);
+void handle_sa_timeout(Context& ctx, IkeSa& sa);
+void handle_use_report(Context& ctx, IkeSa& sa, std::optional<Instant> last_inbound);
+
+// ---- duplicates.cpp: the normative rule for simultaneous starts ----------------------------------------------
+
+void resolve_duplicates(Context& ctx, IkeSa& established);
+
+// ---- the other tasks' doors ----------------------------------------------------------------------------------
+
+// init.cpp. Begins an attempt; false when the connection gives no address to try.
+void start_init(Context& ctx, const ConnectionRef& connection, const Path& path);
+void handle_init_request(Context& ctx, const Path& path, ByteView datagram, const Message& message);
+void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message);
+void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);
+
+// auth.cpp
+void start_auth(Context& ctx, IkeSa& sa);  // initiator: keys are there
+void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message);
+void process_auth_response(Context& ctx, IkeSa& sa, const Message& message);
+void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);
+
+// create_child.cpp: new children and child rekeys; rekey_ike.cpp: IKE rekeys
+void start_create_child(Context& ctx, IkeSa& sa, const Task& task);
+void start_rekey_ike(Context& ctx, IkeSa& sa, const Task& task);
+void handle_create_child_request(Context& ctx, IkeSa& sa, const Message& message);
+void process_create_child_response(Context& ctx, IkeSa& sa, const Message& message);
+void child_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);
+void answer_rekey_ike(Context& ctx, IkeSa& sa, const Message& request, const JobResult& result);
+void complete_rekey_ike(Context& ctx, IkeSa& sa, const Message& response, const JobResult& result);
+
+// informational.cpp
+void start_informational(Context& ctx, IkeSa& sa, const Task& task);
+void handle_informational_request(Context& ctx, IkeSa& sa, const Message& message);
+void process_informational_response(Context& ctx, IkeSa& sa, const Message& message);
+
+}  // namespace espalier::ike::v2

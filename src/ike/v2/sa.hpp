@@ -1,0 +1,208 @@
+// One IKE SA as a value: everything the protocol knows of it. Behaviour stands in the task files of this folder.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ike/core/io.hpp"
+#include "ike/v2/keys.hpp"
+#include "wire/ike/message.hpp"
+
+namespace espalier::ike::v2 {
+
+// Shared, never changed after it was made; equal when the pointed-to values are equal.
+struct ConnectionRef {
+  std::shared_ptr<const policy::Connection> ptr;
+  const policy::Connection* operator->() const { return ptr.get(); }
+  const policy::Connection& operator*() const { return *ptr; }
+  explicit operator bool() const { return ptr != nullptr; }
+  friend bool operator==(const ConnectionRef& a, const ConnectionRef& b) {
+    return a.ptr == b.ptr || (a.ptr && b.ptr && *a.ptr == *b.ptr);
+  }
+};
+
+enum class Role : std::uint8_t { kInitiator, kResponder };
+std::string_view name(Role role);
+
+enum class IkeState : std::uint8_t {
+  kInit,         // IKE_SA_INIT: keys of the exchange are being made, or we wait for the response
+  kHalfOpen,     // responder: answered IKE_SA_INIT, waits for IKE_AUTH
+  kAuth,         // IKE_AUTH is under way
+  kEstablished,
+  kReplaced,     // rekeyed: a successor has its children; it waits for its Delete
+  kDeleting,     // we sent the Delete and wait for the answer
+  kFailed,       // responder: IKE_AUTH was answered with an error; kept to repeat that answer
+  kDead,         // to be swept
+};
+std::string_view name(IkeState state);
+
+enum class ChildState : std::uint8_t {
+  kInstalled,
+  kRekeying,  // a CREATE_CHILD_SA exchange of ours that replaces it is under way
+  kReplaced,  // a successor is installed; it waits for its Delete
+  kDeleting,  // we sent the Delete and wait for the answer
+};
+std::string_view name(ChildState state);
+
+struct ChildSa {
+  ChildSaSpec spec;
+  ChildState state = ChildState::kInstalled;
+  bool outbound_installed = false;
+  bool initiator = false;           // we initiated the exchange that made it
+  Instant installed_at{};
+  Instant rekey_at{};
+  Instant expire_at{};
+  std::optional<Spi> successor;     // spi_in of the SA that replaces it
+  std::optional<Spi> predecessor;   // spi_in of the SA it replaces
+  friend bool operator==(const ChildSa&, const ChildSa&) = default;
+};
+
+enum class TaskKind : std::uint8_t { kCreateChild, kRekeyChild, kDeleteChild, kRekeyIke, kDeleteIke, kLiveness };
+std::string_view name(TaskKind kind);
+
+// An exchange that we want to start, once the window (one request) is free and not before its time.
+struct Task {
+  TaskKind kind = TaskKind::kLiveness;
+  Spi child;               // spi_in: kRekeyChild, kDeleteChild
+  std::string child_name;  // kCreateChild
+  Instant not_before{};
+  friend bool operator==(const Task&, const Task&) = default;
+};
+
+// What a collision of two rekeys is decided by (RFC 7296 section 2.8.1): the lowest of the four nonces.
+struct Collision {
+  Bytes lowest_nonce;      // the lower of the two nonces of the peer's exchange
+  Spi child;               // spi_in of the child that the peer's exchange made
+  IkeSpi ike;              // local SPI of the IKE SA that the peer's exchange made
+  friend bool operator==(const Collision&, const Collision&) = default;
+};
+
+// The exchange that we initiated and that is under way.
+struct ActiveTask {
+  Task task;
+  crypto::DhKeyPair dh;
+  Bytes nonce;             // ours
+  Bytes peer_nonce;
+  Spi new_spi;             // our inbound SPI of the child to be
+  IkeSpi new_ike_spi;      // our SPI of the IKE SA to be
+  policy::ChildConfig child;
+  policy::SelectorList local_ts, remote_ts;  // as proposed
+  std::optional<Collision> collision;
+  // A CREATE_CHILD_SA response that waits for g^ir.
+  std::optional<wire::ike::Message> response;
+  unsigned group_retries = 0;
+  friend bool operator==(const ActiveTask&, const ActiveTask&) = default;
+};
+
+// A peer's CREATE_CHILD_SA request that waits for its DH job.
+struct Responding {
+  wire::ike::Message request;
+  friend bool operator==(const Responding&, const Responding&) = default;
+};
+
+struct Outstanding {  // our request, until it is answered (RFC 7296 section 2.1)
+  wire::ike::ExchangeType exchange = wire::ike::ExchangeType::kInformational;
+  MessageId id;
+  std::vector<Bytes> packets;
+  unsigned sent = 0;
+  Instant resend_at{};
+  friend bool operator==(const Outstanding&, const Outstanding&) = default;
+};
+
+struct LastResponse {  // sent again when its request is (RFC 7296 section 2.1)
+  MessageId id;
+  std::vector<Bytes> packets;
+  friend bool operator==(const LastResponse&, const LastResponse&) = default;
+};
+
+// Fragments of one message (RFC 7383 section 2.6); each was authenticated before it was kept.
+struct Reassembly {
+  MessageId id;
+  bool response = false;
+  std::uint16_t total = 0;
+  wire::ike::PayloadType first = wire::ike::PayloadType::kNone;
+  std::map<std::uint16_t, Bytes> parts;
+  std::size_t octets = 0;
+  friend bool operator==(const Reassembly&, const Reassembly&) = default;
+};
+
+enum class JobPurpose : std::uint8_t {
+  kNone, kInitGenerate, kInitRespond, kInitShared, kAuthSign, kAuthVerify,
+  kChildGenerate, kChildShared, kChildRespond,
+};
+
+// What only the first two exchanges need; dropped when the SA is established.
+struct Handshake {
+  crypto::DhKeyPair dh;
+  Bytes init_request, init_response;   // RealMessage1 and RealMessage2 (RFC 7296 section 2.15)
+  Bytes cookie;
+  unsigned restarts = 0;               // COOKIE and INVALID_KE_PAYLOAD answers followed
+  std::vector<std::uint16_t> groups_tried;
+  std::optional<wire::ike::Message> init_message;  // waits for a DH job
+  std::optional<wire::ike::Message> auth_message;  // waits for a signature job
+  Bytes peer_id_body, own_id_body;
+  Spi child_spi;                       // initiator: our inbound SPI of the first child
+  policy::Identity peer_id;
+  bool peer_wants_cert = false;
+  bool initial_contact = false;        // the peer sent INITIAL_CONTACT
+  Bytes faked_nat_source;              // the same octets in a retry
+  friend bool operator==(const Handshake&, const Handshake&) = default;
+};
+
+struct IkeSa {
+  Role role = Role::kInitiator;
+  IkeState state = IkeState::kInit;
+  IkeSpi spi_i, spi_r;
+  ConnectionRef connection;            // responder: known from IKE_AUTH on
+  Path path;
+  bool encap = false;                  // on port 4500
+  bool nat_here = false;               // the peer sees another address of ours than we do
+  bool nat_there = false;
+  bool peer_fragmentation = false;
+  std::vector<crypto::HashId> peer_hashes;
+  policy::IkeSuite suite;
+  IkeKeys keys;
+  Bytes nonce_i, nonce_r;
+  std::uint64_t iv_counter = 0;
+  Handshake handshake;
+  JobId job;                           // value 0: none
+  JobPurpose job_purpose = JobPurpose::kNone;
+
+  MessageId next_request;              // of ours
+  MessageId expected_request;          // of the peer's
+  std::optional<Outstanding> outstanding;
+  std::optional<LastResponse> last_response;
+  std::optional<Reassembly> reassembly;
+  std::deque<Task> tasks;
+  std::optional<ActiveTask> active;
+  std::optional<Responding> responding;
+
+  std::vector<ChildSa> children;
+  Instant begun{};                     // IKE_SA_INIT sent or received
+  Instant established_at{};
+  Instant rekey_at{};
+  Instant expire_at{};
+  Instant liveness_at{};
+  Instant keepalive_at{};
+  Instant last_heard{};
+  std::optional<Instant> discard_at;   // half-open, or superseded and waiting for the other end
+  bool use_query_sent = false;
+  std::optional<IkeSpi> successor;     // local SPI of the SA that replaces it
+  std::optional<Collision> rekey_collision;
+  std::optional<Instant> armed;        // its entry in Core::sa_timers
+  std::string failure;                 // why it goes, for people
+
+  IkeSpi local_spi() const { return role == Role::kInitiator ? spi_i : spi_r; }
+  IkeSpi remote_spi() const { return role == Role::kInitiator ? spi_r : spi_i; }
+  std::string pair() const { return connection ? connection->name : std::string(); }
+  bool is_up() const { return state == IkeState::kEstablished; }
+  ChildSa* child_in(Spi spi_in);
+  ChildSa* child_out(Spi spi_out);
+  friend bool operator==(const IkeSa&, const IkeSa&) = default;
+};
+
+}  // namespace espalier::ike::v2

@@ -1,0 +1,173 @@
+// The timers of an IKE SA. Each wake-up carries its reason.
+#include <fmt/format.h>
+
+#include "ike/core/limits.hpp"
+#include "ike/v2/lifecycle.hpp"
+
+namespace espalier::ike::v2 {
+namespace {
+
+class Earliest {
+ public:
+  void consider(Instant at, std::string_view reason) {
+    if (!best_ || at < best_->at) best_ = Wakeup{at, reason};
+  }
+  std::optional<Wakeup> best() const { return best_; }
+
+ private:
+  std::optional<Wakeup> best_;
+};
+
+void consider_established(const IkeSa& sa, Earliest& earliest) {
+  const bool idle = !sa.active && !sa.outstanding;
+  if (sa.state == IkeState::kEstablished) {
+    if (!has_task(sa, TaskKind::kRekeyIke) && !sa.rekey_collision) {
+      earliest.consider(sa.rekey_at, "IKE SA rekey");
+    }
+    earliest.consider(sa.expire_at, "IKE SA expiry");
+    if (sa.connection && sa.connection->dpd.count() > 0 && !sa.outstanding && !sa.use_query_sent) {
+      earliest.consider(sa.liveness_at, "liveness check");
+    }
+    if (sa.nat_here) earliest.consider(sa.keepalive_at, "NAT keepalive");
+  }
+  for (const ChildSa& child : sa.children) {
+    if (child.state == ChildState::kInstalled && sa.state == IkeState::kEstablished &&
+        !has_task(sa, TaskKind::kRekeyChild, child.spec.spi_in)) {
+      earliest.consider(child.rekey_at, "child SA rekey");
+    }
+    earliest.consider(child.expire_at, "child SA expiry");
+    if (!child.outbound_installed && child.state == ChildState::kInstalled) {
+      earliest.consider(child.installed_at + kOutboundGrace, "outbound child SA due");
+    }
+  }
+  if (idle) {
+    for (const Task& task : sa.tasks) earliest.consider(task.not_before, "queued exchange");
+  }
+}
+
+// A request was given up: the peer is gone.
+void peer_is_silent(Context& ctx, IkeSa& sa) {
+  const std::string what = fmt::format(
+      "{} did not answer {} ({} tries): it is not running, or something on the way drops UDP {} and {}",
+      sa.path.remote.to_string(), wire::ike::name(sa.outstanding->exchange), sa.outstanding->sent,
+      ctx.core.settings.port, ctx.core.settings.nat_port);
+  if (sa.state == IkeState::kInit || sa.state == IkeState::kAuth) {
+    fail_handshake(ctx, sa, what);
+    return;
+  }
+  const std::string pair = sa.pair();
+  const bool was_deleting = sa.state == IkeState::kDeleting || sa.state == IkeState::kReplaced;
+  if (Pair* entry = ctx.pair_of(sa); entry != nullptr && !was_deleting) entry->last_error = what;
+  destroy(ctx, sa, what);
+}
+
+void handle_children(Context& ctx, IkeSa& sa) {
+  for (ChildSa& child : sa.children) {
+    const Spi spi = child.spec.spi_in;
+    if (!child.outbound_installed && child.state == ChildState::kInstalled &&
+        ctx.now >= child.installed_at + kOutboundGrace) {
+      install_outbound(ctx, child);
+    }
+    if (ctx.now >= child.expire_at) {
+      ctx.event(EventKind::kRekeyFailed, LogLevel::kWarning, sa.pair(),
+                fmt::format("child SA {} (SPI {}) reached the end of its life", child.spec.child,
+                            to_string(spi)));
+      add_task(ctx, sa, {TaskKind::kDeleteChild, spi, "", ctx.now});
+      child.expire_at = ctx.now + kTemporaryFailureRetry * 5;
+    } else if (child.state == ChildState::kInstalled && sa.state == IkeState::kEstablished &&
+               ctx.now >= child.rekey_at) {
+      add_task(ctx, sa, {TaskKind::kRekeyChild, spi, "", ctx.now});
+      child.rekey_at = ctx.now + kRekeyRetry;  // should this attempt come to nothing
+    }
+  }
+}
+
+void handle_liveness(Context& ctx, IkeSa& sa) {
+  if (sa.connection->dpd.count() == 0 || sa.use_query_sent || sa.outstanding ||
+      ctx.now < sa.liveness_at) {
+    return;
+  }
+  if (sa.last_heard + sa.connection->dpd > ctx.now) {
+    sa.liveness_at = sa.last_heard + sa.connection->dpd;
+    return;
+  }
+  QueryUse query{sa.local_spi(), {}};
+  for (const ChildSa& child : sa.children) query.inbound.push_back(child.spec.spi_in);
+  if (query.inbound.empty()) {
+    add_task(ctx, sa, {TaskKind::kLiveness, Spi(), "", ctx.now});
+    sa.liveness_at = ctx.now + sa.connection->dpd;
+    return;
+  }
+  sa.use_query_sent = true;
+  ctx.effect(std::move(query));
+}
+
+}  // namespace
+
+std::optional<Wakeup> next_wakeup(const IkeSa& sa) {
+  Earliest earliest;
+  if (sa.outstanding) earliest.consider(sa.outstanding->resend_at, "retransmission");
+  if (sa.discard_at) earliest.consider(*sa.discard_at, "SA to be discarded");
+  if (sa.state == IkeState::kEstablished || sa.state == IkeState::kReplaced) {
+    consider_established(sa, earliest);
+  }
+  return earliest.best();
+}
+
+void handle_use_report(Context& ctx, IkeSa& sa, std::optional<Instant> last_inbound) {
+  if (!sa.use_query_sent) return;
+  sa.use_query_sent = false;
+  // RFC 7296 section 2.4: inbound traffic on a child SA proves that the peer is alive.
+  const Instant heard = last_inbound && *last_inbound > sa.last_heard ? *last_inbound : sa.last_heard;
+  sa.last_heard = heard;
+  if (heard + sa.connection->dpd > ctx.now) {
+    sa.liveness_at = heard + sa.connection->dpd;
+    return;
+  }
+  sa.liveness_at = ctx.now + sa.connection->dpd;
+  add_task(ctx, sa, {TaskKind::kLiveness, Spi(), "", ctx.now});
+  run_tasks(ctx, sa);
+}
+
+void handle_sa_timeout(Context& ctx, IkeSa& sa) {
+  if (sa.discard_at && ctx.now >= *sa.discard_at) {
+    sa.discard_at.reset();
+    if (sa.state == IkeState::kEstablished) {
+      // A duplicate whose initiator, against the rule or because it does not know it, did not delete it.
+      add_task(ctx, sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
+    } else {
+      if (sa.state == IkeState::kHalfOpen && sa.failure.empty()) {
+        ctx.event(EventKind::kDropped, LogLevel::kDebug, sa.pair(),
+                  fmt::format("half-open IKE SA from {} given up", sa.path.remote.to_string()));
+      }
+      destroy(ctx, sa, "");
+      return;
+    }
+  }
+  if (sa.outstanding && ctx.now >= sa.outstanding->resend_at && !retransmit(ctx, sa)) {
+    peer_is_silent(ctx, sa);
+    return;
+  }
+  if (sa.state == IkeState::kEstablished) {
+    if (ctx.now >= sa.expire_at) {
+      ctx.event(EventKind::kRekeyFailed, LogLevel::kWarning, sa.pair(),
+                "the IKE SA reached the end of its life without a rekey; it is made anew");
+      send_unacknowledged(ctx, sa, ExchangeType::kInformational, {wire::ike::DeletePayload{}});
+      destroy(ctx, sa, "its lifetime ended");
+      return;
+    }
+    if (ctx.now >= sa.rekey_at && !sa.rekey_collision) {
+      add_task(ctx, sa, {TaskKind::kRekeyIke, Spi(), "", ctx.now});
+      sa.rekey_at = ctx.now + kRekeyRetry;
+    }
+    handle_liveness(ctx, sa);
+    if (sa.nat_here && ctx.now >= sa.keepalive_at) {
+      ctx.core.transmits.push_back({sa.path, Bytes{0xFF}, true});
+      sa.keepalive_at = ctx.now + kNatKeepalive;
+    }
+  }
+  handle_children(ctx, sa);
+  run_tasks(ctx, sa);
+}
+
+}  // namespace espalier::ike::v2
