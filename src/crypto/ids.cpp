@@ -14,7 +14,7 @@ constexpr std::array kEncr = {
     EncrInfo{EncrId::kChaCha20Poly1305, "chacha20poly1305", true, false, 4, 8, 1, 16},
 };
 
-// RFC 4868 section 2.1.1 (key lengths) and 2.1.2 (truncation); RFC 2404 for SHA-1.
+// RFC 4868 sections 2.1.1 (key lengths) and 2.3 (truncation); RFC 2404 for SHA-1.
 constexpr std::array kInteg = {
     IntegInfo{IntegId::kHmacSha1_96, "sha1", 20, 12},
     IntegInfo{IntegId::kHmacSha2_256_128, "sha256", 32, 16},

@@ -25,7 +25,7 @@ inline constexpr std::size_t kMaxPemOctets = std::size_t{4} << 20;
 inline constexpr std::size_t kMaxChainCertificates = 16;
 inline constexpr int kMaxIntermediateCas = 8;
 
-// RFC 8247 section 4.1.1 wants 2048 bits at least. The upper bound keeps one verification under a
+// RFC 8247 section 3.1.1 wants 2048 bits at least. The upper bound keeps one verification under a
 // millisecond or so.
 inline constexpr unsigned kMinRsaBits = 2048;
 inline constexpr unsigned kMaxRsaBits = 8192;

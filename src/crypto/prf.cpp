@@ -64,9 +64,10 @@ Result<SecretBytes> prf_plus(PrfId id, ByteView key, ByteView seed, std::size_t 
                                                    " is not supported by this version");
   }
   if (octets > kMaxPrfPlusBlocks * hash_octets(*hash)) {
-    return make_error(ErrorCode::kLimit, "prf+ gives at most " +
-                                             std::to_string(kMaxPrfPlusBlocks * hash_octets(*hash)) +
-                                             " octets with this PRF, not " + std::to_string(octets));
+    return make_error(ErrorCode::kLimit,
+                      "prf+ gives at most " +
+                          std::to_string(kMaxPrfPlusBlocks * hash_octets(*hash)) +
+                          " octets with this PRF, not " + std::to_string(octets));
   }
   return expand(*hash, key, seed, octets);
 }
