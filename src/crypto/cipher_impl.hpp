@@ -1,5 +1,5 @@
-// The two kinds of Cipher behind aead.hpp, one .cpp file each. Private to the room. Key lengths have
-// been checked against `lengths`.
+// The two kinds of Cipher behind aead.hpp, one .cpp file each. Private to the room. Key lengths
+// have been checked against `lengths`.
 #pragma once
 
 #include "crypto/aead.hpp"

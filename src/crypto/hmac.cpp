@@ -6,6 +6,7 @@
 #include <openssl/params.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/assert.hpp"
 #include "crypto/owned.hpp"
@@ -14,17 +15,6 @@ namespace espalier::crypto {
 namespace {
 
 constexpr std::size_t kLargestHash = 64;
-
-const char* library_name(HashId hash) {
-  switch (hash) {
-    case HashId::kSha1: return "SHA1";
-    case HashId::kSha2_256: return "SHA256";
-    case HashId::kSha2_384: return "SHA384";
-    case HashId::kSha2_512: return "SHA512";
-    case HashId::kIdentity: break;
-  }
-  return nullptr;
-}
 
 // Fetched once in the life of the process: fetching takes locks.
 EVP_MAC* hmac_algorithm() {
@@ -40,7 +30,7 @@ struct Hmac::State {
 };
 
 Hmac::Hmac(HashId hash, ByteView key) : state_(std::make_unique<State>()) {
-  const char* digest = library_name(hash);
+  const char* digest = hash_name(hash);
   ASSERT(digest != nullptr && hmac_algorithm() != nullptr);
   state_->context.reset(EVP_MAC_CTX_new(hmac_algorithm()));
   state_->output_octets = hash_octets(hash);
@@ -106,6 +96,17 @@ std::size_t hash_octets(HashId hash) {
     case HashId::kIdentity: break;
   }
   return 0;
+}
+
+const char* hash_name(HashId hash) {
+  switch (hash) {
+    case HashId::kSha1: return "SHA1";
+    case HashId::kSha2_256: return "SHA256";
+    case HashId::kSha2_384: return "SHA384";
+    case HashId::kSha2_512: return "SHA512";
+    case HashId::kIdentity: break;
+  }
+  return nullptr;
 }
 
 }  // namespace espalier::crypto

@@ -36,4 +36,7 @@ std::optional<HashId> hash_of(IntegId id);
 // Octets of a hash's output; 0 for kIdentity.
 std::size_t hash_octets(HashId hash);
 
+// The crypto library's word for a hash ("SHA256"); null for kIdentity.
+const char* hash_name(HashId hash);
+
 }  // namespace espalier::crypto

@@ -1,5 +1,5 @@
-// Ownership of the crypto library's objects, without naming any of its types: the .cpp files of this
-// room say `using OwnedKey = Owned<EVP_PKEY, EVP_PKEY_free>`. Private to the room.
+// Ownership of the crypto library's objects, without naming any of its types: the .cpp files of
+// this room say `using OwnedKey = Owned<EVP_PKEY, EVP_PKEY_free>`. Private to the room.
 #pragma once
 
 #include <memory>
