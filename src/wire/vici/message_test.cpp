@@ -92,7 +92,7 @@ TEST(ViciPacket, Refused) {
 TEST(ViciMessage, Limits) {
   Bytes deep;
   for (std::size_t i = 0; i <= kMaxDepth; ++i) deep.insert(deep.end(), {1, 1, 'a'});
-  deep.insert(deep.end(), kMaxDepth + 1, 2);
+  for (std::size_t i = 0; i <= kMaxDepth; ++i) deep.push_back(2);
   EXPECT_EQ(parse_message(deep).error().code, ErrorCode::kLimit);
   EXPECT_TRUE(parse_message(ByteView(deep).subspan(3).first(deep.size() - 4)).ok());
 
