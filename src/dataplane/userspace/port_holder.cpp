@@ -15,8 +15,8 @@ namespace {
 
 using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 
-// Lines of /proc/net/udp: "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode ...",
-// the local address as HEXADDR:HEXPORT.
+// Lines of /proc/net/udp: "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+// ...", the local address as HEXADDR:HEXPORT.
 void collect_inodes(const char* path, std::uint16_t port, std::set<std::string>& inodes) {
   std::ifstream file(path);
   std::string line;
@@ -24,8 +24,8 @@ void collect_inodes(const char* path, std::uint16_t port, std::set<std::string>&
   while (std::getline(file, line)) {
     std::istringstream fields(line);
     std::string slot, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
-    fields >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >>
-        inode;
+    fields >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> uid >>
+        timeout >> inode;
     const auto colon = local.rfind(':');
     if (inode.empty() || colon == std::string::npos) continue;
     if (std::strtoul(local.c_str() + colon + 1, nullptr, 16) == port) inodes.insert(inode);
@@ -55,7 +55,8 @@ std::string what_to_stop(const std::string& process) {
   if (process == "pluto") return "stop it (systemctl stop ipsec)";
   if (process == "iked") return "stop it (systemctl stop openiked)";
   if (process == "racoon") return "stop it (systemctl stop racoon)";
-  if (process == "espalierd") return "this host runs espalierd already; stop it (systemctl stop espalierd)";
+  if (process == "espalierd")
+    return "this host runs espalierd already; stop it (systemctl stop espalierd)";
   return "stop it";
 }
 
@@ -85,12 +86,13 @@ std::string describe_port_conflict(std::uint16_t port) {
   const auto holder = find_udp_port_holder(port);
   if (!holder) {
     return fmt::format(
-        "UDP port {} is held by another process that cannot be named from here; `ss -lunp sport = :{}` "
+        "UDP port {} is held by another process that cannot be named from here; `ss -lunp sport = "
+        ":{}` "
         "as root shows it. Stop it and start again.",
         port, port);
   }
-  return fmt::format("UDP port {} is held by {} (pid {}): {} and start again.", port, holder->process,
-                     holder->pid, what_to_stop(holder->process));
+  return fmt::format("UDP port {} is held by {} (pid {}): {} and start again.", port,
+                     holder->process, holder->pid, what_to_stop(holder->process));
 }
 
 }  // namespace espalier::dataplane::userspace
