@@ -63,7 +63,7 @@ std::string protection_ruleset(const HostNetwork& network, unsigned generation =
 // it. Nothing is changed by us: these are the operator's.
 struct Warning {
   std::string text;     // what, and why it matters: a whole sentence
-  std::string command;  // "sysctl -w net.ipv4.conf.all.src_valid_mark=1"
+  std::string command;  // "sysctl -w net.ipv4.conf.eth0.rp_filter=2"
   friend bool operator==(const Warning&, const Warning&) = default;
 };
 std::vector<Warning> preflight(const HostNetwork& network);

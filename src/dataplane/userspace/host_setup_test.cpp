@@ -341,7 +341,7 @@ TEST(Routes, LeadPeersIntoTheTunWithTheirSourceAndChangeByDifferences) {
   });
 }
 
-TEST(Routes, StrictReversePathFilteringWorksOnceItLooksAtMarks) {
+TEST(Routes, StrictReversePathFilteringHoldsPeersOffUntilTheWarningIsHeeded) {
   NEEDS_ROOT();
   in_fresh_netns([] {
     Wire wire;
@@ -354,11 +354,16 @@ TEST(Routes, StrictReversePathFilteringWorksOnceItLooksAtMarks) {
     wire.enter(wire.host);
     const int own_ike = bound("10.77.0.1", 500, kFwmark);
     sh("sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.all.src_valid_mark=0");
-    EXPECT_FALSE(passes(peer_ike, own_ike, "10.77.0.1", 500))
-        << "else the warning would be needless";
+    EXPECT_FALSE(passes(peer_ike, own_ike, "10.77.0.1", 500)) << "else the warning is needless";
     const auto warnings = preflight(two_hosts());
     ASSERT_EQ(warnings.size(), 1u);
     sh(warnings[0].command);
+    EXPECT_TRUE(passes(peer_ike, own_ike, "10.77.0.1", 500));
+    EXPECT_TRUE(preflight(two_hosts()).empty());
+    // The mark alone is enough for a peer whose ARP requests need no answer (behind a router).
+    sh("sysctl -qw net.ipv4.conf.eth0.rp_filter=1");
+    EXPECT_FALSE(passes(peer_ike, own_ike, "10.77.0.1", 500));
+    sh("sysctl -qw net.ipv4.conf.all.src_valid_mark=1");
     EXPECT_TRUE(passes(peer_ike, own_ike, "10.77.0.1", 500));
     close(tun);
   });

@@ -31,26 +31,24 @@ std::vector<std::string> ipv4_devices(const std::string& proc_sys) {
   return names;
 }
 
-// Strict reverse path filtering (RFC 3704 section 2.2) on the way to a peer: a reply to the peer's
-// address would take the TUN, so an arriving IKE or ESP packet looks as if it came in by the wrong
-// door. The mark that our rules put on it helps only if the check looks at marks.
+// Strict reverse path filtering (RFC 3704 section 2.2): a reply to a peer's address would take the
+// TUN, so what arrives from the peer by the wire looks as if it came in by the wrong door. The mark
+// that our rules put on IKE and ESP helps where src_valid_mark is on, but ARP requests carry no
+// mark, and a host that does not answer them is unreachable for peers on its own link. Loose
+// filtering mends both.
 void check_reverse_path(const HostNetwork& network, const std::string& proc_sys,
                         std::vector<Warning>& found) {
   const int all = setting(proc_sys, "net/ipv4/conf/all/rp_filter").value_or(0);
-  const int marks = setting(proc_sys, "net/ipv4/conf/all/src_valid_mark").value_or(0);
-  if (marks != 0) return;
   for (const auto& device : ipv4_devices(proc_sys)) {
     if (device == network.tun_name) continue;
-    const std::string folder = "net/ipv4/conf/" + device;
-    const int own = setting(proc_sys, folder + "/rp_filter").value_or(0);
+    const int own =
+        setting(proc_sys, fmt::format("net/ipv4/conf/{}/rp_filter", device)).value_or(0);
     if (std::max(all, own) != 1) continue;
-    if (setting(proc_sys, folder + "/src_valid_mark").value_or(0) != 0) continue;
     found.push_back(
-        {fmt::format("Reverse path filtering is strict on {} and does not look at marks: IKE and "
-                     "ESP that arrive there from a peer are dropped by the kernel.",
+        {fmt::format("Reverse path filtering is strict on {}: IKE and ESP that arrive there from a "
+                     "peer are dropped by the kernel, and ARP requests of peers go unanswered.",
                      device),
-         "sysctl -w net.ipv4.conf.all.src_valid_mark=1"});
-    return;  // one command mends all devices
+         fmt::format("sysctl -w net.ipv4.conf.{}.rp_filter=2", device)});
   }
 }
 

@@ -22,7 +22,6 @@ class Preflight : public ::testing::Test {
     root_ = mkdtemp(path);
     for (const char* scope : {"all", "default", "eth0", "espalier0", "lo"}) {
       set(std::string("net/ipv4/conf/") + scope + "/rp_filter", 0);
-      set(std::string("net/ipv4/conf/") + scope + "/src_valid_mark", 0);
       set(std::string("net/ipv6/conf/") + scope + "/disable_ipv6", 0);
     }
     set("net/ipv4/ip_forward", 0);
@@ -55,9 +54,7 @@ TEST_F(Preflight, StrictFilteringNamesTheDeviceAndTheCommand) {
   set("net/ipv4/conf/eth0/rp_filter", 1);
   ASSERT_THAT(run(), SizeIs(1));
   EXPECT_THAT(run()[0].text, HasSubstr("eth0"));
-  EXPECT_EQ(run()[0].command, "sysctl -w net.ipv4.conf.all.src_valid_mark=1");
-  set("net/ipv4/conf/all/src_valid_mark", 1);
-  EXPECT_THAT(run(), IsEmpty());
+  EXPECT_EQ(run()[0].command, "sysctl -w net.ipv4.conf.eth0.rp_filter=2");
 }
 
 TEST_F(Preflight, OurOwnDeviceMayBeStrict) {
