@@ -1,0 +1,137 @@
+// Protection as nftables rules (host_setup.hpp).
+//
+// Two hooks see everything that crosses the host's skin with the addresses that are on the wire:
+// prerouting before destination NAT, and postrouting after source NAT. Local, forwarded, translated
+// and containers' packets alike pass one of them; a rule in the output or input hook would miss a
+// packet that NAT gives a protected address.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "dataplane/userspace/host_setup.hpp"
+#include "dataplane/userspace/prefix_cover.hpp"
+
+namespace espalier::dataplane::userspace {
+namespace {
+
+// Elements "local . remote" of one family, disjoint.
+std::vector<std::string> elements(const HostNetwork& network, Family family) {
+  std::vector<Prefix> locals;
+  for (const auto& pair : network.pairs) {
+    for (const auto& prefix : pair.local) {
+      if (prefix.ip.family() == family) locals.push_back(prefix);
+    }
+  }
+  std::vector<std::string> result;
+  for (const auto& local : disjoint_parts(std::move(locals))) {
+    std::vector<Prefix> remotes;
+    for (const auto& pair : network.pairs) {
+      const bool ours = std::any_of(pair.local.begin(), pair.local.end(),
+                                    [&](const Prefix& p) { return p.contains(local); });
+      if (!ours) continue;
+      for (const auto& prefix : pair.remote) {
+        if (prefix.ip.family() == family) remotes.push_back(prefix);
+      }
+    }
+    // Own subnets inside a peer's are holes, unless another peer's prefix covers the hole's inside
+    // again: so the holes are cut first, and what contains what is asked afterwards.
+    std::vector<Prefix> cut;
+    for (const auto& remote : remotes) {
+      const auto parts = subtract(remote, network.own_subnets);
+      cut.insert(cut.end(), parts.begin(), parts.end());
+    }
+    for (const auto& remote : without_contained(std::move(cut))) {
+      result.push_back(fmt::format("{} . {}", local.to_string(), remote.to_string()));
+    }
+  }
+  return result;
+}
+
+std::string set_text(const HostNetwork& network, Family family, unsigned generation) {
+  const bool v4 = family == Family::kIpv4;
+  const char* type = v4 ? "ipv4_addr" : "ipv6_addr";
+  std::string text = fmt::format(
+      "  set protected{}_{} {{  # local . remote\n"
+      "    type {} . {}\n"
+      "    flags interval\n",
+      v4 ? 4 : 6, generation, type, type);
+  const auto list = elements(network, family);
+  if (!list.empty()) {
+    text += "    elements = {\n";
+    for (const auto& element : list) text += "      " + element + ",\n";
+    text += "    }\n";
+  }
+  return text + "  }\n";
+}
+
+// What stays outside IPsec by itself:
+// - ESP is protected already;
+// - neighbour discovery and multicast listener reports keep the link alive (RFC 4861, RFC 2710, RFC
+// 3810);
+// - the two ICMP errors that path MTU discovery needs (RFC 1191 section 3, RFC 8201 section 4),
+// because a
+//   router on the way may be a peer too; other ICMP errors are not needed for a pair to work;
+// - DHCP and DHCPv6 (RFC 2131 section 4.1, RFC 8415 section 7.2), because a peer may be the server.
+constexpr std::string_view kOutside = R"(  chain outside_{generation} {{
+    meta l4proto esp accept
+    icmpv6 type {{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect }} accept
+    icmpv6 type {{ mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report }} accept
+    icmp type destination-unreachable icmp code frag-needed accept
+    icmpv6 type packet-too-big accept
+    udp sport . udp dport {{ 67 . 67, 67 . 68, 68 . 67, 546 . 547, 547 . 546, 547 . 547 }} accept
+  }}
+)";
+
+// Arriving. The mark on IKE and ESP to this host lets the reverse path check find the main table
+// where the operator has it strict (with src_valid_mark). Fragments after the first carry no ports;
+// without their first they are never delivered, and the first is judged here.
+constexpr std::string_view kArriving = R"(  chain arriving_{generation} {{
+    type filter hook prerouting priority mangle; policy accept;
+    iifname {{ "lo", "{tun}" }} accept
+    udp dport {{ {ike}, {natt} }} fib daddr type local meta mark set {mark:#010x} accept
+    ip frag-off & 0x1fff != 0 accept
+    frag frag-off != 0 accept
+    jump outside_{generation}
+    ip daddr . ip saddr @protected4_{generation} counter name dropped_in drop
+    ip6 daddr . ip6 saddr @protected6_{generation} counter name dropped_in drop
+  }}
+)";
+
+// A client that renews its lease asks its server by unicast: the mark keeps that out of the TUN
+// when the server is a peer.
+constexpr std::string_view kOwn = R"(  chain own_{generation} {{
+    type route hook output priority mangle; policy accept;
+    udp sport . udp dport {{ 68 . 67, 546 . 547 }} meta mark set {mark:#010x}
+  }}
+)";
+
+// Leaving. Only the daemon's sockets carry our mark (SO_MARK needs CAP_NET_ADMIN).
+constexpr std::string_view kLeaving = R"(  chain leaving_{generation} {{
+    type filter hook postrouting priority srcnat + 10; policy accept;
+    oifname {{ "lo", "{tun}" }} accept
+    meta mark {mark:#010x} udp sport {{ {ike}, {natt} }} accept
+    jump outside_{generation}
+    ip saddr . ip daddr @protected4_{generation} counter name dropped_out drop
+    ip6 saddr . ip6 daddr @protected6_{generation} counter name dropped_out drop
+  }}
+)";
+
+}  // namespace
+
+std::string protection_ruleset(const HostNetwork& network, unsigned generation) {
+  std::string text = fmt::format(
+      "table inet {} {{\n"
+      "  counter dropped_in {{ }}\n"
+      "  counter dropped_out {{ }}\n",
+      kNftTable);
+  text += set_text(network, Family::kIpv4, generation);
+  text += set_text(network, Family::kIpv6, generation);
+  for (const auto part : {kOutside, kArriving, kOwn, kLeaving}) {
+    text += fmt::format(fmt::runtime(part), fmt::arg("generation", generation),
+                        fmt::arg("tun", network.tun_name), fmt::arg("mark", network.fwmark),
+                        fmt::arg("ike", kIkePort), fmt::arg("natt", kNatTPort));
+  }
+  return text + "}\n";
+}
+
+}  // namespace espalier::dataplane::userspace
