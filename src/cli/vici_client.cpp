@@ -66,7 +66,7 @@ class ViciConnection : public Connection {
 
  private:
   Status send(const Packet& packet) {
-    TRY_ASSIGN(const Bytes frame, wire::vici::encode(packet));
+    TRY_ASSIGN(const Bytes frame, wire::vici::encode_frame(packet));
     ByteView rest = frame;
     while (!rest.empty()) {
       const ssize_t sent = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
@@ -110,7 +110,8 @@ class ViciConnection : public Connection {
     if (count < 0 && errno == EINTR) return {};
     if (count < 0) return gone(std::strerror(errno));
     if (count == 0) return gone("it closed the connection");
-    return framer_.push({buffer.data(), static_cast<std::size_t>(count)});
+    framer_.push({buffer.data(), static_cast<std::size_t>(count)});
+    return {};
   }
 
   int fd_;

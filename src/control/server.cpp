@@ -71,7 +71,7 @@ void Server::receive(Instant now, ClientId id, ByteView bytes) {
       return;
     }
     if (!frame->has_value()) return;
-    auto packet = wire::vici::parse_packet(**frame);
+    const auto packet = wire::vici::parse_packet(**frame);
     if (!packet) {
       client.closing = true;
       return;
@@ -100,7 +100,7 @@ void Server::handle_packet(Instant now, Client& client, const Packet& packet) {
 void Server::handle_request(Instant now, Client& client, const Packet& packet) {
   const Command* command = find_command(packet.name);
   if (command == nullptr) {
-    append(client, wire::vici::encode({PacketType::kCmdUnknown, "", {}}));
+    send(client, PacketType::kCmdUnknown);
     return;
   }
   CommandContext context{view_, info_, ids_, now};
@@ -126,7 +126,7 @@ void Server::next_requests(Instant now, Client& client) {
 
 void Server::register_event(Client& client, const std::string& event) {
   if (!is_event(event)) {
-    append(client, wire::vici::encode({PacketType::kEventUnknown, "", {}}));
+    send(client, PacketType::kEventUnknown);
     return;
   }
   const bool added = client.events.insert(event).second;
@@ -134,12 +134,12 @@ void Server::register_event(Client& client, const std::string& event) {
     // Level 1 and below, as swanctl --log expects.
     client.listeners.push_back({Listener::Event::kLog, "", LogLevel::kInfo, ring_.next(), 0});
   }
-  append(client, wire::vici::encode({PacketType::kEventConfirm, "", {}}));
+  send(client, PacketType::kEventConfirm);
 }
 
 void Server::unregister_event(Client& client, const std::string& event) {
   if (client.events.erase(event) == 0) {
-    append(client, wire::vici::encode({PacketType::kEventUnknown, "", {}}));
+    send(client, PacketType::kEventUnknown);
     return;
   }
   std::optional<Listener::Event> gone;
@@ -148,7 +148,7 @@ void Server::unregister_event(Client& client, const std::string& event) {
   if (gone) {
     std::erase_if(client.listeners, [&gone](const Listener& l) { return l.event == *gone; });
   }
-  append(client, wire::vici::encode({PacketType::kEventConfirm, "", {}}));
+  send(client, PacketType::kEventConfirm);
 }
 
 void Server::begin_wait(Instant now, Client& client, const Wait& wait) {

@@ -56,7 +56,8 @@ class Server {
   bool reached(const Pending& pending);
   std::string not_reached(const Pending& pending);
   void raise_updown(const PairEvent& event);
-  void append(Client& client, Bytes frame);
+  void send(Client& client, wire::vici::PacketType type);
+  void append(Client& client, ByteView frame);
   void append_event(Client& client, std::string_view event, const wire::vici::Section& section);
   void respond(Client& client, const wire::vici::Section& section);
   bool produce(Client& client);

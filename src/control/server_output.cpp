@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "control/fields.hpp"
 #include "control/limits.hpp"
 #include "control/server.hpp"
@@ -96,14 +97,37 @@ bool Server::produce_line(Client& client, Listener& listener) {
 
 void Server::append_event(Client& client, std::string_view event, const Section& section) {
   if (client.events.count(event) == 0) return;
-  append(client, wire::vici::encode({PacketType::kEvent, std::string(event), section}));
+  const auto frame = wire::vici::encode_frame({PacketType::kEvent, std::string(event), section});
+  if (frame) {
+    append(client, *frame);
+  } else {
+    // Larger than VICI allows. The one way to have it seen is a line in the log.
+    ring_.add({0, LogLevel::kError, "control", "",
+               fmt::format("An event {} was not sent: {}", event, frame.error().message)});
+  }
 }
 
 void Server::respond(Client& client, const Section& section) {
-  append(client, wire::vici::encode({PacketType::kCmdResponse, "", section}));
+  const auto frame = wire::vici::encode_frame({PacketType::kCmdResponse, "", section});
+  if (frame) {
+    append(client, *frame);
+    return;
+  }
+  const Status why = make_error(ErrorCode::kLimit, "The answer does not fit a VICI packet: " +
+                                                       frame.error().message);
+  const auto smaller =
+      wire::vici::encode_frame({PacketType::kCmdResponse, "", encode_outcome(why)});
+  ASSERT(smaller.ok());
+  append(client, *smaller);
 }
 
-void Server::append(Client& client, Bytes frame) {
+void Server::send(Client& client, PacketType type) {
+  const auto frame = wire::vici::encode_frame({type, "", {}});
+  ASSERT(frame.ok());
+  append(client, *frame);
+}
+
+void Server::append(Client& client, ByteView frame) {
   if (client.closing) return;
   if (client.out.size() + frame.size() > kOutputLimit) {
     client.closing = true;  // asks and never reads
