@@ -53,6 +53,7 @@ struct ConnectionConfig {  // list-conns
     std::string name, mode;
     std::int64_t rekey_time_s = 0;
     std::vector<std::string> local_ts, remote_ts;
+    std::uint64_t rekey_bytes = 0, rekey_packets = 0;  // 0: no such limit
   };
   std::vector<Child> children;
 };

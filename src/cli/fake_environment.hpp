@@ -1,0 +1,62 @@
+// The tests' twin of the world: what was printed, files by path, and a daemon that is scripted or a
+// real control server in memory. Included by tests only.
+#pragma once
+
+#include <map>
+
+#include "cli/environment.hpp"
+#include "control/server.hpp"
+
+namespace espalier::cli {
+
+class FakeEnvironment : public Environment {
+ public:
+  using Connector = std::function<Result<std::unique_ptr<Connection>>(const std::string& path)>;
+
+  void out(std::string_view text) override { out_text += text; }
+  void err(std::string_view text) override { err_text += text; }
+  bool color() const override { return colored; }
+  Result<std::unique_ptr<Connection>> connect(const std::string& path) override {
+    connected_to.push_back(path);
+    if (connector) return connector(path);
+    return make_error(ErrorCode::kNotFound, "there is no such socket.");
+  }
+  Result<std::string> read_file(const std::string& path, std::size_t max_bytes) override {
+    const auto found = files.find(path);
+    if (found == files.end()) {
+      return make_error(ErrorCode::kNotFound, path + " cannot be read: No such file or directory.");
+    }
+    if (found->second.size() > max_bytes) return make_error(ErrorCode::kLimit, path + " is large.");
+    return found->second;
+  }
+  Status check_private(const std::string& path) override {
+    if (open_to_others.empty() || open_to_others != path) return {};
+    return make_error(ErrorCode::kBadInput, path + " has mode 0644: run `chmod 0600`.");
+  }
+  Result<SecretBytes> random(std::size_t count) override {
+    Bytes bytes(count);
+    for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i);
+    return SecretBytes(std::move(bytes));
+  }
+  std::string host_name() override { return "bender"; }
+  std::vector<IpAddress> own_addresses() override { return {}; }
+  std::string local_time(std::int64_t unix_ms) override {
+    return "t" + std::to_string(unix_ms);
+  }
+  Status teardown(Logger& logger) override {
+    ++teardowns;
+    logger.log({LogLevel::kInfo, "dataplane", "", "Removed the table espalier."});
+    return teardown_result;
+  }
+
+  std::string out_text, err_text;
+  bool colored = false;
+  std::map<std::string, std::string> files;
+  std::string open_to_others;
+  Connector connector;
+  std::vector<std::string> connected_to;
+  int teardowns = 0;
+  Status teardown_result;
+};
+
+}  // namespace espalier::cli

@@ -1,0 +1,23 @@
+// The real Environment: the terminal, files, sockets and the kernel's random numbers.
+#pragma once
+
+#include "cli/environment.hpp"
+
+namespace espalier::cli {
+
+class OsEnvironment : public Environment {
+ public:
+  void out(std::string_view text) override;
+  void err(std::string_view text) override;
+  bool color() const override;
+  Result<std::unique_ptr<Connection>> connect(const std::string& socket_path) override;
+  Result<std::string> read_file(const std::string& path, std::size_t max_bytes) override;
+  Status check_private(const std::string& path) override;
+  Result<SecretBytes> random(std::size_t count) override;
+  std::string host_name() override;
+  std::vector<IpAddress> own_addresses() override;
+  std::string local_time(std::int64_t unix_ms) override;
+  Status teardown(Logger& logger) override;
+};
+
+}  // namespace espalier::cli

@@ -1,0 +1,89 @@
+#include <array>
+
+#include "cli/verb.hpp"
+
+namespace espalier::cli {
+namespace {
+
+using control::OptionSpec;
+
+constexpr std::array kGlobal{
+    OptionSpec{"--run", "DIR", "/run/espalier",
+               "The run folder of the daemon; its socket is DIR/vici.sock."},
+    OptionSpec{"--config", "DIR", "/etc/espalier", "The configuration folder."},
+    OptionSpec{"--help", "", "", "Print help, of the verb if there is one.", 'h'},
+    OptionSpec{"--version", "", "", "Print the version of this command."},
+};
+
+constexpr OptionSpec kJson{"--json", "", "", "Print JSON; fields are only ever added."};
+constexpr OptionSpec kTimeout{"--timeout", "TIME", "30s",
+                              "How long to wait for the outcome: 30s, 500ms, 2m."};
+constexpr OptionSpec kSelf{"--self", "NAME", "the host name, then an own address",
+                           "The host to look from."};
+
+constexpr std::array kStatusOptions{kJson};
+constexpr std::array kWaitOptions{kTimeout};
+constexpr std::array kRekeyOptions{
+    OptionSpec{"--ike", "", "", "Rekey the IKE SA instead of its children."}, kTimeout};
+constexpr std::array kLogOptions{
+    OptionSpec{"--follow", "", "", "Go on with the lines to come, until interrupted.", 'f'},
+    OptionSpec{"--json", "", "", "Print one JSON object a line."}};
+constexpr std::array kReloadOptions{kJson};
+constexpr std::array kCheckOptions{kSelf, kJson};
+constexpr std::array kSecretPairOptions{kSelf};
+constexpr std::array kTeardownOptions{
+    OptionSpec{"--force", "", "", "Even though a daemon runs; it will notice and complain."}};
+constexpr std::array kHelpOptions{
+    OptionSpec{"--man", "", "", "Print the man page: of espalier, or `help --man espalierd`."},
+    OptionSpec{"--completion", "SHELL", "", "Print a completion script; SHELL is bash."}};
+
+constexpr std::array kVerbs{
+    Verb{"status", "[NAME]", 0, 1, kStatusOptions, run_status,
+         "Show every configured pair, or one in detail.",
+         "Lists every configured pair with its state, how long it is up, its suite, traffic and "
+         "next rekey; under a pair that is not up stands why, and when it is tried again. With "
+         "NAME it shows that pair in detail and exits 1 when it is not up."},
+    Verb{"up", "NAME", 1, 1, kWaitOptions, run_up, "Bring a pair up and wait for the outcome.",
+         "Starts the pair, shows its log lines as they happen, and waits until it is up (0) or "
+         "has failed (1). A pair that `down` disabled is enabled again."},
+    Verb{"down", "NAME", 1, 1, kWaitOptions, run_down, "Take a pair down and keep it down.",
+         "Deletes the SAs of the pair; it stays down until `up` or a reload. Under `protect: "
+         "require` its traffic is then blocked, not sent in the clear."},
+    Verb{"rekey", "NAME", 1, 1, kRekeyOptions, run_rekey,
+         "Rekey the child SAs of a pair, or its IKE SA.",
+         "Makes new keys without a gap, and waits for the outcome."},
+    Verb{"log", "[NAME]", 0, 1, kLogOptions, run_log, "Show the recent log of the daemon.",
+         "Prints the daemon's recent log lines, of one pair or of all. With --follow it goes on "
+         "with those to come."},
+    Verb{"reload", "", 0, 0, kReloadOptions, run_reload,
+         "Reload the configuration, and say which pairs changed.",
+         "Pairs that the change does not concern are not touched. A file with an error changes "
+         "nothing and exits 65."},
+    Verb{"check", "FILE", 1, 1, kCheckOptions, run_check,
+         "Check an inventory, without a daemon.",
+         "Prints file:line:column and what is wrong for every fault, and exits 65; else what the "
+         "host would do: its pairs, selectors and suites."},
+    Verb{"secret new", "", 0, 0, {}, run_secret_new, "Print a new random mesh secret.",
+         "Prints 0s and 32 random octets in base64: one line for CONFIG/private/mesh.secret. Make "
+         "the file with `umask 077`."},
+    Verb{"secret pair", "PEER", 1, 1, kSecretPairOptions, run_secret_pair,
+         "Print the key of one pair, for a foreign box.",
+         "Derives the pair's key from CONFIG/private/mesh.secret and prints it as 0x and hex. "
+         "Whoever holds the mesh secret can compute every pair's key: it keeps pairs apart on the "
+         "wire, not hosts from each other. Certificates (auth: cert) do that."},
+    Verb{"teardown", "", 0, 0, kTeardownOptions, run_teardown,
+         "Remove every device, route and rule of ours from this host.",
+         "Works without the daemon. Traffic that was protected flows in the clear afterwards. "
+         "While a daemon answers on RUN/vici.sock it refuses (exit 1), unless --force."},
+    Verb{"version", "", 0, 0, {}, run_version, "Print the versions of this command and the daemon.",
+         "A daemon that does not answer is no error."},
+    Verb{"help", "[VERB]", 0, 2, kHelpOptions, run_help, "Print help, of one verb or of all.",
+         ""},
+};
+
+}  // namespace
+
+std::span<const Verb> verb_table() { return kVerbs; }
+std::span<const OptionSpec> global_options() { return kGlobal; }
+
+}  // namespace espalier::cli
