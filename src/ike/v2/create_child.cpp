@@ -115,7 +115,8 @@ void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
     const ChildSa* old = sa.child_in(task.child);
     const std::string name = old != nullptr ? old->spec.child : std::string();
     create_child_failed(ctx, sa, "the peer no longer has the child SA that was to be rekeyed; it is made anew");
-    remove_child(ctx, sa, task.child, false);
+    // Not silently: the peer may get to know the SA yet (our request overtook the response that makes it).
+    add_task(ctx, sa, {TaskKind::kDeleteChild, task.child, "", ctx.now});
     if (!name.empty()) add_task(ctx, sa, {TaskKind::kCreateChild, Spi(), name, ctx.now});
     return;
   }
@@ -136,6 +137,10 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
   }
   auto made = make_child(sa, *negotiated, active.new_spi, true, shared, active.nonce, active.peer_nonce);
   if (!made) return create_child_failed(ctx, sa, made.error().message);
+  if (active.deleted_by_peer.contains(negotiated->peer_spi)) {
+    create_child_failed(ctx, sa, "the peer deleted the child SA before its answer reached us");
+    return;
+  }
   const Task task = active.task;
   const auto collision = active.collision;
   const Bytes lowest = lower(active.nonce, active.peer_nonce);
@@ -171,6 +176,12 @@ struct Refusal {
 
 std::optional<Refusal> refuse_by_state(const IkeSa& sa, const Message& request, const ChildSa* old) {
   const NotifyPayload* rekey = rekey_notify(request);
+  const bool making_one = sa.active && (sa.active->task.kind == TaskKind::kCreateChild ||
+                                        sa.active->task.kind == TaskKind::kRekeyChild);
+  if (rekey != nullptr && old == nullptr && making_one) {
+    return Refusal{make_notify(NotifyType::kTemporaryFailure),
+                   "it may rekey the child SA that an exchange of ours is making"};
+  }
   if (rekey != nullptr && old == nullptr) {
     return Refusal{spi_notify(NotifyType::kChildSaNotFound, notify_spi(*rekey)),
                    "it rekeys a child SA that we do not have"};
@@ -280,6 +291,12 @@ void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
   if (task.kind == TaskKind::kRekeyChild) {
     ChildSa* old = sa.child_in(task.child);
     if (old == nullptr || old->state != ChildState::kInstalled) return;
+    if (!old->outbound_installed) {
+      // The peer made it by a rekey and may not have our answer yet: it would not know what we rekey.
+      Task later = task;
+      later.not_before = old->installed_at + kOutboundGrace + 1ms;
+      return add_task(ctx, sa, std::move(later));
+    }
     name = old->spec.child;
     // Section 2.9.2: the scope of a rekeyed SA is the one in use.
     active.local_ts = old->spec.local_ts;

@@ -48,7 +48,12 @@ std::vector<Spi> delete_children(Context& ctx, IkeSa& sa, const DeletePayload& p
   std::vector<Spi> answer;
   for (const Spi spi_out : payload.spis) {
     ChildSa* child = sa.child_out(spi_out);
-    if (child == nullptr) continue;
+    if (child == nullptr) {
+      if (sa.active && sa.active->deleted_by_peer.size() < kChildrenPerIkeSaMax) {
+        sa.active->deleted_by_peer.insert(spi_out);
+      }
+      continue;
+    }
     const Spi spi_in = child->spec.spi_in;
     // Section 1.4.1: when both ends delete at once, the SPI is in both requests and in neither response.
     if (child->state != ChildState::kDeleting) answer.push_back(spi_in);

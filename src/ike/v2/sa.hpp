@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,8 @@ struct ActiveTask {
   // A CREATE_CHILD_SA response that waits for g^ir.
   std::optional<wire::ike::Message> response;
   unsigned group_retries = 0;
+  // Outbound SPIs that the peer deleted and we do not have: its Delete may have overtaken the answer that makes them.
+  std::set<Spi> deleted_by_peer;
   friend bool operator==(const ActiveTask&, const ActiveTask&) = default;
 };
 

@@ -1,0 +1,121 @@
+// Starts: one end, both ends at once, with and without loss, and after crashes.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "sim/world.hpp"
+
+namespace espalier::sim {
+namespace {
+
+World two_hosts(std::uint64_t seed, bool election) {
+  World world(seed);
+  ike::Settings settings;
+  settings.election = election;
+  world.add_host("bender", "10.0.0.1", settings);
+  world.add_host("flexo", "10.0.0.2", settings);
+  world.connect("bender", "flexo");
+  return world;
+}
+
+std::string log_of(World& world) {
+  std::string text = fmt::format("seed {}\n", world.seed());
+  for (const char* name : {"bender", "flexo"}) {
+    for (const ike::Event& event : world.host(name).events) {
+      text += fmt::format("{} {} {}: {}\n", name, ike::name(event.kind), event.pair, event.text);
+    }
+  }
+  return text;
+}
+
+TEST(Start, TwoHostsComeUp) {
+  World world = two_hosts(1, true);
+  world.configure_all();
+  EXPECT_TRUE(world.run_until([&] { return world.all_up(); }, 10s)) << log_of(world);
+  EXPECT_EQ(world.fault(), "") << log_of(world);
+  EXPECT_LT(seconds(world.now() - Instant()), 1.0);
+}
+
+TEST(Start, BothAtOnceEndInOne) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    World world = two_hosts(seed, false);
+    world.network.jitter = 20ms;
+    world.configure_all();
+    ASSERT_TRUE(world.run_until([&] { return world.all_up() && world.fault().empty(); }, 30s))
+        << world.fault() << "\n" << log_of(world);
+    world.run_for(15s);
+    ASSERT_EQ(world.fault(), "") << log_of(world);
+  }
+}
+
+TEST(Start, BothAtOnceUnderLossDuplicationAndReordering) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    World world = two_hosts(seed, false);
+    world.network = {0.2, 0.1, 5ms, 200ms};
+    world.configure_all();
+    ASSERT_TRUE(world.run_until([&] { return world.all_up() && world.fault().empty(); }, 300s))
+        << world.fault() << "\n" << log_of(world);
+    world.network.loss = 0;
+    world.run_for(60s);
+    ASSERT_EQ(world.fault(), "") << log_of(world);
+  }
+}
+
+TEST(Start, ARebootedHostIsBackInSeconds) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    World world = two_hosts(seed, true);
+    world.configure_all();
+    ASSERT_TRUE(world.run_until([&] { return world.all_up(); }, 10s));
+    world.run_for(5s);
+    const std::string crashed = seed % 2 == 0 ? "bender" : "flexo";
+    world.crash(crashed);
+    world.run_for(3s);
+    world.start(crashed);
+    ASSERT_TRUE(world.run_until([&] { return world.all_up() && world.fault().empty(); }, 10s))
+        << world.fault() << "\n" << log_of(world);
+    world.run_for(15s);
+    ASSERT_EQ(world.fault(), "") << log_of(world);
+  }
+}
+
+TEST(Start, AWrongKeyIsNamedAndTriedAgain) {
+  World world = two_hosts(1, true);
+  world.host("flexo").connections.front().psk = SecretBytes(as_bytes("another"));
+  world.configure_all();
+  world.run_for(20s);
+  const auto pair = world.host("flexo").engine.snapshot().front();
+  EXPECT_EQ(pair.state, "waiting") << log_of(world);
+  EXPECT_TRUE(pair.retry_at.has_value());
+  EXPECT_NE(log_of(world).find("the pre-shared keys differ"), std::string::npos) << log_of(world);
+}
+
+TEST(Start, TwentyHostsAtOnceAtTwentyPercentLoss) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    World world(seed);
+    ike::Settings settings;
+    settings.election = false;
+    for (int i = 1; i <= 20; ++i) world.add_host(fmt::format("h{:02}", i), fmt::format("10.0.0.{}", i), settings);
+    for (int i = 1; i <= 20; ++i) {
+      for (int k = i + 1; k <= 20; ++k) world.connect(fmt::format("h{:02}", i), fmt::format("h{:02}", k));
+    }
+    world.network = {0.2, 0.02, 5ms, 50ms};
+    world.configure_all();
+    ASSERT_TRUE(world.run_until([&] { return world.all_up(); }, 300s)) << world.fault();
+    world.network.loss = 0;
+    world.run_for(60s);
+    ASSERT_EQ(world.fault(), "") << "seed " << seed;
+  }
+}
+
+TEST(Start, AnEngineIsAValue) {
+  World world = two_hosts(7, true);
+  world.configure_all();
+  world.run_for(1s);
+  ike::Endpoint& engine = world.host("bender").engine;
+  const ike::Endpoint copy = engine;
+  EXPECT_TRUE(copy == engine);
+  world.command("bender", ike::Rekey{"bender-flexo", false});
+  EXPECT_FALSE(copy == engine);
+}
+
+}  // namespace
+}  // namespace espalier::sim
