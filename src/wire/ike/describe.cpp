@@ -92,7 +92,10 @@ std::string describe(const Message& message) {
           : std::string(known);
   line += fmt::format(" {} {} [", message.header.is_response() ? "response" : "request",
                       message.header.message_id.value);
-  for (const Payload& payload : message.payloads) line += " " + describe(payload);
+  for (const Payload& payload : message.payloads) {
+    line += ' ';
+    line += describe(payload);
+  }
   return line + " ]";
 }
 

@@ -36,7 +36,7 @@ struct Header {
   PayloadType next_payload = PayloadType::kNone;
   std::uint8_t version = 0x20;  // major 2, minor 0
   ExchangeType exchange = ExchangeType::kIkeSaInit;
-  std::uint8_t flags = 0;
+  std::uint8_t flags = 0;       // kFlag... only: parse and encode both clear the reserved bits
   MessageId message_id;
   std::uint32_t length = 0;     // of the whole message; set by encode
   bool from_initiator() const { return (flags & kFlagInitiator) != 0; }
@@ -57,12 +57,13 @@ struct Transform {
 struct Proposal {
   std::uint8_t number = 1;
   ProtocolId protocol = ProtocolId::kIke;
-  Bytes spi;                      // 0, 4 or 8 octets
+  Bytes spi;                      // 0, 4 or 8 octets; any number with a protocol that we do not know
   std::vector<Transform> transforms;
   friend bool operator==(const Proposal&, const Proposal&) = default;
 };
 
-// RFC 7296 section 3.13.1. IPv4 or IPv6 by the addresses' family.
+// RFC 7296 section 3.13.1. IPv4 or IPv6 by the addresses' family. start <= end, and the ports too, except for
+// OPAQUE, which is start_port 65535 and end_port 0.
 struct TrafficSelector {
   std::uint8_t protocol = 0;      // 0: any
   std::uint16_t start_port = 0;
@@ -109,7 +110,7 @@ struct NoncePayload { Bytes data; friend bool operator==(const NoncePayload&, co
 struct NotifyPayload {
   ProtocolId protocol = ProtocolId::kNone;
   NotifyType type = NotifyType::kInvalidSyntax;
-  Bytes spi;   // 0, 4 or 8 octets
+  Bytes spi;   // 0, 4 or 8 octets; with 0 the protocol is kNone (RFC 7296 section 3.10)
   Bytes data;
   friend bool operator==(const NotifyPayload&, const NotifyPayload&) = default;
 };
@@ -121,7 +122,8 @@ struct DeletePayload {
 struct VendorIdPayload { Bytes data; friend bool operator==(const VendorIdPayload&, const VendorIdPayload&) = default; };
 struct TsPayload {
   PayloadType role = PayloadType::kTsi;  // kTsi or kTsr
-  std::vector<TrafficSelector> selectors;  // selectors of unknown TS types are left out
+  // Selectors of unknown TS types are left out, so a parsed one may be empty (TS_UNACCEPTABLE); one to send is not.
+  std::vector<TrafficSelector> selectors;
   friend bool operator==(const TsPayload&, const TsPayload&) = default;
 };
 // The last payload of its message (RFC 7296 section 3.14, RFC 7383 section 2.5).
@@ -180,7 +182,9 @@ Result<Message> parse_message(ByteView datagram);
 // A chain of payloads without a header: the plaintext of an Encrypted payload, padding removed.
 Result<std::vector<Payload>> parse_payloads(PayloadType first, ByteView bytes);
 
-// The whole unencrypted message; header.length and next_payload are computed. No SkPayload inside.
+// The whole unencrypted message; header.length and next_payload are computed. No SkPayload inside. Here and
+// below a value that cannot be laid out (a payload above 65535 octets, counts above limits.hpp, an IPv4 to IPv6
+// range) is a bug of the caller's; a value that limits.hpp or the RFC refuse on receipt is laid out all the same.
 Bytes encode_message(const Header& header, const std::vector<Payload>& payloads);
 
 // A chain without a header; `first` receives the type of its first payload (kNone if empty).
