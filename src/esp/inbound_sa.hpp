@@ -32,7 +32,7 @@ struct OpenPacket {
   OpenResult result = OpenResult::kMalformed;
   bool newest = false;          // kOpened, kDummy: it moved the window on (may tell of a new peer address)
   std::uint8_t next_header = 0; // kOpened
-  MutableByteView payload;      // kOpened: within packet; may end in TFC padding (section 2.7)
+  MutableByteView payload{};    // kOpened: within packet; may end in TFC padding (section 2.7)
   std::uint64_t sequence = 0;   // as inferred
 };
 

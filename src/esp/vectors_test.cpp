@@ -78,7 +78,9 @@ void check_row(const Row& row) {
   EXPECT_EQ(opened.sequence, parameters.first_sequence);
   const std::size_t trailer = raw ? 2 + std::size_t{expected[expected.size() - 2]} : 0;
   EXPECT_EQ(to_hex(opened.payload), to_hex(ByteView(expected).first(expected.size() - trailer)));
-  if (raw) EXPECT_EQ(opened.next_header, expected.back());
+  if (raw) {
+    EXPECT_EQ(opened.next_header, expected.back());
+  }
 
   // And back, octet for octet, where the IV is ours to choose.
   if (integ_key.empty()) return;
