@@ -138,26 +138,26 @@ TEST(PolicyIndex, aPolicyThatDoesNotTakeTheSourceLetsALessSpecificOneHaveIt) {
 
 // Against a walk through all policies, with ranges that are no prefixes.
 TEST(PolicyIndex, findsWhatALinearSearchFinds) {
-  std::mt19937 random(3);
+  std::mt19937_64 random(3);
   PolicyIndex index;
   std::vector<PolicySpec> all;
   for (std::uint32_t i = 1; i <= 300; ++i) {
     TrafficSelector selector = net("0.0.0.0/0");
-    const std::uint32_t start = 0x0a000000 + random() % 4000;
+    const std::uint32_t start = 0x0a000000 + static_cast<std::uint32_t>(random() % 4000);
     selector.start = IpAddress::v4(start);
-    selector.end = IpAddress::v4(start + random() % 40);
+    selector.end = IpAddress::v4(start + static_cast<std::uint32_t>(random() % 40));
     all.push_back(policy_of(i, {selector}));
     ASSERT_TRUE(index.set(all.back()).ok());
   }
   for (int i = 0; i < 5000; ++i) {
     Flow flow = flow_to("10.0.0.0");
-    flow.destination = IpAddress::v4(0x0a000000 + random() % 4100);
+    flow.destination = IpAddress::v4(0x0a000000 + static_cast<std::uint32_t>(random() % 4100));
     const PolicySpec* hit = index.find(flow);
     const bool any = std::any_of(all.begin(), all.end(), [&](const PolicySpec& policy) {
       return matches_outbound(policy.local_ts, policy.remote_ts, flow);
     });
     ASSERT_EQ(hit != nullptr, any);
-    if (hit != nullptr) ASSERT_TRUE(matches_outbound(hit->local_ts, hit->remote_ts, flow));
+    ASSERT_TRUE(hit == nullptr || matches_outbound(hit->local_ts, hit->remote_ts, flow));
   }
 }
 
