@@ -58,7 +58,8 @@ TYPED_TEST_P(PortContract, startsEmptyAndSilent) {
 
 TYPED_TEST_P(PortContract, readsBackWhatIsThereInOrder) {
   const SaSpec in = sa(Direction::kIn, 0x2000), out = sa(Direction::kOut, 0x1000);
-  ASSERT_TRUE(this->apply({AddSa{out}, AddSa{in}, SetPolicy{policy(9)}, SetPolicy{policy(7)}}).ok());
+  ASSERT_TRUE(
+      this->apply({AddSa{out}, AddSa{in}, SetPolicy{policy(9)}, SetPolicy{policy(7)}}).ok());
   const Snapshot now = this->snapshot();
   ASSERT_EQ(now.sas.size(), 2u);
   EXPECT_EQ(now.sas[0].key, in.key());
@@ -72,9 +73,12 @@ TYPED_TEST_P(PortContract, readsBackWhatIsThereInOrder) {
 }
 
 TYPED_TEST_P(PortContract, anSaExistsOnce) {
-  ASSERT_TRUE(this->apply({AddSa{sa(Direction::kIn, 0x2000)}, AddSa{sa(Direction::kOut, 0x2000)}}).ok());
-  EXPECT_EQ(this->apply({AddSa{sa(Direction::kOut, 0x2000)}}).error().code, ErrorCode::kAlreadyExists);
-  // Outbound: another peer may have chosen the same SPI. Inbound: we chose it, so it is one for all.
+  ASSERT_TRUE(
+      this->apply({AddSa{sa(Direction::kIn, 0x2000)}, AddSa{sa(Direction::kOut, 0x2000)}}).ok());
+  EXPECT_EQ(this->apply({AddSa{sa(Direction::kOut, 0x2000)}}).error().code,
+            ErrorCode::kAlreadyExists);
+  // Outbound: another peer may have chosen the same SPI. Inbound: we chose it, so it is one for
+  // all.
   EXPECT_TRUE(this->apply({AddSa{sa(Direction::kOut, 0x2000, 8, "192.0.2.3")}}).ok());
   EXPECT_EQ(this->apply({AddSa{sa(Direction::kIn, 0x2000, 8, "192.0.2.3")}}).error().code,
             ErrorCode::kAlreadyExists);
@@ -82,20 +86,25 @@ TYPED_TEST_P(PortContract, anSaExistsOnce) {
 }
 
 TYPED_TEST_P(PortContract, theFirstFailureStopsTheBatchAndNamesItself) {
-  const Status status = this->apply({AddSa{sa(Direction::kOut, 0x1000)}, AddSa{sa(Direction::kOut, 0x1000)},
-                                     AddSa{sa(Direction::kOut, 0x1001)}});
+  const Status status =
+      this->apply({AddSa{sa(Direction::kOut, 0x1000)}, AddSa{sa(Direction::kOut, 0x1000)},
+                   AddSa{sa(Direction::kOut, 0x1001)}});
   ASSERT_FALSE(status.ok());
   EXPECT_NE(status.error().message.find("00001000"), std::string::npos) << status.error().message;
-  EXPECT_NE(status.error().message.find("bender-flexo"), std::string::npos) << status.error().message;
+  EXPECT_NE(status.error().message.find("bender-flexo"), std::string::npos)
+      << status.error().message;
   EXPECT_EQ(this->keys(), std::vector<SaKey>{sa(Direction::kOut, 0x1000).key()});
 }
 
 TYPED_TEST_P(PortContract, deletingWhatIsNotThereIsDone) {
   ASSERT_TRUE(this->apply({AddSa{sa(Direction::kIn, 0x2000)}, SetPolicy{policy(7)}}).ok());
-  EXPECT_TRUE(this->apply({DeleteSa{sa(Direction::kOut, 0x2000).key()}, DeletePolicy{ReqId(8)}}).ok());
+  EXPECT_TRUE(
+      this->apply({DeleteSa{sa(Direction::kOut, 0x2000).key()}, DeletePolicy{ReqId(8)}}).ok());
   EXPECT_EQ(this->keys().size(), 1u);
-  EXPECT_TRUE(this->apply({DeleteSa{sa(Direction::kIn, 0x2000).key()}, DeletePolicy{ReqId(7)}}).ok());
-  EXPECT_TRUE(this->apply({DeleteSa{sa(Direction::kIn, 0x2000).key()}, DeletePolicy{ReqId(7)}}).ok());
+  EXPECT_TRUE(
+      this->apply({DeleteSa{sa(Direction::kIn, 0x2000).key()}, DeletePolicy{ReqId(7)}}).ok());
+  EXPECT_TRUE(
+      this->apply({DeleteSa{sa(Direction::kIn, 0x2000).key()}, DeletePolicy{ReqId(7)}}).ok());
   EXPECT_TRUE(this->snapshot().sas.empty());
   EXPECT_TRUE(this->snapshot().policies.empty());
 }
@@ -109,7 +118,8 @@ TYPED_TEST_P(PortContract, anInboundSaIsNamedByItsSpiAlone) {
 }
 
 TYPED_TEST_P(PortContract, aMoveChangesAddressesAndTheKeysPeer) {
-  ASSERT_TRUE(this->apply({AddSa{sa(Direction::kIn, 0x2000)}, AddSa{sa(Direction::kOut, 0x1000)}}).ok());
+  ASSERT_TRUE(
+      this->apply({AddSa{sa(Direction::kIn, 0x2000)}, AddSa{sa(Direction::kOut, 0x1000)}}).ok());
   const SocketAddress local{IpAddress::parse("2001:db8::1").value(), 4500};
   const SocketAddress remote{IpAddress::parse("2001:db8::2").value(), 1024};
   for (const SaKey& key : this->keys()) ASSERT_TRUE(this->apply({MoveSa{key, local, remote}}).ok());
@@ -126,15 +136,20 @@ TYPED_TEST_P(PortContract, aMoveChangesAddressesAndTheKeysPeer) {
 TYPED_TEST_P(PortContract, aPolicyIsReplacedByReqid) {
   ASSERT_TRUE(this->apply({SetPolicy{policy(7)}, SetPolicy{policy(8)}}).ok());
   ASSERT_TRUE(this->apply({SetPolicy{policy(7, "192.0.2.77")}}).ok());
-  EXPECT_EQ(this->snapshot().policies, (std::vector<PolicySpec>{policy(7, "192.0.2.77"), policy(8)}));
+  EXPECT_EQ(this->snapshot().policies,
+            (std::vector<PolicySpec>{policy(7, "192.0.2.77"), policy(8)}));
 }
 
 TYPED_TEST_P(PortContract, aRekeyMakesBeforeItBreaks) {
   ASSERT_TRUE(this->apply({AddSa{sa(Direction::kOut, 0x1000)}}).ok());
-  ASSERT_TRUE(this->apply({AddSa{sa(Direction::kOut, 0x1001)}, DeleteSa{sa(Direction::kOut, 0x1000).key()}}).ok());
+  ASSERT_TRUE(
+      this->apply({AddSa{sa(Direction::kOut, 0x1001)}, DeleteSa{sa(Direction::kOut, 0x1000).key()}})
+          .ok());
   EXPECT_EQ(this->keys(), std::vector<SaKey>{sa(Direction::kOut, 0x1001).key()});
   // A new one that cannot be made leaves the old one alone.
-  EXPECT_FALSE(this->apply({AddSa{sa(Direction::kOut, 1)}, DeleteSa{sa(Direction::kOut, 0x1001).key()}}).ok());
+  EXPECT_FALSE(
+      this->apply({AddSa{sa(Direction::kOut, 1)}, DeleteSa{sa(Direction::kOut, 0x1001).key()}})
+          .ok());
   EXPECT_EQ(this->keys(), std::vector<SaKey>{sa(Direction::kOut, 0x1001).key()});
 }
 
@@ -148,15 +163,16 @@ TYPED_TEST_P(PortContract, nonsenseIsRefusedAndChangesNothing) {
   PolicySpec backwards = policy(7);
   backwards.remote_ts[0].start = IpAddress::parse("192.0.2.9").value();
   EXPECT_EQ(this->apply({SetPolicy{backwards}}).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(this->apply({AddSa{sa(Direction::kOut, 255)}}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(this->apply({AddSa{sa(Direction::kOut, 255)}}).error().code,
+            ErrorCode::kInvalidArgument);
   EXPECT_TRUE(this->snapshot().sas.empty());
   EXPECT_TRUE(this->snapshot().policies.empty());
 }
 
-REGISTER_TYPED_TEST_SUITE_P(PortContract, startsEmptyAndSilent, readsBackWhatIsThereInOrder, anSaExistsOnce,
-                            theFirstFailureStopsTheBatchAndNamesItself, deletingWhatIsNotThereIsDone,
-                            anInboundSaIsNamedByItsSpiAlone, aMoveChangesAddressesAndTheKeysPeer,
-                            aPolicyIsReplacedByReqid, aRekeyMakesBeforeItBreaks,
-                            nonsenseIsRefusedAndChangesNothing);
+REGISTER_TYPED_TEST_SUITE_P(PortContract, startsEmptyAndSilent, readsBackWhatIsThereInOrder,
+                            anSaExistsOnce, theFirstFailureStopsTheBatchAndNamesItself,
+                            deletingWhatIsNotThereIsDone, anInboundSaIsNamedByItsSpiAlone,
+                            aMoveChangesAddressesAndTheKeysPeer, aPolicyIsReplacedByReqid,
+                            aRekeyMakesBeforeItBreaks, nonsenseIsRefusedAndChangesNothing);
 
 }  // namespace espalier::dataplane::contract

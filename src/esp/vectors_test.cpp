@@ -58,7 +58,8 @@ void check_row(const Row& row) {
   const Bytes expected = row.count("plain") ? from_hex(row.at("plain")).value() : Bytes{};
   const Bytes packet = from_hex(row.at("packet")).value();
   SaParameters parameters;
-  parameters.spi = Spi(static_cast<std::uint32_t>(std::stoul(row.at("packet").substr(0, 8), nullptr, 16)));
+  parameters.spi =
+      Spi(static_cast<std::uint32_t>(std::stoul(row.at("packet").substr(0, 8), nullptr, 16)));
   parameters.suite = suite_of(row.at("suite"));
   parameters.encr_key = encr_key;
   parameters.integ_key = integ_key;

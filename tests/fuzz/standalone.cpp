@@ -1,6 +1,7 @@
-// A plain main for a fuzz target: replays the files of the corpus folders, then mutations of them and random
-// octets, for a bounded time. Where libFuzzer is not at hand it keeps decoders honest. The seed is printed when the
-// target dies (the sanitizer's report follows), and given back with --seed.
+// A plain main for a fuzz target: replays the files of the corpus folders, then mutations of them
+// and random octets, for a bounded time. Where libFuzzer is not at hand it keeps decoders honest.
+// The seed is printed when the target dies (the sanitizer's report follows), and given back with
+// --seed.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>

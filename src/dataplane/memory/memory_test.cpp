@@ -21,7 +21,8 @@ using contract::sa;
 TEST(Memory, theNewestOutboundSaCarriesThePolicy) {
   Memory plane;
   EXPECT_EQ(plane.newest_outbound(ReqId(7)), nullptr);
-  const std::vector<Change> both{AddSa{sa(Direction::kOut, 0x1000)}, AddSa{sa(Direction::kOut, 0x0900)}};
+  const std::vector<Change> both{AddSa{sa(Direction::kOut, 0x1000)},
+                                 AddSa{sa(Direction::kOut, 0x0900)}};
   ASSERT_TRUE(plane.apply(both).ok());
   EXPECT_EQ(plane.newest_outbound(ReqId(7))->spi, Spi(0x0900));
   EXPECT_TRUE(plane.lose(sa(Direction::kOut, 0x0900).key()));

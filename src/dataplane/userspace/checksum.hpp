@@ -1,33 +1,32 @@
-// The Internet checksum (RFC 1071). Sums are kept in the machine's byte order, which the one's complement sum
-// permits (RFC 1071 section 2(B)); store() and load() go with it.
+// Checksums in packets whose headers have been read: the sums are wire/ip's.
 #pragma once
 
-#include <cstdint>
-#include <cstring>
-
-#include "base/bytes.hpp"
+#include "dataplane/userspace/octets.hpp"
+#include "wire/ip/checksum.hpp"
 
 namespace espalier::dataplane::userspace {
 
-// Adds the octets to a running sum. Only the last piece of a whole may have an odd size.
-std::uint64_t add_sum(ByteView bytes, std::uint64_t sum = 0);
+using wire::ip::add;
+using wire::ip::finish;
+using wire::ip::Sum;
 
-// The 16-bit one's complement sum, not complemented.
-inline std::uint16_t fold(std::uint64_t sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum);
+// The pseudo header's sum, from the addresses as they stand in the packet, source first. length: of
+// the upper layer, at most 65535.
+inline Sum pseudo_sum(ByteView addresses, std::uint8_t protocol, std::size_t length) {
+  return add(0, addresses) + protocol + length;
 }
-inline std::uint16_t finish(std::uint64_t sum) { return static_cast<std::uint16_t>(~fold(sum)); }
 
-inline void store(std::uint8_t* at, std::uint16_t checksum) { std::memcpy(at, &checksum, 2); }
+// What a device that finishes checksums wants to find in the field: the sum, folded but not
+// complemented.
+inline std::uint16_t unfinished(Sum sum) { return static_cast<std::uint16_t>(~finish(sum)); }
 
-// The sum of the pseudo header: addresses as they stand in the packet (RFC 9293 section 3.1, RFC 8200 section 8.1).
-std::uint64_t pseudo_sum(ByteView addresses, std::uint8_t protocol, std::size_t length);
+// A sum over octets that hold their right checksum.
+inline bool is_right(Sum sum) { return finish(sum) == 0; }
 
 // Writes the header checksum of an IPv4 header (its size is header.size()).
-void set_ipv4_checksum(MutableByteView header);
+inline void set_ipv4_checksum(MutableByteView header) {
+  put_u16(header.data() + 10, 0);
+  put_u16(header.data() + 10, finish(add(0, header)));
+}
 
 }  // namespace espalier::dataplane::userspace

@@ -53,21 +53,23 @@ bool Coalescer::read(MutableByteView packet, Segment& out) {
   const std::uint8_t flags = packet[out.tcp + 13];
   if (out.v4 && out.tcp != 20) return false;
   if ((packet[out.tcp + 12] & 15) != 0 || (flags & ~kPsh) != kAck) return false;
-  // A wrong checksum must arrive wrong: joined packets get a new one. 0xffff is the zero that nobody computes.
+  // A wrong checksum must arrive wrong: joined packets get a new one. 0xffff is the zero that
+  // nobody computes.
   const std::uint8_t* const tcp = packet.data() + out.tcp;
   if (get_u16(tcp + 16) == 0xffff) return false;
-  if (out.v4 && (get_u16(packet.data() + 10) == 0xffff || fold(add_sum(packet.first(20))) != 0xffff)) {
+  if (out.v4 &&
+      (get_u16(packet.data() + 10) == 0xffff || !is_right(wire::ip::add(0, packet.first(20))))) {
     return false;
   }
   const ByteView addresses = out.v4 ? packet.subspan(12, 8) : packet.subspan(8, 32);
-  const std::uint64_t pseudo = pseudo_sum(addresses, kTcp, packet.size() - out.tcp);
-  return fold(add_sum(packet.subspan(out.tcp), pseudo)) == 0xffff;
+  return is_right(
+      wire::ip::add(pseudo_sum(addresses, kTcp, packet.size() - out.tcp), packet.subspan(out.tcp)));
 }
 
 bool Coalescer::same_flow(const Flow& flow, const Segment& segment) {
   if (flow.v4 != segment.v4 || !segment.may_be_tcp) return false;
-  const bool addresses = flow.v4 ? same(flow.first, segment.packet, 12, 8)
-                                 : same(flow.first, segment.packet, 8, 32);
+  const bool addresses =
+      flow.v4 ? same(flow.first, segment.packet, 12, 8) : same(flow.first, segment.packet, 8, 32);
   if (!addresses || !segment.tcp_known) return addresses;
   return std::memcmp(flow.first.data() + flow.tcp, segment.packet.data() + segment.tcp, 4) == 0;
 }
@@ -88,7 +90,8 @@ bool Coalescer::continues(const Flow& flow, const Segment& segment) {
   const std::size_t tcp = flow.tcp;
   if (get_u32(b.data() + tcp + 4) != flow.next_sequence) return false;
   // Acknowledgement and data offset; window; urgent pointer and options.
-  return same(a, b, tcp + 8, 5) && same(a, b, tcp + 14, 2) && same(a, b, tcp + 18, segment.headers - tcp - 18);
+  return same(a, b, tcp + 8, 5) && same(a, b, tcp + 14, 2) &&
+         same(a, b, tcp + 18, segment.headers - tcp - 18);
 }
 
 void Coalescer::join(Flow& flow, const Segment& segment) {
@@ -120,8 +123,8 @@ void Coalescer::start(const Segment& segment) {
   slot->size = segment.packet.size();
   slot->gso_size = static_cast<std::uint16_t>(segment.payload());
   slot->next_id = static_cast<std::uint16_t>(get_u16(segment.packet.data() + 4) + 1);
-  slot->next_sequence =
-      get_u32(segment.packet.data() + segment.tcp + 4) + static_cast<std::uint32_t>(segment.payload());
+  slot->next_sequence = get_u32(segment.packet.data() + segment.tcp + 4) +
+                        static_cast<std::uint32_t>(segment.payload());
   slot->first = segment.packet;
   slot->pieces[0] = segment.packet;
   slot->count = 1;
@@ -169,7 +172,7 @@ void Coalescer::deliver(Flow& flow) {
       addresses = flow.first.subspan(8, 32);
     }
     // The device adds the rest: it wants the pseudo header's sum there, not complemented.
-    store(octets + flow.tcp + 16, fold(pseudo_sum(addresses, kTcp, flow.size - flow.tcp)));
+    put_u16(octets + flow.tcp + 16, unfinished(pseudo_sum(addresses, kTcp, flow.size - flow.tcp)));
   }
   sink_.deliver(header, {flow.pieces.data(), flow.count});
 }

@@ -1,6 +1,6 @@
-// Joins TCP segments that follow each other into the super-packet that a TUN device takes in one write: the
-// reverse of Segmenter, and only where taking it apart again gives the same octets. Pure: no octet of payload
-// moves, the pieces point into the packets.
+// Joins TCP segments that follow each other into the super-packet that a TUN device takes in one
+// write: the reverse of Segmenter, and only where taking it apart again gives the same octets.
+// Pure: no octet of payload moves, the pieces point into the packets.
 #pragma once
 
 #include <array>
@@ -23,8 +23,9 @@ class Coalescer {
  public:
   explicit Coalescer(PacketSink& sink) : sink_(sink) {}
 
-  // Takes one whole IP packet (no octets behind it). Its memory must stay, unchanged by others, until flush(); the
-  // headers in it may be rewritten. Packets of one flow leave in the order they came in.
+  // Takes one whole IP packet (no octets behind it). Its memory must stay, unchanged by others,
+  // until flush(); the headers in it may be rewritten. Packets of one flow leave in the order they
+  // came in.
   void add(MutableByteView packet);
   // Delivers everything that is held.
   void flush();
@@ -35,13 +36,13 @@ class Coalescer {
     bool used = false;
     std::uint64_t age = 0;
     bool v4 = true;
-    std::size_t tcp = 0;        // where TCP begins
+    std::size_t tcp = 0;  // where TCP begins
     std::size_t headers = 0;
-    std::size_t size = 0;       // of the joined packet so far
+    std::size_t size = 0;  // of the joined packet so far
     std::uint16_t gso_size = 0;
     std::uint16_t next_id = 0;  // IPv4
     std::uint32_t next_sequence = 0;
-    MutableByteView first;      // the first packet, whole
+    MutableByteView first;  // the first packet, whole
     std::size_t count = 0;
     std::array<ByteView, kCoalescePieces> pieces;
   };

@@ -57,11 +57,15 @@ std::vector<std::pair<std::string, std::uint64_t>> Counters::list() const {
 Counter send_error(int error) {
   switch (error) {
     case EMSGSIZE: return Counter::kOutSendTooBig;
-    case ENOBUFS: case ENOMEM: return Counter::kOutSendNoBuffers;
-    case EPERM: case EACCES: return Counter::kOutSendDenied;
+    case ENOBUFS:
+    case ENOMEM: return Counter::kOutSendNoBuffers;
+    case EPERM:
+    case EACCES: return Counter::kOutSendDenied;
     case EAGAIN: return Counter::kOutSendBufferFull;
-    case ENETUNREACH: case EHOSTUNREACH: case ENETDOWN: case ECONNREFUSED:
-      return Counter::kOutSendUnreachable;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ECONNREFUSED: return Counter::kOutSendUnreachable;
     default: return Counter::kOutSendErrors;
   }
 }

@@ -4,20 +4,22 @@
 
 #include <cerrno>
 
-#include "dataplane/userspace/ecn.hpp"
 #include "dataplane/userspace/limits.hpp"
+#include "wire/ip/packet.hpp"
 
 namespace espalier::dataplane::userspace {
 namespace {
 
-constexpr std::uint8_t kProtocolIpv4 = 4, kProtocolIpv6 = 41;
 // The last sixteenth of the numbers without ESN: time enough to rekey at any rate.
 constexpr std::uint64_t kSoftSequencesLeft = 0x10000000;
 
 }  // namespace
 
 Egress::Egress(Shared& shared, crypto::Rng& rng)
-    : shared_(shared), rng_(rng), sender_(shared), input_(VnetHeader::kOctets + kMaxIpOctets),
+    : shared_(shared),
+      rng_(rng),
+      sender_(shared),
+      input_(VnetHeader::kOctets + kMaxIpOctets),
       arena_(kEgressArenaOctets) {
   packets_.reserve(kEgressPackets);
   meta_.reserve(kEgressPackets);
@@ -40,7 +42,8 @@ bool Egress::turn() {
       break;
     }
     take(VnetHeader::read(input_.data()),
-         ByteView(input_).subspan(VnetHeader::kOctets, static_cast<std::size_t>(got) - VnetHeader::kOctets));
+         ByteView(input_).subspan(VnetHeader::kOctets,
+                                  static_cast<std::size_t>(got) - VnetHeader::kOctets));
   }
   flush();
   return alive;
@@ -71,12 +74,14 @@ void Egress::take(const VnetHeader& header, ByteView packet) {
   }
   OutSa* sa = find_sa(*flow);
   if (sa == nullptr) return;
-  const std::uint8_t next_header = flow->source.is_v4() ? kProtocolIpv4 : kProtocolIpv6;
+  const std::uint8_t next_header =
+      flow->source.is_v4() ? wire::ip::kProtocolIpv4 : wire::ip::kProtocolIpv6;
   // DSCP and ECN are copied outwards (RFC 4301 section 5.1.2, RFC 6040 section 4.1 normal mode).
-  append(*segments, *sa, next_header, traffic_class(packet));
+  append(*segments, *sa, next_header, flow->traffic_class);
 }
 
-void Egress::append(Segmenter& segments, OutSa& sa, std::uint8_t next_header, std::uint8_t traffic_class) {
+void Egress::append(Segmenter& segments, OutSa& sa, std::uint8_t next_header,
+                    std::uint8_t traffic_class) {
   const esp::Shape& shape = sa.esp.shape();
   while (const std::size_t octets = segments.next_octets()) {
     const std::size_t whole = shape.esp_size(octets);

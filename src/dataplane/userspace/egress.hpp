@@ -1,5 +1,6 @@
-// TUN to UDP: read, find policy and SA, take super-packets apart, seal, send. Packets of one turn wait in one
-// arena, laid so that equal ESP packets to one peer stand side by side and leave in one segmented send.
+// TUN to UDP: read, find policy and SA, take super-packets apart, seal, send. Packets of one turn
+// wait in one arena, laid so that equal ESP packets to one peer stand side by side and leave in one
+// segmented send.
 #pragma once
 
 #include "dataplane/userspace/segment.hpp"
@@ -12,7 +13,8 @@ class Egress {
  public:
   Egress(Shared& shared, crypto::Rng& rng);
 
-  // Reads a bounded number of packets and sends what becomes of them. False: the device is gone for good.
+  // Reads a bounded number of packets and sends what becomes of them. False: the device is gone for
+  // good.
   bool turn();
 
  private:
@@ -32,7 +34,7 @@ class Egress {
   Sender sender_;
   Bytes input_;
   Bytes arena_;
-  std::size_t used_ = 0;       // octets of the arena
+  std::size_t used_ = 0;  // octets of the arena
   std::size_t turn_octets_ = 0;
   std::vector<esp::SealPacket> packets_;
   std::vector<Meta> meta_;

@@ -7,8 +7,9 @@
 
 #include "dataplane/userspace/ecn.hpp"
 #include "dataplane/userspace/limits.hpp"
-#include "dataplane/userspace/octets.hpp"
 #include "dataplane/userspace/sockaddr.hpp"
+#include "wire/esp/header.hpp"
+#include "wire/ip/packet.hpp"
 
 #ifndef UDP_GRO
 #define UDP_GRO 104
@@ -48,8 +49,13 @@ std::uint16_t port_of(int fd) {
 }  // namespace
 
 Ingress::Ingress(Shared& shared)
-    : shared_(shared), coalescer_(*this), controls_(kIngressMessages), names_(kIngressMessages),
-      vectors_(kIngressMessages), headers_(kIngressMessages), arrivals_(kIngressMessages) {
+    : shared_(shared),
+      coalescer_(*this),
+      controls_(kIngressMessages),
+      names_(kIngressMessages),
+      vectors_(kIngressMessages),
+      headers_(kIngressMessages),
+      arrivals_(kIngressMessages) {
   for (std::size_t i = 0; i < kIngressMessages; ++i) buffers_.emplace_back(kIngressBufferOctets);
   udp4_port_ = port_of(shared.udp4_fd);
   udp6_port_ = port_of(shared.udp6_fd);
@@ -60,10 +66,12 @@ Ingress::Ingress(Shared& shared)
 Ingress::Arrival Ingress::read_arrival(const msghdr& header, std::size_t octets) const {
   Arrival out;
   out.remote = from_sockaddr(*static_cast<const sockaddr_storage*>(header.msg_name));
-  out.local = {IpAddress::any(out.remote.ip.family()), out.remote.ip.is_v4() ? udp4_port_ : udp6_port_};
+  out.local = {IpAddress::any(out.remote.ip.family()),
+               out.remote.ip.is_v4() ? udp4_port_ : udp6_port_};
   out.segment = octets;
   auto* mutable_header = const_cast<msghdr*>(&header);
-  for (cmsghdr* at = CMSG_FIRSTHDR(mutable_header); at != nullptr; at = CMSG_NXTHDR(mutable_header, at)) {
+  for (cmsghdr* at = CMSG_FIRSTHDR(mutable_header); at != nullptr;
+       at = CMSG_NXTHDR(mutable_header, at)) {
     if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
       out.local.ip = from_in_addr(value_of<in_pktinfo>(at).ipi_addr);
     } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
@@ -106,28 +114,29 @@ void Ingress::turn(int fd) {
     }
     arrivals_[i] = read_arrival(headers_[i].msg_hdr, whole.size());
     for (std::size_t offset = 0; offset < whole.size(); offset += arrivals_[i].segment) {
-      take(whole.subspan(offset, std::min(arrivals_[i].segment, whole.size() - offset)), arrivals_[i]);
+      take(whole.subspan(offset, std::min(arrivals_[i].segment, whole.size() - offset)),
+           arrivals_[i]);
     }
   }
   open_all();
   coalescer_.flush();
 }
 
-// RFC 3948 section 2: four zero octets are the non-ESP marker; one octet 0xff is a keepalive; else an SPI.
 void Ingress::take(MutableByteView datagram, const Arrival& arrival) {
-  if (datagram.size() == 1 && datagram[0] == 0xff) {
-    shared_.counters.add(Counter::kInKeepalive);
-    return;
+  switch (wire::esp::classify(datagram)) {
+    case wire::esp::UdpPayload::kIke:
+      take_ike(datagram.subspan(wire::esp::kNonEspMarkerOctets), arrival);
+      return;
+    case wire::esp::UdpPayload::kKeepalive: shared_.counters.add(Counter::kInKeepalive); return;
+    case wire::esp::UdpPayload::kMalformed: shared_.counters.add(Counter::kInMalformed); return;
+    case wire::esp::UdpPayload::kEsp: break;
   }
-  if (datagram.size() < 8) {
+  const auto header = wire::esp::parse_header(datagram);
+  if (!header) {
     shared_.counters.add(Counter::kInMalformed);
     return;
   }
-  const Spi spi(get_u32(datagram.data()));
-  if (!spi) {
-    take_ike(datagram.subspan(4), arrival);
-    return;
-  }
+  const Spi spi = header->spi;
   InSa* sa = shared_.table.inbound(spi);
   if (sa == nullptr || sa->dead) {
     unknown_spi(spi, arrival);
@@ -186,17 +195,18 @@ void Ingress::finish_run(std::size_t from, std::size_t to) {
   shared_.account(sa, packets, octets);
 }
 
-// True: the packet counts as traffic of its SA. It is handed to the coalescer, or its drop is counted.
+// True: the packet counts as traffic of its SA. It is handed to the coalescer, or its drop is
+// counted.
 bool Ingress::finish(esp::OpenPacket& packet, const Meta& meta) {
-  const bool authentic = packet.result == esp::OpenResult::kOpened || packet.result == esp::OpenResult::kDummy;
+  const bool authentic =
+      packet.result == esp::OpenResult::kOpened || packet.result == esp::OpenResult::kDummy;
   if (authentic) check_address(packet, meta);
   if (packet.result != esp::OpenResult::kOpened) {
     shared_.counters.add(counter_of(packet.result));
     return false;
   }
   const auto flow = parse_flow(packet.payload);
-  constexpr std::uint8_t kProtocolIpv4 = 4;
-  if (!flow || flow->source.is_v4() != (packet.next_header == kProtocolIpv4)) {
+  if (!flow || flow->source.is_v4() != (packet.next_header == wire::ip::kProtocolIpv4)) {
     shared_.counters.add(Counter::kInMalformed);
     return false;
   }
@@ -205,8 +215,9 @@ bool Ingress::finish(esp::OpenPacket& packet, const Meta& meta) {
     shared_.counters.add(Counter::kInSelectorMismatch);
     return false;
   }
-  packet.payload = packet.payload.first(flow->octets);  // what is behind it is TFC padding (RFC 4303 section 2.7)
-  if (!decapsulate_ecn(packet.payload, meta.arrival->traffic_class)) {
+  packet.payload = packet.payload.first(
+      flow->octets);  // what is behind it is TFC padding (RFC 4303 section 2.7)
+  if (!decapsulate_ecn(packet.payload, flow->traffic_class, meta.arrival->traffic_class)) {
     shared_.counters.add(Counter::kInEcnDropped);
     return false;
   }
@@ -214,8 +225,8 @@ bool Ingress::finish(esp::OpenPacket& packet, const Meta& meta) {
   return true;
 }
 
-// Only a packet that moved the window tells where the peer is now: an old one, delayed or repeated by
-// somebody else, does not (RFC 7296 section 2.23).
+// Only a packet that moved the window tells where the peer is now: an old one, delayed or repeated
+// by somebody else, does not (RFC 7296 section 2.23).
 void Ingress::check_address(const esp::OpenPacket& packet, const Meta& meta) {
   if (!packet.newest || meta.arrival->remote == meta.sa->remote) return;
   if (shared_.may_tell(meta.sa->moved_sent)) {

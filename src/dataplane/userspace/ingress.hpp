@@ -1,5 +1,5 @@
-// UDP to TUN: receive, tell ESP from IKE and keepalives (RFC 3948 section 2.2), open, check against the SA's
-// selectors, join TCP segments, write.
+// UDP to TUN: receive, tell ESP from IKE and keepalives (RFC 3948 section 2.2), open, check against
+// the SA's selectors, join TCP segments, write.
 #pragma once
 
 #include <netinet/in.h>

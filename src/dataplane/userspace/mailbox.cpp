@@ -17,8 +17,9 @@ namespace {
 Result<Fd> make_eventfd() {
   Fd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fd) {
-    return make_error(ErrorCode::kSystem,
-                      fmt::format("The userspace dataplane cannot make an eventfd: {}.", std::strerror(errno)));
+    return make_error(
+        ErrorCode::kSystem,
+        fmt::format("The userspace dataplane cannot make an eventfd: {}.", std::strerror(errno)));
   }
   return fd;
 }
@@ -55,7 +56,8 @@ Outbox::Dropped Outbox::put(std::vector<IkeDatagram>& ike, std::vector<Event>& e
       ++dropped.ike;
     }
     const std::size_t fits = std::min(events.size(), kMaxEvents - events_.size());
-    std::move(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(fits), std::back_inserter(events_));
+    std::move(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(fits),
+              std::back_inserter(events_));
     dropped.events = events.size() - fits;
   }
   ike.clear();
@@ -70,7 +72,8 @@ void Outbox::clear_if_empty() {
 
 std::vector<IkeDatagram> Outbox::take_ike() {
   const std::lock_guard lock(mutex_);
-  std::vector<IkeDatagram> out(std::make_move_iterator(ike_.begin()), std::make_move_iterator(ike_.end()));
+  std::vector<IkeDatagram> out(std::make_move_iterator(ike_.begin()),
+                               std::make_move_iterator(ike_.end()));
   ike_.clear();
   ike_octets_ = 0;
   clear_if_empty();

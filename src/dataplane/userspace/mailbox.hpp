@@ -1,12 +1,12 @@
-// Between the worker and the control side: IKE datagrams and events out, commands in. The only locks of the plane; the
-// worker takes one at most once a turn and direction.
+// Between the worker and the control side: IKE datagrams and events out, commands in. The only
+// locks of the plane; the worker takes one at most once a turn and direction.
 #pragma once
 
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "dataplane/port.hpp"
@@ -16,7 +16,7 @@ namespace espalier::dataplane::userspace {
 
 // An IKE datagram that came in on port 4500; the non-ESP marker (RFC 3948 section 2.2) is removed.
 struct IkeDatagram {
-  SocketAddress local;   // the address it was sent to
+  SocketAddress local;  // the address it was sent to
   SocketAddress remote;
   Bytes bytes;
 };
@@ -48,12 +48,14 @@ class Outbox {
   std::vector<Event> events_;
 };
 
-// Control side to worker: functions that the worker runs between two batches while the caller waits.
+// Control side to worker: functions that the worker runs between two batches while the caller
+// waits.
 class Inbox {
  public:
   static Result<std::unique_ptr<Inbox>> make();
 
-  // Runs the function on the worker and returns when it is done; false: the worker has stopped, and it did not run.
+  // Runs the function on the worker and returns when it is done; false: the worker has stopped, and
+  // it did not run.
   bool run(const std::function<void()>& command);
   int wake_fd() const { return wake_.get(); }
   // The worker's side.

@@ -3,7 +3,6 @@
 
 #include "base/bytes.hpp"
 #include "dataplane/userspace/checksum.hpp"
-#include "dataplane/userspace/octets.hpp"
 
 namespace espalier::dataplane::userspace::testing {
 
@@ -15,12 +14,13 @@ struct TcpShape {
   std::uint32_t acknowledgement = 77;
   std::uint8_t flags = 0x10;  // ACK
   std::uint16_t window = 500;
-  std::uint16_t id = 100;     // IPv4
+  std::uint16_t id = 100;  // IPv4
   std::uint8_t traffic_class = 0;
-  Bytes options;              // a multiple of 4
+  Bytes options;  // a multiple of 4
 };
 
-inline Bytes ip_header(bool v4, std::uint8_t protocol, std::size_t payload, std::uint16_t id, std::uint8_t tos) {
+inline Bytes ip_header(bool v4, std::uint8_t protocol, std::size_t payload, std::uint16_t id,
+                       std::uint8_t tos) {
   Bytes out;
   if (v4) {
     out = from_hex("450000000000400040000000c0a80101c0a80202").value();
@@ -30,7 +30,9 @@ inline Bytes ip_header(bool v4, std::uint8_t protocol, std::size_t payload, std:
     out[9] = protocol;
     set_ipv4_checksum(out);
   } else {
-    out = from_hex("60000000000000400000000000000000000000000000000000000000000000000000000000000000").value();
+    out =
+        from_hex("60000000000000400000000000000000000000000000000000000000000000000000000000000000")
+            .value();
     out[0] = static_cast<std::uint8_t>(0x60 | tos >> 4);
     out[1] = static_cast<std::uint8_t>(tos << 4);
     put_u16(&out[4], payload);
@@ -50,8 +52,8 @@ inline ByteView addresses_of(ByteView packet) {
 
 // The checksum field at `at` of the upper layer that starts at `start` is zero yet.
 inline void finish_upper(Bytes& packet, std::size_t start, std::size_t at, std::uint8_t protocol) {
-  const std::uint64_t pseudo = pseudo_sum(addresses_of(packet), protocol, packet.size() - start);
-  store(&packet[start + at], finish(add_sum(ByteView(packet).subspan(start), pseudo)));
+  const Sum pseudo = pseudo_sum(addresses_of(packet), protocol, packet.size() - start);
+  put_u16(&packet[start + at], finish(add(pseudo, ByteView(packet).subspan(start))));
 }
 
 inline Bytes tcp_packet(const TcpShape& shape, ByteView payload) {
@@ -72,8 +74,8 @@ inline Bytes tcp_packet(const TcpShape& shape, ByteView payload) {
   return out;
 }
 
-inline Bytes udp_packet(bool v4, ByteView payload, std::uint16_t source_port = 53, std::uint16_t destination_port = 5353,
-                        std::uint8_t tos = 0) {
+inline Bytes udp_packet(bool v4, ByteView payload, std::uint16_t source_port = 53,
+                        std::uint16_t destination_port = 5353, std::uint8_t tos = 0) {
   Bytes out = ip_header(v4, 17, 8 + payload.size(), 1, tos);
   const std::size_t start = out.size();
   out.resize(start + 8);
@@ -87,7 +89,8 @@ inline Bytes udp_packet(bool v4, ByteView payload, std::uint16_t source_port = 5
 
 inline Bytes filled(std::size_t size, std::uint8_t seed = 1) {
   Bytes out(size);
-  for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint8_t>(seed + i * 7 + (i >> 8));
+  for (std::size_t i = 0; i < size; ++i)
+    out[i] = static_cast<std::uint8_t>(seed + i * 7 + (i >> 8));
   return out;
 }
 

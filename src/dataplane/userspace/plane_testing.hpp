@@ -1,4 +1,5 @@
-// For tests: a clock, and a plane whose TUN device is a socket pair and whose peer is on the loopback.
+// For tests: a clock, and a plane whose TUN device is a socket pair and whose peer is on the
+// loopback.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +17,8 @@
 namespace espalier::dataplane::userspace::testing {
 
 inline Instant monotonic_now() {
-  return Instant(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+  return Instant(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 inline policy::TrafficSelector net(std::string_view text) {
@@ -51,7 +53,8 @@ struct LoopbackPlane {
   Port& port() { return *plane; }
   SocketAddress address(Family family = Family::kIpv4) const {
     const bool v4 = family == Family::kIpv4;
-    return {IpAddress::parse(v4 ? "127.0.0.1" : "::1").value(), bound_address(v4 ? udp4.get() : udp6.get()).port};
+    return {IpAddress::parse(v4 ? "127.0.0.1" : "::1").value(),
+            bound_address(v4 ? udp4.get() : udp6.get()).port};
   }
   std::uint64_t counter(std::string_view name) {
     const Snapshot snapshot = plane->query().value();
@@ -114,7 +117,8 @@ inline SaSpec sa_of(const Child& child, Direction direction) {
   const crypto::SuiteSizes sizes = crypto::sizes(child.suite).value();
   // Both ends derive the key of a direction from its SPI: tests only.
   out.encr_key = SecretBytes(Bytes(sizes.encr_key, static_cast<std::uint8_t>(out.spi.value >> 8)));
-  out.integ_key = SecretBytes(Bytes(sizes.integ_key, static_cast<std::uint8_t>(out.spi.value >> 8)));
+  out.integ_key =
+      SecretBytes(Bytes(sizes.integ_key, static_cast<std::uint8_t>(out.spi.value >> 8)));
   out.esn = true;
   out.local_ts = child.local_ts;
   out.remote_ts = child.remote_ts;

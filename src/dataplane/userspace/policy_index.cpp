@@ -33,7 +33,8 @@ std::size_t PolicyIndex::PrefixHash::operator()(const Prefix& prefix) const {
   std::uint64_t words[2] = {0, 0};
   const ByteView octets = prefix.ip.bytes();
   std::memcpy(words, octets.data(), octets.size());
-  std::uint64_t hash = words[0] * 0x9e3779b97f4a7c15 ^ (words[1] + prefix.length) * 0xc2b2ae3d27d4eb4f;
+  std::uint64_t hash =
+      words[0] * 0x9e3779b97f4a7c15 ^ (words[1] + prefix.length) * 0xc2b2ae3d27d4eb4f;
   hash ^= hash >> 29;
   hash *= 0xbf58476d1ce4e5b9;
   return static_cast<std::size_t>(hash ^ hash >> 32);
@@ -42,7 +43,8 @@ std::size_t PolicyIndex::PrefixHash::operator()(const Prefix& prefix) const {
 bool PolicyIndex::goes_before(const Entry& a, const Entry& b) {
   const bool a_protocol = a.remote.protocol != 0, b_protocol = b.remote.protocol != 0;
   if (a_protocol != b_protocol) return a_protocol;
-  if (port_count(a.remote) != port_count(b.remote)) return port_count(a.remote) < port_count(b.remote);
+  if (port_count(a.remote) != port_count(b.remote))
+    return port_count(a.remote) < port_count(b.remote);
   return a.added > b.added;
 }
 
@@ -54,13 +56,15 @@ Status PolicyIndex::set(const PolicySpec& policy) {
   }
   std::vector<std::pair<Prefix, const policy::TrafficSelector*>> wanted;
   for (const auto& selector : policy.remote_ts) {
-    for (const Prefix& prefix : policy::to_prefixes(selector)) wanted.emplace_back(prefix, &selector);
+    for (const Prefix& prefix : policy::to_prefixes(selector))
+      wanted.emplace_back(prefix, &selector);
   }
   if (wanted.size() > kMaxPolicyPrefixes) {
-    return make_error(ErrorCode::kLimit,
-                      fmt::format("Pair {}: the remote selectors of the policy with reqid {} come to {} "
-                                  "prefixes; at most {} are taken.",
-                                  policy.pair, policy.reqid.value, wanted.size(), kMaxPolicyPrefixes));
+    return make_error(
+        ErrorCode::kLimit,
+        fmt::format("Pair {}: the remote selectors of the policy with reqid {} come to {} "
+                    "prefixes; at most {} are taken.",
+                    policy.pair, policy.reqid.value, wanted.size(), kMaxPolicyPrefixes));
   }
   erase(policy.reqid);
   Stored& stored = policies_[policy.reqid];
@@ -83,7 +87,8 @@ void PolicyIndex::erase(ReqId reqid) {
     --(prefix.ip.is_v4() ? lengths_v4_ : lengths_v6_)[prefix.length];
     const auto slot = entries_.find(prefix);
     if (slot == entries_.end()) continue;  // two selectors with one prefix: gone with the first
-    std::erase_if(slot->second, [&](const Entry& entry) { return entry.policy == &at->second.spec; });
+    std::erase_if(slot->second,
+                  [&](const Entry& entry) { return entry.policy == &at->second.spec; });
     if (slot->second.empty()) entries_.erase(slot);
   }
   policies_.erase(at);
@@ -91,7 +96,8 @@ void PolicyIndex::erase(ReqId reqid) {
 
 const PolicySpec* PolicyIndex::find_in(const std::vector<Entry>& entries, const Flow& flow) const {
   for (const Entry& entry : entries) {
-    if (!matches(entry.remote, flow.destination, flow.protocol, flow.ports_known, flow.destination_port)) {
+    if (!matches(entry.remote, flow.destination, flow.protocol, flow.ports_known,
+                 flow.destination_port)) {
       continue;
     }
     for (const auto& local : entry.policy->local_ts) {

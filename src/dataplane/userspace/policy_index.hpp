@@ -1,5 +1,6 @@
-// The SPD for sending: which policy a packet falls under. One hash table over (prefix length, prefix) of the remote
-// selectors, asked for each length in use, longest first: the cost grows with the number of lengths, not of peers.
+// The SPD for sending: which policy a packet falls under. One hash table over (prefix length,
+// prefix) of the remote selectors, asked for each length in use, longest first: the cost grows with
+// the number of lengths, not of peers.
 #pragma once
 
 #include <array>
@@ -15,13 +16,13 @@ namespace espalier::dataplane::userspace {
 
 class PolicyIndex {
  public:
-  // Replaces the policy of the same reqid; a replaced policy counts as added now. Errors: kInvalidArgument (dataplane/check.hpp),
-  // kLimit.
+  // Replaces the policy of the same reqid; a replaced policy counts as added now. Errors:
+  // kInvalidArgument (dataplane/check.hpp), kLimit.
   Status set(const PolicySpec& policy);
   void erase(ReqId reqid);
 
-  // The longest remote prefix wins; then a selector with a protocol, then the narrower port range, then the
-  // policy added later. Nothing: no policy.
+  // The longest remote prefix wins; then a selector with a protocol, then the narrower port range,
+  // then the policy added later. Nothing: no policy.
   const PolicySpec* find(const Flow& flow) const;
 
   std::vector<PolicySpec> list() const;  // ordered by reqid

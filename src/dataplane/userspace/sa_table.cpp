@@ -44,10 +44,11 @@ Status supported(const SaSpec& sa) {
                                   sa.pair, describe(sa.key())));
   }
   if (sa.mode != policy::Mode::kTunnel) {
-    return make_error(ErrorCode::kUnsupported,
-                      fmt::format("Pair {}: {} is in transport mode; the userspace dataplane carries "
-                                  "tunnel mode only. Set mode: tunnel for the pair.",
-                                  sa.pair, describe(sa.key())));
+    return make_error(
+        ErrorCode::kUnsupported,
+        fmt::format("Pair {}: {} is in transport mode; the userspace dataplane carries "
+                    "tunnel mode only. Set mode: tunnel for the pair.",
+                    sa.pair, describe(sa.key())));
   }
   return {};
 }
@@ -60,11 +61,13 @@ std::uint64_t SaCommon::packets_left() const {
 }
 
 bool SaCommon::soft_reached() const {
-  return reached(counters.bytes, limits.soft_bytes) || reached(counters.packets, limits.soft_packets);
+  return reached(counters.bytes, limits.soft_bytes) ||
+         reached(counters.packets, limits.soft_packets);
 }
 
 bool SaCommon::hard_reached() const {
-  return reached(counters.bytes, limits.hard_bytes) || reached(counters.packets, limits.hard_packets);
+  return reached(counters.bytes, limits.hard_bytes) ||
+         reached(counters.packets, limits.hard_packets);
 }
 
 void OutSa::set_addresses(const SocketAddress& local_address, const SocketAddress& remote_address) {
@@ -104,7 +107,8 @@ Status SaTable::add(const SaSpec& sa) {
                       fmt::format("Pair {}: there is an {} already.", sa.pair, describe(sa.key())));
   }
   if (inbound_.size() + outbound_.size() >= kMaxSas) {
-    return make_error(ErrorCode::kLimit, fmt::format("The dataplane is full: it holds {} SAs.", kMaxSas));
+    return make_error(ErrorCode::kLimit,
+                      fmt::format("The dataplane is full: it holds {} SAs.", kMaxSas));
   }
   if (sa.direction == Direction::kIn) {
     TRY_ASSIGN(esp::InboundSa core, esp::InboundSa::make(parameters(sa)));
@@ -156,10 +160,12 @@ Status SaTable::move(const MoveSa& change) {
       in->moved_sent.reset();
       return {};
     }
-  } else if (const auto at = outbound_.find({change.key.spi, change.key.peer}); at != outbound_.end()) {
+  } else if (const auto at = outbound_.find({change.key.spi, change.key.peer});
+             at != outbound_.end()) {
     const OutName name{after.spi, after.peer};
     if (after != change.key && outbound_.count(name) > 0) {
-      return make_error(ErrorCode::kAlreadyExists, fmt::format("There is an {} already.", describe(after)));
+      return make_error(ErrorCode::kAlreadyExists,
+                        fmt::format("There is an {} already.", describe(after)));
     }
     at->second->key = after;
     at->second->set_addresses(change.local, change.remote);
@@ -168,7 +174,8 @@ Status SaTable::move(const MoveSa& change) {
     outbound_.insert(std::move(node));
     return {};
   }
-  return make_error(ErrorCode::kNotFound, fmt::format("There is no {} to move.", describe(change.key)));
+  return make_error(ErrorCode::kNotFound,
+                    fmt::format("There is no {} to move.", describe(change.key)));
 }
 
 void SaTable::sweep() {
@@ -188,7 +195,8 @@ std::vector<SaState> SaTable::states() const {
   };
   for (const auto& [spi, sa] : inbound_) add_state(*sa);
   for (const auto& [name, sa] : outbound_) add_state(*sa);
-  std::sort(out.begin(), out.end(), [](const SaState& a, const SaState& b) { return a.key < b.key; });
+  std::sort(out.begin(), out.end(),
+            [](const SaState& a, const SaState& b) { return a.key < b.key; });
   return out;
 }
 

@@ -36,7 +36,7 @@ struct SaCommon {
 struct OutSa : SaCommon {
   explicit OutSa(esp::OutboundSa core) : esp(std::move(core)) {}
   esp::OutboundSa esp;
-  sockaddr_storage to{};       // remote, as sendmsg wants it
+  sockaddr_storage to{};  // remote, as sendmsg wants it
   socklen_t to_octets = 0;
   // Segments of this many octets and more are sent one by one until then: the kernel refused them.
   std::size_t gso_refused = SIZE_MAX;

@@ -37,8 +37,8 @@ std::optional<Segmenter> Segmenter::make(const VnetHeader& header, ByteView pack
   return out;
 }
 
-// For a TCP super-packet the kernel always leaves the checksum to us, so checksum_start is where TCP begins, behind
-// IPv4 options or IPv6 extension headers.
+// For a TCP super-packet the kernel always leaves the checksum to us, so checksum_start is where
+// TCP begins, behind IPv4 options or IPv6 extension headers.
 bool Segmenter::find_headers() {
   const bool v4 = is_v4(packet_);
   if (vnet_.segmentation() != (v4 ? VnetHeader::kGsoTcpv4 : VnetHeader::kGsoTcpv6)) return false;
@@ -51,7 +51,7 @@ bool Segmenter::find_headers() {
   const std::size_t tcp_octets = (packet_[tcp + 12] >> 4) * 4u;
   if (tcp_octets < kTcpMinOctets || tcp + tcp_octets > packet_.size()) return false;
   headers_ = tcp + tcp_octets;
-  pseudo_ = add_sum(addresses(packet_));
+  pseudo_ = add(0, addresses(packet_));
   return true;
 }
 
@@ -66,11 +66,12 @@ void Segmenter::write_plain(std::uint8_t* out) const {
   if (!vnet_.needs_checksum()) return;
   // The field holds the pseudo header's sum, so that summing from checksum_start on is all.
   const std::size_t start = vnet_.checksum_start;
-  std::uint16_t sum = finish(add_sum(ByteView(out, packet_.size()).subspan(start)));
+  std::uint16_t sum = finish(add(0, ByteView(out, packet_.size()).subspan(start)));
   constexpr std::size_t kUdpChecksumAt = 6;
-  // "If the computed checksum is zero, it is transmitted as all ones" (RFC 768); it is harmless in TCP.
+  // "If the computed checksum is zero, it is transmitted as all ones" (RFC 768); it is harmless in
+  // TCP.
   if (sum == 0 && vnet_.checksum_offset == kUdpChecksumAt) sum = 0xffff;
-  store(out + start + vnet_.checksum_offset, sum);
+  put_u16(out + start + vnet_.checksum_offset, sum);
 }
 
 void Segmenter::patch_headers(std::uint8_t* out, std::size_t size, bool last) const {
@@ -86,9 +87,9 @@ void Segmenter::patch_headers(std::uint8_t* out, std::size_t size, bool last) co
   if (!last) out[tcp + kTcpFlagsAt] &= static_cast<std::uint8_t>(~(kFin | kPsh));
   // CWR answers one ECE, once (RFC 3168 section 6.1.2).
   if (index_ > 0) out[tcp + kTcpFlagsAt] &= static_cast<std::uint8_t>(~kCwr);
-  store(out + tcp + kTcpChecksumAt, 0);
-  const std::uint64_t pseudo = pseudo_ + pseudo_sum({}, kTcp, size - tcp);
-  store(out + tcp + kTcpChecksumAt, finish(add_sum({out + tcp, size - tcp}, pseudo)));
+  put_u16(out + tcp + kTcpChecksumAt, 0);
+  const Sum pseudo = pseudo_ + kTcp + (size - tcp);
+  put_u16(out + tcp + kTcpChecksumAt, finish(add(pseudo, {out + tcp, size - tcp})));
 }
 
 void Segmenter::next(std::uint8_t* out) {
@@ -101,7 +102,8 @@ void Segmenter::next(std::uint8_t* out) {
   }
   const std::size_t payload = size - headers_;
   std::copy_n(packet_.begin(), headers_, out);
-  std::copy_n(packet_.begin() + static_cast<std::ptrdiff_t>(headers_ + offset_), payload, out + headers_);
+  std::copy_n(packet_.begin() + static_cast<std::ptrdiff_t>(headers_ + offset_), payload,
+              out + headers_);
   const bool last = headers_ + offset_ + payload >= packet_.size();
   patch_headers(out, size, last);
   offset_ += payload;

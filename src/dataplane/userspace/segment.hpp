@@ -1,5 +1,5 @@
-// Takes apart what a TUN device with offloads hands over: a TCP super-packet becomes the packets that TCP would
-// have sent one by one, and checksums left to the device are filled in. Pure.
+// Takes apart what a TUN device with offloads hands over: a TCP super-packet becomes the packets
+// that TCP would have sent one by one, and checksums left to the device are filled in. Pure.
 #pragma once
 
 #include <optional>
@@ -11,8 +11,9 @@ namespace espalier::dataplane::userspace {
 
 class Segmenter {
  public:
-  // packet: the IP packet behind the header. It must stay while the Segmenter lives. Nothing: header and packet do not
-  // fit each other (a type we did not ask for, offsets outside the packet, no TCP where TCP is said to be).
+  // packet: the IP packet behind the header. It must stay while the Segmenter lives. Nothing:
+  // header and packet do not fit each other (a type we did not ask for, offsets outside the packet,
+  // no TCP where TCP is said to be).
   static std::optional<Segmenter> make(const VnetHeader& header, ByteView packet);
 
   // The size of the next packet; 0 when there is none left.
@@ -28,9 +29,9 @@ class Segmenter {
 
   VnetHeader vnet_;
   ByteView packet_;
-  std::size_t headers_ = 0;   // IP and TCP, repeated in each segment; 0: not segmented
-  std::size_t offset_ = 0;    // of the next payload octet, from the end of the headers
-  std::uint16_t index_ = 0;   // of the next segment
+  std::size_t headers_ = 0;  // IP and TCP, repeated in each segment; 0: not segmented
+  std::size_t offset_ = 0;   // of the next payload octet, from the end of the headers
+  std::uint16_t index_ = 0;  // of the next segment
   bool done_ = false;
   std::uint64_t pseudo_ = 0;  // sum of the addresses
 };

@@ -14,7 +14,8 @@
 namespace espalier::dataplane::userspace {
 namespace {
 
-// A full send buffer is waited for once a batch and so long: TCP above likes a short stall better than loss.
+// A full send buffer is waited for once a batch and so long: TCP above likes a short stall better
+// than loss.
 constexpr int kSendWaitMs = 2;
 
 // Appends one control message; returns the octets used.
@@ -52,7 +53,10 @@ std::size_t put_class(std::uint8_t* at, bool v4, std::uint8_t traffic_class) {
 }  // namespace
 
 Sender::Sender(Shared& shared)
-    : shared_(shared), messages_(kEgressMessages), headers_(kEgressMessages), vectors_(kEgressMessages),
+    : shared_(shared),
+      messages_(kEgressMessages),
+      headers_(kEgressMessages),
+      vectors_(kEgressMessages),
       controls_(kEgressMessages) {}
 
 bool Sender::extend(OutSa& sa, ByteView packet, std::uint8_t traffic_class) {
@@ -83,7 +87,8 @@ void Sender::prepare(std::size_t index) {
   std::size_t octets = put_source(control, message.sa->local.ip);
   octets += put_class(control + octets, v4, message.traffic_class);
   if (message.count > 1) {
-    octets += put_control(control + octets, IPPROTO_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(message.segment));
+    octets += put_control(control + octets, IPPROTO_UDP, UDP_SEGMENT,
+                          static_cast<std::uint16_t>(message.segment));
   }
   msghdr& header = headers_[index].msg_hdr;
   header = {};
@@ -100,10 +105,11 @@ void Sender::count_sent(const Message& message) {
   shared_.counters.add(Counter::kOutPackets, message.count);
 }
 
-// The kernel takes no segmented send when a segment does not fit the route's MTU (EINVAL, EMSGSIZE) or when the
-// device cannot (EIO); the packets one by one are fragmented or sent as they are.
+// The kernel takes no segmented send when a segment does not fit the route's MTU (EINVAL, EMSGSIZE)
+// or when the device cannot (EIO); the packets one by one are fragmented or sent as they are.
 void Sender::refused(const Message& message, int error) {
-  const bool gso_failed = message.count > 1 && (error == EINVAL || error == EMSGSIZE || error == EIO);
+  const bool gso_failed =
+      message.count > 1 && (error == EINVAL || error == EMSGSIZE || error == EIO);
   if (!gso_failed) {
     shared_.counters.add(send_error(error), message.count);
     return;
@@ -133,13 +139,15 @@ void Sender::send_one_by_one(const Message& message) {
 
 void Sender::send_family(int fd, std::size_t from, std::size_t to) {
   if (fd < 0) {
-    for (; from < to; ++from) shared_.counters.add(Counter::kOutSendUnreachable, messages_[from].count);
+    for (; from < to; ++from)
+      shared_.counters.add(Counter::kOutSendUnreachable, messages_[from].count);
     return;
   }
   for (std::size_t i = from; i < to; ++i) prepare(i);
   bool waited = false;
   while (from < to) {
-    const int sent = ::sendmmsg(fd, &headers_[from], static_cast<unsigned>(to - from), MSG_DONTWAIT);
+    const int sent =
+        ::sendmmsg(fd, &headers_[from], static_cast<unsigned>(to - from), MSG_DONTWAIT);
     if (sent > 0) {
       for (int i = 0; i < sent; ++i) count_sent(messages_[from++]);
       continue;

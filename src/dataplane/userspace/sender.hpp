@@ -1,5 +1,5 @@
-// UDP out: runs of ESP packets of one size to one peer become one segmented message (UDP_SEGMENT), and all
-// messages of a batch one sendmmsg. An error costs one message, never the batch.
+// UDP out: runs of ESP packets of one size to one peer become one segmented message (UDP_SEGMENT),
+// and all messages of a batch one sendmmsg. An error costs one message, never the batch.
 #pragma once
 
 #include <netinet/in.h>
@@ -32,7 +32,7 @@ class Sender {
     std::size_t octets = 0;
     std::size_t segment = 0;  // of all packets but the last, which may be shorter
     std::size_t count = 0;
-    bool closed = false;      // its last packet was shorter: nothing may follow
+    bool closed = false;  // its last packet was shorter: nothing may follow
   };
   struct alignas(cmsghdr) Control {
     std::array<std::uint8_t, kControlOctets> octets;

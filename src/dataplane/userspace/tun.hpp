@@ -13,13 +13,14 @@ struct Tun {
   bool offloads = false;  // TCP super-packets and unfinished checksums come through it
 };
 
-// Attaches to the device, or makes it. persistent: it stays when the descriptor is closed. mtu: of inner packets, in
-// octets. The device is not set up, nor given addresses. Errors: kInvalidArgument (the name), kPermission, kBusy
-// (another process holds it), kSystem, each with what to do.
+// Attaches to the device, or makes it. persistent: it stays when the descriptor is closed. mtu: of
+// inner packets, in octets. The device is not set up, nor given addresses. Errors: kInvalidArgument
+// (the name), kPermission, kBusy (another process holds it), kSystem, each with what to do.
 Result<Tun> open_tun(const std::string& name, bool persistent, unsigned mtu);
 
-// Removes a persistent device. A device that does not exist is fine. Errors: kBusy, kPermission, kSystem; a
-// device of that name that is no TUN device of our kind is left alone (kInvalidArgument).
+// Removes a persistent device. A device that does not exist is fine. Errors: kBusy, kPermission,
+// kSystem; a device of that name that is no TUN device of our kind is left alone
+// (kInvalidArgument).
 Status delete_tun(const std::string& name);
 
 }  // namespace espalier::dataplane::userspace

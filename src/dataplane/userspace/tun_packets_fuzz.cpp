@@ -1,5 +1,6 @@
-// Any octets as a TUN read (virtio-net header and packet) and as received inner packets: the Segmenter, the flow parser and the
-// Coalescer must stay within their buffers, and joining and taking apart must give the same packets.
+// Any octets as a TUN read (virtio-net header and packet) and as received inner packets: the
+// Segmenter, the flow parser and the Coalescer must stay within their buffers, and joining and
+// taking apart must give the same packets.
 #include <algorithm>
 
 #include "dataplane/userspace/coalesce.hpp"
@@ -78,7 +79,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto flow = parse_flow(packet)) {
     ASSERT(flow->octets <= packet.size());
     Bytes inner(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(flow->octets));
-    decapsulate_ecn(inner, data[0]);
+    decapsulate_ecn(inner, flow->traffic_class, data[0]);
   }
   join_and_compare(take_apart(header, packet));
   VnetHeader made;

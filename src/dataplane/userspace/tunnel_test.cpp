@@ -1,5 +1,5 @@
-// Two planes with real TUN devices in two network namespaces joined by a veth, static keys: ping and TCP. Needs root
-// and /dev/net/tun; skips with a word otherwise.
+// Two planes with real TUN devices in two network namespaces joined by a veth, static keys: ping
+// and TCP. Needs root and /dev/net/tun; skips with a word otherwise.
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/stat.h>
@@ -21,8 +21,8 @@ using namespace testing;
 
 constexpr std::uint16_t kPort = 4500;
 
-// A thread in a network namespace of its own, that runs what it is given. Descriptors made there stay there; the
-// namespace ends with the thread.
+// A thread in a network namespace of its own, that runs what it is given. Descriptors made there
+// stay there; the namespace ends with the thread.
 class Namespace {
  public:
   Namespace() {
@@ -122,8 +122,10 @@ class Tunnel : public ::testing::TestWithParam<Family> {
  protected:
   void SetUp() override {
     struct stat device;
-    if (::stat("/dev/net/tun", &device) != 0) GTEST_SKIP() << "SKIPPED LOUDLY: there is no /dev/net/tun here";
-    if (!left_.space.ok() || !right_.space.ok()) GTEST_SKIP() << "SKIPPED LOUDLY: network namespaces need root";
+    if (::stat("/dev/net/tun", &device) != 0)
+      GTEST_SKIP() << "SKIPPED LOUDLY: there is no /dev/net/tun here";
+    if (!left_.space.ok() || !right_.space.ok())
+      GTEST_SKIP() << "SKIPPED LOUDLY: network namespaces need root";
     const std::string peer = std::to_string(right_.space.tid());
     ASSERT_TRUE(left_.space.shell("ip link add under type veth peer name under netns " + peer));
     link(left_, 1);
@@ -132,15 +134,23 @@ class Tunnel : public ::testing::TestWithParam<Family> {
   }
   void link(Host& host, int number) {
     const std::string n = std::to_string(number), other = std::to_string(3 - number);
-    ASSERT_TRUE(host.space.shell("ip link set lo up; ip addr add 192.0.2." + n + "/24 dev under; "
-                                 "ip -6 addr add 2001:db8::" + n + "/64 dev under nodad; ip link set under up"));
+    ASSERT_TRUE(host.space.shell("ip link set lo up; ip addr add 192.0.2." + n +
+                                 "/24 dev under; "
+                                 "ip -6 addr add 2001:db8::" +
+                                 n + "/64 dev under nodad; ip link set under up"));
     const esp::Encapsulation encapsulation{suite_, GetParam(), true, policy::Mode::kTunnel};
     host.open(static_cast<unsigned>(esp::largest_inner(encapsulation, 1500).value()));
     ASSERT_TRUE(host.tun.offloads);
-    ASSERT_TRUE(host.space.shell("ip addr add 10.0.0." + n + "/32 dev esp0; "
-                                 "ip -6 addr add fd00::" + n + "/128 dev esp0 nodad; ip link set esp0 up; "
-                                 "ip route add 10.0.0." + other + "/32 dev esp0 src 10.0.0." + n + "; "
-                                 "ip -6 route add fd00::" + other + "/128 dev esp0 src fd00::" + n));
+    ASSERT_TRUE(host.space.shell("ip addr add 10.0.0." + n +
+                                 "/32 dev esp0; "
+                                 "ip -6 addr add fd00::" +
+                                 n +
+                                 "/128 dev esp0 nodad; ip link set esp0 up; "
+                                 "ip route add 10.0.0." +
+                                 other + "/32 dev esp0 src 10.0.0." + n +
+                                 "; "
+                                 "ip -6 route add fd00::" +
+                                 other + "/128 dev esp0 src fd00::" + n));
   }
   void connect() {
     Child child;
@@ -197,8 +207,10 @@ std::uint64_t digest(ByteView bytes) {  // FNV-1a
 TEST_P(Tunnel, tcpBothWays) {
   const Bytes data = left_.rng.bytes(8 * 1024 * 1024 + 123);
   for (const char* inner : {"10.0.0.2", "fd00::2"}) {
-    auto [accepted, connected] = make_connection(right_, left_, {IpAddress::parse(inner).value(), 7777});
-    for (const auto& [from, to] : {std::pair{connected.get(), accepted.get()}, {accepted.get(), connected.get()}}) {
+    auto [accepted, connected] =
+        make_connection(right_, left_, {IpAddress::parse(inner).value(), 7777});
+    for (const auto& [from, to] :
+         {std::pair{connected.get(), accepted.get()}, {accepted.get(), connected.get()}}) {
       std::thread sender([&, fd = from] {
         for (std::size_t at = 0; at < data.size();) {
           const ssize_t sent = ::send(fd, data.data() + at, data.size() - at, MSG_NOSIGNAL);
@@ -229,11 +241,13 @@ TEST_P(Tunnel, tcpBothWays) {
   }
 }
 
-// The route's MTU shrinks below the segments: segmentation offload is refused, and packets are fragmented.
+// The route's MTU shrinks below the segments: segmentation offload is refused, and packets are
+// fragmented.
 TEST_P(Tunnel, aSmallerMtuOutsideStillPasses) {
   ASSERT_TRUE(left_.space.shell("ip link set under mtu 1400"));
   ASSERT_TRUE(right_.space.shell("ip link set under mtu 1400"));
-  auto [accepted, connected] = make_connection(right_, left_, {IpAddress::parse("10.0.0.2").value(), 7778});
+  auto [accepted, connected] =
+      make_connection(right_, left_, {IpAddress::parse("10.0.0.2").value(), 7778});
   const Bytes data = left_.rng.bytes(300000);
   std::thread sender([&, fd = connected.get()] {
     for (std::size_t at = 0; at < data.size();) {
@@ -243,7 +257,8 @@ TEST_P(Tunnel, aSmallerMtuOutsideStillPasses) {
     }
   });
   Bytes received(data.size());
-  EXPECT_EQ(::recv(accepted.get(), received.data(), received.size(), MSG_WAITALL), static_cast<ssize_t>(data.size()));
+  EXPECT_EQ(::recv(accepted.get(), received.data(), received.size(), MSG_WAITALL),
+            static_cast<ssize_t>(data.size()));
   sender.join();
   EXPECT_EQ(digest(received), digest(data));
   EXPECT_GE(left_.counter("out-gso-refused"), 1u) << left_.drops();
@@ -276,11 +291,13 @@ TEST_P(Tunnel, tunDevicesPersistAndGo) {
   EXPECT_FALSE(left_.space.shell("ip link show espkeep 2>/dev/null"));
 }
 
-// Not a test: a measurement, printed. Run with --gtest_also_run_disabled_tests --gtest_filter=*iperf3*.
+// Not a test: a measurement, printed. Run with --gtest_also_run_disabled_tests
+// --gtest_filter=*iperf3*.
 TEST_P(Tunnel, DISABLED_iperf3) {
   ASSERT_TRUE(right_.space.shell("timeout 12 iperf3 -s -1 >/dev/null 2>&1 & sleep 0.5"));
   const char* streams = std::getenv("STREAMS");
-  EXPECT_TRUE(left_.space.shell("iperf3 -c 10.0.0.2 -t 5 -P " + std::string(streams ? streams : "1") +
+  EXPECT_TRUE(left_.space.shell("iperf3 -c 10.0.0.2 -t 5 -P " +
+                                std::string(streams ? streams : "1") +
                                 " | grep -E 'sender|receiver' | tail -2"));
   std::printf("left:  %s\nright: %s\n", left_.drops().c_str(), right_.drops().c_str());
 }

@@ -17,7 +17,8 @@
 namespace espalier::dataplane::userspace {
 namespace {
 
-constexpr int kBufferOctets = 4 * 1024 * 1024;  // 3 ms of traffic at 10 Gbit/s: one long pause of the worker
+constexpr int kBufferOctets =
+    4 * 1024 * 1024;  // 3 ms of traffic at 10 Gbit/s: one long pause of the worker
 
 struct Option {
   int level;
@@ -27,18 +28,21 @@ struct Option {
 };
 
 Status set(int fd, const Option& option) {
-  if (::setsockopt(fd, option.level, option.name, &option.value, sizeof(option.value)) == 0) return {};
+  if (::setsockopt(fd, option.level, option.name, &option.value, sizeof(option.value)) == 0)
+    return {};
   const int error = errno;
   const bool denied = error == EPERM || error == EACCES;
   return make_error(denied ? ErrorCode::kPermission : ErrorCode::kSystem,
-                    fmt::format("Setting {} on a UDP socket failed: {}.{}", option.what, std::strerror(error),
-                                denied ? " It needs CAP_NET_ADMIN." : ""));
+                    fmt::format("Setting {} on a UDP socket failed: {}.{}", option.what,
+                                std::strerror(error), denied ? " It needs CAP_NET_ADMIN." : ""));
 }
 
-// Beyond the system's limit with CAP_NET_ADMIN, up to it without; a smaller buffer costs loss under load only.
+// Beyond the system's limit with CAP_NET_ADMIN, up to it without; a smaller buffer costs loss under
+// load only.
 void set_buffer(int fd, int forced, int plain) {
   if (::setsockopt(fd, SOL_SOCKET, forced, &kBufferOctets, sizeof(kBufferOctets)) == 0) return;
-  [[maybe_unused]] const int ignored = ::setsockopt(fd, SOL_SOCKET, plain, &kBufferOctets, sizeof(kBufferOctets));
+  [[maybe_unused]] const int ignored =
+      ::setsockopt(fd, SOL_SOCKET, plain, &kBufferOctets, sizeof(kBufferOctets));
 }
 
 Status set_family(int fd, Family family) {
@@ -60,8 +64,8 @@ Result<Fd> open_udp(Family family, std::uint16_t port, std::uint32_t fwmark, boo
   Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) {
     const ErrorCode code = errno == EAFNOSUPPORT ? ErrorCode::kUnsupported : ErrorCode::kSystem;
-    return make_error(code, fmt::format("A UDP socket for {} cannot be made: {}.", v4 ? "IPv4" : "IPv6",
-                                        std::strerror(errno)));
+    return make_error(code, fmt::format("A UDP socket for {} cannot be made: {}.",
+                                        v4 ? "IPv4" : "IPv6", std::strerror(errno)));
   }
   TRY(set_family(fd.get(), family));
   if (fwmark != 0) TRY(set(fd.get(), {SOL_SOCKET, SO_MARK, static_cast<int>(fwmark), "SO_MARK"}));
@@ -73,12 +77,12 @@ Result<Fd> open_udp(Family family, std::uint16_t port, std::uint32_t fwmark, boo
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), octets) == 0) return fd;
   const int error = errno;
   if (error == EADDRINUSE) {
-    return make_error(ErrorCode::kBusy, fmt::format("UDP port {} ({}) is taken by another program.", port,
-                                                    v4 ? "IPv4" : "IPv6"));
+    return make_error(ErrorCode::kBusy, fmt::format("UDP port {} ({}) is taken by another program.",
+                                                    port, v4 ? "IPv4" : "IPv6"));
   }
   const ErrorCode code = error == EACCES ? ErrorCode::kPermission : ErrorCode::kSystem;
-  return make_error(code, fmt::format("Binding UDP port {} ({}) failed: {}.", port, v4 ? "IPv4" : "IPv6",
-                                      std::strerror(error)));
+  return make_error(code, fmt::format("Binding UDP port {} ({}) failed: {}.", port,
+                                      v4 ? "IPv4" : "IPv6", std::strerror(error)));
 }
 
 }  // namespace espalier::dataplane::userspace

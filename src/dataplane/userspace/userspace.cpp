@@ -30,9 +30,14 @@ Shared make_shared_state(const UserspaceOptions& options) {
 
 class Userspace::Worker {
  public:
-  Worker(UserspaceOptions options, Fd epoll, std::unique_ptr<Outbox> outbox, std::unique_ptr<Inbox> inbox)
-      : options_(std::move(options)), epoll_(std::move(epoll)), outbox_(std::move(outbox)),
-        inbox_(std::move(inbox)), shared_(make_shared_state(options_)), egress_(shared_, *options_.rng),
+  Worker(UserspaceOptions options, Fd epoll, std::unique_ptr<Outbox> outbox,
+         std::unique_ptr<Inbox> inbox)
+      : options_(std::move(options)),
+        epoll_(std::move(epoll)),
+        outbox_(std::move(outbox)),
+        inbox_(std::move(inbox)),
+        shared_(make_shared_state(options_)),
+        egress_(shared_, *options_.rng),
         ingress_(shared_) {}
   ~Worker() {
     inbox_->close();
@@ -40,7 +45,9 @@ class Userspace::Worker {
   }
 
   Status watch(int fd);
-  void start() { thread_ = std::thread([this] { run(); }); }
+  void start() {
+    thread_ = std::thread([this] { run(); });
+  }
   bool command(const std::function<void()>& function) { return inbox_->run(function); }
   Shared& shared() { return shared_; }
   Outbox& outbox() { return *outbox_; }
@@ -66,8 +73,9 @@ Status Userspace::Worker::watch(int fd) {
   event.events = EPOLLIN;
   event.data.fd = fd;
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return {};
-  return make_error(ErrorCode::kSystem, fmt::format("The userspace dataplane cannot wait for descriptor {}: {}.",
-                                                    fd, std::strerror(errno)));
+  return make_error(ErrorCode::kSystem,
+                    fmt::format("The userspace dataplane cannot wait for descriptor {}: {}.", fd,
+                                std::strerror(errno)));
 }
 
 Status Userspace::Worker::watch_all() {
@@ -80,15 +88,19 @@ Status Userspace::Worker::watch_all() {
 
 void Userspace::Worker::serve(int fd) {
   if (fd == inbox_->wake_fd()) {
+    end_turn();  // who queries or applies then finds every event that happened before
     inbox_->serve();
   } else if (fd != options_.tun_fd) {
     ingress_.turn(fd);
   } else if (!egress_.turn()) {
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
     if (options_.log != nullptr) {
-      options_.log->log({LogLevel::kError, "dataplane", {},
-                         "The TUN device is gone: nothing can be sent any more. Somebody deleted it; "
-                         "restart espalierd to make it again."});
+      options_.log->log(
+          {LogLevel::kError,
+           "dataplane",
+           {},
+           "The TUN device is gone: nothing can be sent any more. Somebody deleted it; "
+           "restart espalierd to make it again."});
     }
   }
 }
@@ -120,12 +132,14 @@ Result<std::unique_ptr<Userspace>> Userspace::make(UserspaceOptions options) {
   }
   Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) {
-    return make_error(ErrorCode::kSystem, fmt::format("The userspace dataplane cannot make an epoll set: {}.",
-                                                      std::strerror(errno)));
+    return make_error(
+        ErrorCode::kSystem,
+        fmt::format("The userspace dataplane cannot make an epoll set: {}.", std::strerror(errno)));
   }
   TRY_ASSIGN(auto outbox, Outbox::make());
   TRY_ASSIGN(auto inbox, Inbox::make());
-  auto worker = std::make_unique<Worker>(std::move(options), std::move(epoll), std::move(outbox), std::move(inbox));
+  auto worker = std::make_unique<Worker>(std::move(options), std::move(epoll), std::move(outbox),
+                                         std::move(inbox));
   TRY(worker->watch_all());
   worker->start();
   return std::unique_ptr<Userspace>(new Userspace(std::move(worker)));

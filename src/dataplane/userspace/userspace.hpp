@@ -1,5 +1,5 @@
-// The userspace dataplane: ESP in UDP (RFC 3948, tunnel mode) between a TUN device and UDP sockets, by one worker
-// thread. dataplane/README.md says how it is built.
+// The userspace dataplane: ESP in UDP (RFC 3948, tunnel mode) between a TUN device and UDP sockets,
+// by one worker thread. dataplane/README.md says how it is built.
 #pragma once
 
 #include <functional>
@@ -15,8 +15,9 @@ namespace espalier::dataplane {
 using userspace::IkeDatagram;
 
 struct UserspaceOptions {
-  // Borrowed: they must stay open while the plane lives. tun_fd as from userspace::open_tun(); the sockets as from
-  // userspace::open_udp(), -1 where a family is not wanted. The control side may send on the sockets too.
+  // Borrowed: they must stay open while the plane lives. tun_fd as from userspace::open_tun(); the
+  // sockets as from userspace::open_udp(), -1 where a family is not wanted. The control side may
+  // send on the sockets too.
   int tun_fd = -1;
   int udp4_fd = -1;
   int udp6_fd = -1;
@@ -36,8 +37,8 @@ class Userspace final : public Port {
   Result<Snapshot> query() override;
   std::vector<Event> poll_events() override;
 
-  // IKE that came in on the plane's sockets, oldest first. At most userspace::kIkeDatagrams wait; the oldest are dropped
-  // and counted (in-ike-dropped).
+  // IKE that came in on the plane's sockets, oldest first. At most userspace::kIkeDatagrams wait;
+  // the oldest are dropped and counted (in-ike-dropped).
   std::vector<IkeDatagram> take_ike_datagrams();
   // Readable while poll_events() or take_ike_datagrams() has something. For epoll; do not read it.
   int notify_fd() const;

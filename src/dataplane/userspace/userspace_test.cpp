@@ -38,7 +38,8 @@ class Planes : public ::testing::Test {
   void send_raw(LoopbackPlane& from, LoopbackPlane& to, ByteView octets) {
     sockaddr_storage name{};
     const socklen_t size = to_sockaddr(to.address(), name);
-    EXPECT_EQ(::sendto(from.udp4.get(), octets.data(), octets.size(), 0, reinterpret_cast<sockaddr*>(&name), size),
+    EXPECT_EQ(::sendto(from.udp4.get(), octets.data(), octets.size(), 0,
+                       reinterpret_cast<sockaddr*>(&name), size),
               static_cast<ssize_t>(octets.size()));
   }
   LoopbackPlane left_, right_;
@@ -54,7 +55,8 @@ TEST_F(Planes, carryPacketsOfBothFamiliesOverBoth) {
     one.reqid += shift;
     connect(one);
     for (const bool v4 : {true, false}) {
-      for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1200}, std::size_t{9000}}) {
+      for (const std::size_t size :
+           {std::size_t{0}, std::size_t{1}, std::size_t{1200}, std::size_t{9000}}) {
         const Bytes packet = udp_packet(v4, filled(size));
         left_.write(packet);
         const auto [header, got] = right_.read();
@@ -73,9 +75,10 @@ TEST_F(Planes, carryPacketsOfBothFamiliesOverBoth) {
 TEST_F(Planes, everySuite) {
   using crypto::EncrId, crypto::IntegId;
   std::uint32_t shift = 0;
-  for (const crypto::CipherSuite suite : {crypto::CipherSuite{EncrId::kAesGcm16, 256, IntegId::kNone},
-                                          crypto::CipherSuite{EncrId::kChaCha20Poly1305, 0, IntegId::kNone},
-                                          crypto::CipherSuite{EncrId::kAesCbc, 256, IntegId::kHmacSha2_256_128}}) {
+  for (const crypto::CipherSuite suite :
+       {crypto::CipherSuite{EncrId::kAesGcm16, 256, IntegId::kNone},
+        crypto::CipherSuite{EncrId::kChaCha20Poly1305, 0, IntegId::kNone},
+        crypto::CipherSuite{EncrId::kAesCbc, 256, IntegId::kHmacSha2_256_128}}) {
     Child one = child();
     one.spi_in += shift;
     one.spi_out += shift;
@@ -103,7 +106,8 @@ TEST_F(Planes, aSuperPacketCrossesInOneSendAndArrivesInOneWrite) {
     header.gso_size = 1300;
     header.checksum_start = static_cast<std::uint16_t>(tcp);
     header.checksum_offset = 16;
-    store(&packet[tcp + 16], fold(pseudo_sum(addresses_of(packet), 6, packet.size() - tcp)));
+    put_u16(&packet[tcp + 16],
+            unfinished(pseudo_sum(addresses_of(packet), 6, packet.size() - tcp)));
     left_.write(packet, header);
     Bytes received;
     int writes = 0;
@@ -111,7 +115,8 @@ TEST_F(Planes, aSuperPacketCrossesInOneSendAndArrivesInOneWrite) {
       const auto [got_header, got] = right_.read();
       ASSERT_FALSE(got.empty());
       ++writes;
-      received.insert(received.end(), got.begin() + static_cast<std::ptrdiff_t>(tcp + 20), got.end());
+      received.insert(received.end(), got.begin() + static_cast<std::ptrdiff_t>(tcp + 20),
+                      got.end());
     }
     EXPECT_EQ(received, payload);
     EXPECT_LE(writes, 3);  // one when the loopback keeps the segments together
@@ -124,7 +129,8 @@ TEST_F(Planes, withoutPolicyOrSaNothingLeaves) {
   left_.write(udp_packet(true, filled(10)));
   EXPECT_TRUE(left_.reaches("out-no-policy", 1));
   const Child one = child();
-  const std::vector<Change> policy{SetPolicy{{"left-right", ReqId(1), one.local_ts, one.remote_ts}}};
+  const std::vector<Change> policy{
+      SetPolicy{{"left-right", ReqId(1), one.local_ts, one.remote_ts}}};
   ASSERT_TRUE(left_.port().apply(policy).ok());
   for (int i = 0; i < 5; ++i) left_.write(udp_packet(true, filled(10)));
   EXPECT_TRUE(left_.reaches("out-no-sa", 5));
@@ -168,12 +174,15 @@ TEST_F(Planes, decryptedPacketsOutsideTheSelectorsAreDropped) {
 
 TEST_F(Planes, ikeKeepalivesAndRubbishAreToldApart) {
   connect(child());
-  const Bytes ike = from_hex("00000000112233445566778800000000000000002120222000000000000000ff").value();
+  const Bytes ike =
+      from_hex("00000000112233445566778800000000000000002120222000000000000000ff").value();
   send_raw(left_, right_, ike);
   send_raw(left_, right_, Bytes{0xff});
   send_raw(left_, right_, Bytes{1, 2, 3});
-  send_raw(left_, right_, from_hex("00002000000000010000000000000001").value());  // too short for the SA
-  for (int i = 0; i < 50; ++i) send_raw(left_, right_, from_hex("00abcdef0000000100000000").value());
+  send_raw(left_, right_,
+           from_hex("00002000000000010000000000000001").value());  // too short for the SA
+  for (int i = 0; i < 50; ++i)
+    send_raw(left_, right_, from_hex("00abcdef0000000100000000").value());
   EXPECT_TRUE(right_.reaches("in-unknown-spi", 50));
   EXPECT_EQ(right_.counter("in-ike"), 1u);
   EXPECT_EQ(right_.counter("in-keepalive"), 1u);
@@ -252,7 +261,8 @@ TEST_F(Planes, limitsSpeakAndStop) {
   SaSpec limited = sa_of(one, Direction::kOut);
   limited.soft_packets = 2;
   limited.hard_packets = 4;
-  const std::vector<Change> changes{AddSa{limited}, SetPolicy{{"left-right", ReqId(1), one.local_ts, one.remote_ts}}};
+  const std::vector<Change> changes{
+      AddSa{limited}, SetPolicy{{"left-right", ReqId(1), one.local_ts, one.remote_ts}}};
   ASSERT_TRUE(left_.port().apply(changes).ok());
   ASSERT_TRUE(install(right_.port(), other_end(one)).ok());
   for (int i = 0; i < 10; ++i) left_.write(udp_packet(true, filled(10)));
@@ -271,7 +281,8 @@ TEST_F(Planes, limitsSpeakAndStop) {
 TEST_F(Planes, whatItCannotCarryIsRefusedInWords) {
   SaSpec bare = sa_of(child(), Direction::kOut);
   bare.udp_encap = false;
-  EXPECT_EQ(left_.port().apply(std::vector<Change>{AddSa{bare}}).error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(left_.port().apply(std::vector<Change>{AddSa{bare}}).error().code,
+            ErrorCode::kUnsupported);
   SaSpec transport = sa_of(child(), Direction::kOut);
   transport.mode = policy::Mode::kTransport;
   const Status status = left_.port().apply(std::vector<Change>{AddSa{transport}});
@@ -334,7 +345,9 @@ TEST_F(Planes, changesWhileTrafficFlows) {
     old.spi_out += (i - 2) * 0x10000;
     for (LoopbackPlane* plane : {&left_, &right_}) {
       const Child view = plane == &left_ ? old : other_end(old);
-      ASSERT_TRUE(plane->port().apply(std::vector<Change>{DeleteSa{sa_of(view, Direction::kOut).key()}}).ok());
+      ASSERT_TRUE(plane->port()
+                      .apply(std::vector<Change>{DeleteSa{sa_of(view, Direction::kOut).key()}})
+                      .ok());
     }
     left_.plane->poll_events();
     right_.plane->take_ike_datagrams();

@@ -1,5 +1,5 @@
-// The virtio-net header that a TUN device opened with IFF_VNET_HDR puts before each packet (virtio 1.2 section
-// 5.1.6; the ten octets without the buffer count, in the machine's byte order).
+// The virtio-net header that a TUN device opened with IFF_VNET_HDR puts before each packet
+// (virtio 1.2 section 5.1.6; the ten octets without the buffer count, in the machine's byte order).
 #pragma once
 
 #include <cstddef>
