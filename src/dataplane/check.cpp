@@ -9,17 +9,19 @@ namespace {
 
 Status check(const policy::SelectorList& selectors, std::string_view what) {
   if (selectors.empty()) {
-    return make_error(ErrorCode::kInvalidArgument, fmt::format("{} has no traffic selectors.", what));
+    return make_error(ErrorCode::kInvalidArgument,
+                      fmt::format("{} has no traffic selectors.", what));
   }
   if (selectors.size() > kMaxSelectors) {
-    return make_error(ErrorCode::kLimit, fmt::format("{} has {} traffic selectors; at most {} are taken.",
-                                                     what, selectors.size(), kMaxSelectors));
+    return make_error(ErrorCode::kLimit,
+                      fmt::format("{} has {} traffic selectors; at most {} are taken.", what,
+                                  selectors.size(), kMaxSelectors));
   }
   for (const auto& selector : selectors) {
     if (selector.start.family() != selector.end.family() || selector.end < selector.start) {
       return make_error(ErrorCode::kInvalidArgument,
-                        fmt::format("{} has a traffic selector from {} to {}, which is no range.", what,
-                                    selector.start.to_string(), selector.end.to_string()));
+                        fmt::format("{} has a traffic selector from {} to {}, which is no range.",
+                                    what, selector.start.to_string(), selector.end.to_string()));
     }
   }
   return {};
@@ -45,15 +47,16 @@ Status check(const SaSpec& sa) {
                                   sa.local.ip.to_string(), sa.remote.ip.to_string()));
   }
   if (sa.remote.ip.is_unspecified() || (sa.udp_encap && sa.remote.port == 0)) {
-    return make_error(ErrorCode::kInvalidArgument, fmt::format("{}: {} is no place to send to.", what,
-                                                               sa.remote.to_string()));
+    return make_error(ErrorCode::kInvalidArgument,
+                      fmt::format("{}: {} is no place to send to.", what, sa.remote.to_string()));
   }
   TRY(check(sa.local_ts, what + " (local)"));
   return check(sa.remote_ts, what + " (remote)");
 }
 
 Status check(const PolicySpec& policy) {
-  const std::string what = fmt::format("Pair {}: the policy with reqid {}", policy.pair, policy.reqid.value);
+  const std::string what =
+      fmt::format("Pair {}: the policy with reqid {}", policy.pair, policy.reqid.value);
   TRY(check(policy.local_ts, what + " (local)"));
   return check(policy.remote_ts, what + " (remote)");
 }

@@ -5,8 +5,9 @@
 
 namespace espalier::dataplane {
 
-// Errors: kInvalidArgument with the pair, the SPI and what is wrong (a reserved SPI, addresses of two families, a
-// selector that ends before it starts, an empty selector list); kLimit for too many selectors.
+// Errors: kInvalidArgument with the pair, the SPI and what is wrong (a reserved SPI, addresses of
+// two families, a selector that ends before it starts, an empty selector list); kLimit for too many
+// selectors.
 Status check(const SaSpec& sa);
 Status check(const PolicySpec& policy);
 

@@ -17,8 +17,8 @@ inline constexpr std::size_t kMaxSelectors = 255;
 // What a remote selector may come to as prefixes; a range that is none needs up to 254 (IPv6).
 inline constexpr std::size_t kMaxPolicyPrefixes = 4096;
 
-// Events that wait for the control side. More are dropped, newest first, and counted: the control side then
-// is stuck, and query() still tells the truth.
+// Events that wait for the control side. More are dropped, newest first, and counted: the control
+// side then is stuck, and query() still tells the truth.
 inline constexpr std::size_t kMaxEvents = 16384;
 
 }  // namespace espalier::dataplane

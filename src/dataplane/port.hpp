@@ -60,8 +60,9 @@ struct PolicySpec {
 };
 
 struct AddSa { SaSpec sa; };
-struct DeleteSa { SaKey key; };
-struct MoveSa { SaKey key; SocketAddress local; SocketAddress remote; };  // NAT rebinding, roaming; the key's peer is the old one
+struct DeleteSa { SaKey key; };  // of what is not there: done already
+// NAT rebinding, roaming. The key's peer is the old one; afterwards the SA's key has the new one. Errors: kNotFound.
+struct MoveSa { SaKey key; SocketAddress local; SocketAddress remote; };
 struct SetPolicy { PolicySpec policy; };     // replaces the policy with the same reqid, without a gap
 struct DeletePolicy { ReqId reqid; };
 using Change = std::variant<AddSa, DeleteSa, MoveSa, SetPolicy, DeletePolicy>;

@@ -1,4 +1,5 @@
-// Any octets into InboundSa::open, forged and, with the right key, authentic: no result but a clean one.
+// Any octets into InboundSa::open, forged and, with the right key, authentic: no result but a clean
+// one.
 #include <algorithm>
 #include <cstring>
 

@@ -18,15 +18,12 @@ inline void put_u64(std::uint8_t* out, std::uint64_t value) {
   put_u32(out, static_cast<std::uint32_t>(value >> 32));
   put_u32(out + 4, static_cast<std::uint32_t>(value));
 }
-inline std::uint32_t get_u32(const std::uint8_t* in) {
-  return std::uint32_t{in[0]} << 24 | std::uint32_t{in[1]} << 16 | std::uint32_t{in[2]} << 8 | in[3];
-}
-
 // What the cipher authenticates beside IV and ciphertext.
 struct AuthenticatedHeader {
   std::array<std::uint8_t, 12> octets{};
   // For an AEAD with ESN: SPI, high and low 32 bits of the sequence number (RFC 4106 section 5,
-  // RFC 7634 section 2.1). For cipher-then-MAC only the high bits are used (RFC 4303 section 2.2.1).
+  // RFC 7634 section 2.1). For cipher-then-MAC only the high bits are used (RFC 4303
+  // section 2.2.1).
   void set(std::uint32_t spi, std::uint64_t sequence) {
     put_u32(octets.data(), spi);
     put_u64(octets.data() + 4, sequence);

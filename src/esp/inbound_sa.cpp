@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "esp/frame.hpp"
+#include "wire/ip/packet.hpp"
 
 namespace espalier::esp {
 namespace {
 
-constexpr std::uint8_t kProtocolIpv4 = 4;
-constexpr std::uint8_t kProtocolIpv6 = 41;
-constexpr std::uint8_t kProtocolNone = 59;
+using wire::ip::kProtocolIpv4;
+using wire::ip::kProtocolIpv6;
 
 OpenResult from(ReplayVerdict verdict) {
   return verdict == ReplayVerdict::kReplayed ? OpenResult::kReplayed : OpenResult::kBehindWindow;
@@ -40,11 +40,12 @@ std::string_view name(OpenResult result) {
 
 Result<InboundSa> InboundSa::make(const SaParameters& parameters) {
   TRY(check(parameters));
-  InboundSa sa(ReplayWindow(parameters.replay_window, parameters.esn, parameters.first_sequence - 1));
+  InboundSa sa(
+      ReplayWindow(parameters.replay_window, parameters.esn, parameters.first_sequence - 1));
   TRY_ASSIGN(const crypto::SuiteSizes sizes, crypto::sizes(parameters.suite));
   TRY_ASSIGN(sa.shape_, espalier::esp::shape(parameters.suite));
-  TRY_ASSIGN(sa.cipher_, crypto::make_cipher(parameters.suite, parameters.encr_key,
-                                             parameters.integ_key));
+  TRY_ASSIGN(sa.cipher_,
+             crypto::make_cipher(parameters.suite, parameters.encr_key, parameters.integ_key));
   sa.spi_ = parameters.spi;
   sa.block_ = std::max<std::size_t>(1, sizes.block);
   sa.esn_ = parameters.esn;
@@ -59,9 +60,10 @@ bool InboundSa::precheck(OpenPacket& packet) const {
   packet.newest = false;
   packet.payload = {};
   if (packet.packet.size() < fixed + kTrailerOctets) return false;
-  // The 4-octet alignment of RFC 4303 section 2.4 is what a sender owes; a receiver needs whole blocks only.
+  // The 4-octet alignment of RFC 4303 section 2.4 is what a sender owes; a receiver needs whole
+  // blocks only.
   if ((packet.packet.size() - fixed) % block_ != 0) return false;
-  const auto sequence = window_.infer(detail::get_u32(packet.packet.data() + 4));
+  const auto sequence = window_.infer(wire::esp::parse_header(packet.packet)->sequence);
   if (!sequence) {
     packet.result = OpenResult::kBehindWindow;
     return false;
@@ -90,8 +92,9 @@ void InboundSa::finish(OpenPacket& packet) {
     return;
   }
   const std::size_t payload = plain.size() - kTrailerOctets - pad;
-  // A dummy packet's content is arbitrary "... and the receiver ... MUST be prepared to discard" it (section 2.6).
-  if (packet.next_header == kProtocolNone) {
+  // A dummy packet's content is arbitrary "... and the receiver ... MUST be prepared to discard" it
+  // (section 2.6).
+  if (packet.next_header == wire::ip::kProtocolNoNext) {
     packet.result = OpenResult::kDummy;
     return;
   }
@@ -117,7 +120,8 @@ void InboundSa::open_chunk(std::span<OpenPacket> chunk) {
     const MutableByteView octets = packet.packet;
     headers[count].set(spi_.value, packet.sequence);
     crypto::SealItem& item = items[count];
-    item.aad = aead_ && esn_ ? ByteView(headers[count].octets) : ByteView(octets.first(kHeaderOctets));
+    item.aad =
+        aead_ && esn_ ? ByteView(headers[count].octets) : ByteView(octets.first(kHeaderOctets));
     item.iv = octets.subspan(kHeaderOctets, shape_.iv);
     item.data = octets.subspan(shape_.headroom(), octets.size() - shape_.headroom() - shape_.icv);
     item.icv = octets.last(shape_.icv);

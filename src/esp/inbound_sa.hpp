@@ -21,7 +21,7 @@ enum class OpenResult : std::uint8_t {
   kBadIcv,         // not authentic
   kBadPadding,     // authentic, but the padding is not 1, 2, 3, ... or longer than the packet
   kBadNextHeader,  // authentic, but a tunnel's payload is neither IPv4 nor IPv6
-  kDummy,          // next header 59: traffic flow confidentiality; to be dropped in silence (section 2.6)
+  kDummy,  // next header 59: traffic flow confidentiality; to be dropped in silence (section 2.6)
 };
 inline constexpr std::size_t kOpenResults = 8;
 std::string_view name(OpenResult result);  // "bad-icv"; a label for counters
@@ -30,10 +30,10 @@ struct OpenPacket {
   MutableByteView packet;  // whole ESP packet from the SPI on; decrypted in place
   // Set by open():
   OpenResult result = OpenResult::kMalformed;
-  bool newest = false;          // kOpened, kDummy: it moved the window on (may tell of a new peer address)
-  std::uint8_t next_header = 0; // kOpened
-  MutableByteView payload;      // kOpened: within packet; may end in TFC padding (section 2.7)
-  std::uint64_t sequence = 0;   // as inferred
+  bool newest = false;  // kOpened, kDummy: it moved the window on (may tell of a new peer address)
+  std::uint8_t next_header = 0;  // kOpened
+  MutableByteView payload{};     // kOpened: within packet; may end in TFC padding (section 2.7)
+  std::uint64_t sequence = 0;    // as inferred
 };
 
 class InboundSa {
@@ -44,9 +44,9 @@ class InboundSa {
   const Shape& shape() const { return shape_; }
   Spi spi() const { return spi_; }
 
-  // The SPI of every packet must be this SA's. In order: form and window are checked (cheap), the ICV is verified,
-  // then only is the window moved and checked again (a batch may hold the same packet twice), then the trailer.
-  // Any batch size, any octets; no allocation.
+  // The SPI of every packet must be this SA's. In order: form and window are checked (cheap), the
+  // ICV is verified, then only is the window moved and checked again (a batch may hold the same
+  // packet twice), then the trailer. Any batch size, any octets; no allocation.
   void open(std::span<OpenPacket> batch);
 
   // How many packets ended in each result.

@@ -6,8 +6,9 @@
 
 namespace espalier::esp {
 
-// RFC 4303 section 3.4.3 demands 32 at least and leaves more to the implementation. 4096 packets are
-// about 0.5 ms of 1400-octet packets at 100 Gbit/s: more than the reordering of any path we know.
+// RFC 4303 section 3.4.3 demands 32 at least and leaves more to the implementation. 4096 packets
+// are about 0.5 ms of 1400-octet packets at 100 Gbit/s: more than the reordering of any path we
+// know.
 inline constexpr std::uint32_t kMinReplayWindow = 32;
 inline constexpr std::uint32_t kMaxReplayWindow = 4096;
 

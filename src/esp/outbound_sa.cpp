@@ -29,8 +29,8 @@ Result<OutboundSa> OutboundSa::make(const SaParameters& parameters) {
   TRY(check(parameters));
   OutboundSa sa;
   TRY_ASSIGN(sa.shape_, espalier::esp::shape(parameters.suite));
-  TRY_ASSIGN(sa.cipher_, crypto::make_cipher(parameters.suite, parameters.encr_key,
-                                             parameters.integ_key));
+  TRY_ASSIGN(sa.cipher_,
+             crypto::make_cipher(parameters.suite, parameters.encr_key, parameters.integ_key));
   sa.spi_ = parameters.spi;
   sa.next_ = parameters.first_sequence;
   sa.last_ = parameters.esn ? std::numeric_limits<std::uint64_t>::max() : 0xffffffff;
@@ -41,12 +41,10 @@ Result<OutboundSa> OutboundSa::make(const SaParameters& parameters) {
 
 void OutboundSa::write_frame(SealPacket& packet, std::uint64_t sequence) const {
   ASSERT(packet.packet.size() == shape_.esp_size(packet.payload_octets));
-  std::uint8_t* header = packet.packet.data();
-  detail::put_u32(header, spi_.value);
-  detail::put_u32(header + 4, static_cast<std::uint32_t>(sequence));
+  wire::esp::write_header({spi_, static_cast<std::uint32_t>(sequence)}, packet.packet);
   // "1, 2, 3, ..." (RFC 4303 section 2.4).
   const std::size_t pad = shape_.padding(packet.payload_octets);
-  std::uint8_t* trailer = header + shape_.headroom() + packet.payload_octets;
+  std::uint8_t* trailer = packet.packet.data() + shape_.headroom() + packet.payload_octets;
   for (std::size_t i = 0; i < pad; ++i) trailer[i] = static_cast<std::uint8_t>(i + 1);
   trailer[pad] = static_cast<std::uint8_t>(pad);
   trailer[pad + 1] = packet.next_header;

@@ -11,8 +11,8 @@
 
 namespace espalier::esp {
 
-// One packet of a batch. The caller has laid the payload at packet[shape().headroom()], and packet ends where
-// the ESP packet will: packet.size() == shape().esp_size(payload_octets).
+// One packet of a batch. The caller has laid the payload at packet[shape().headroom()], and packet
+// ends where the ESP packet will: packet.size() == shape().esp_size(payload_octets).
 struct SealPacket {
   MutableByteView packet;
   std::size_t payload_octets = 0;
@@ -27,13 +27,15 @@ class OutboundSa {
   const Shape& shape() const { return shape_; }
   Spi spi() const { return spi_; }
 
-  // Turns the first n packets into ESP packets and returns n. n < batch.size() only when the sequence numbers
-  // are used up: "the sender MUST NOT send a packet on an SA if doing so would cause the sequence number to cycle"
-  // (section 3.3.3); the packets from n on are untouched. Any batch size; no allocation.
+  // Turns the first n packets into ESP packets and returns n. n < batch.size() only when the
+  // sequence numbers are used up: "the sender MUST NOT send a packet on an SA if doing so would
+  // cause the sequence number to cycle" (section 3.3.3); the packets from n on are untouched. Any
+  // batch size; no allocation.
   //
-  // IVs. An AEAD's explicit IV is the 64-bit sequence number: unique for the life of the key, which is all that
-  // RFC 4106 section 3.1 and RFC 7634 section 2 ask. CBC needs an unpredictable IV (RFC 3602 section 3): all of a
-  // batch's IVs come from one call of rng, so that the cost is shared and no second key is kept.
+  // IVs. An AEAD's explicit IV is the 64-bit sequence number: unique for the life of the key, which
+  // is all that RFC 4106 section 3.1 and RFC 7634 section 2 ask. CBC needs an unpredictable IV (RFC
+  // 3602 section 3): all of a batch's IVs come from one call of rng, so that the cost is shared and
+  // no second key is kept.
   std::size_t seal(std::span<SealPacket> batch, crypto::Rng& rng);
 
   // Packets that can still be sent.

@@ -15,18 +15,20 @@ enum class ReplayVerdict : std::uint8_t { kNew, kReplayed, kBehind };
 
 class ReplayWindow {
  public:
-  // size: packets, kMinReplayWindow..kMaxReplayWindow. highest: the last sequence number taken as seen;
-  // 0 for a fresh SA (the first packet is 1: RFC 4303 section 2.2).
+  // size: packets, kMinReplayWindow..kMaxReplayWindow. highest: the last sequence number taken as
+  // seen; 0 for a fresh SA (the first packet is 1: RFC 4303 section 2.2).
   ReplayWindow(std::uint32_t size, bool esn, std::uint64_t highest = 0);
 
-  // The whole sequence number for the 32 bits in a packet. Without ESN it is those bits; with ESN the
-  // high bits are inferred (RFC 4303 appendix A2.2). Nothing: it would lie before the first packet.
+  // The whole sequence number for the 32 bits in a packet. Without ESN it is those bits; with ESN
+  // the high bits are inferred (RFC 4303 appendix A2.2). Nothing: it would lie before the first
+  // packet.
   std::optional<std::uint64_t> infer(std::uint32_t low) const;
 
   // Cheap; to be asked before the ICV is verified. Changes nothing.
   ReplayVerdict check(std::uint64_t sequence) const;
 
-  // Records an authentic packet. Anything but kNew means it is not to be delivered, and nothing changed.
+  // Records an authentic packet. Anything but kNew means it is not to be delivered, and nothing
+  // changed.
   ReplayVerdict update(std::uint64_t sequence);
 
   std::uint64_t highest() const { return highest_; }

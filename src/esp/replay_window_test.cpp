@@ -40,7 +40,8 @@ TEST(ReplayWindow, agreesWithASet) {
     for (int step = 0; step < 30000; ++step) {
       const std::uint64_t reach = random() % 100 == 0 ? 10000 : 2 * size;
       const std::uint64_t at = highest + 1 + random() % reach;
-      const std::uint64_t sequence = at > size ? at - std::min<std::uint64_t>(size + 5, at - 1) + random() % 8 : at;
+      const std::uint64_t sequence =
+          at > size ? at - std::min<std::uint64_t>(size + 5, at - 1) + random() % 8 : at;
       const bool behind = sequence == 0 || (sequence <= highest && highest - sequence >= size);
       const ReplayVerdict expected = behind                     ? ReplayVerdict::kBehind
                                      : seen.count(sequence) > 0 ? ReplayVerdict::kReplayed
@@ -64,7 +65,8 @@ TEST(ReplayWindow, infersTheHighBits) {
   const ReplayWindow within(64, true, 0x5'0000'1000);  // case A: one subspace
   EXPECT_EQ(within.infer(0x1001), 0x5'0000'1001u);
   EXPECT_EQ(within.infer(0x1000 - 63), 0x5'0000'1000u - 63);
-  EXPECT_EQ(within.infer(0x1000 - 64), 0x6'0000'0000u + 0x1000 - 64);  // below the window: the next subspace
+  EXPECT_EQ(within.infer(0x1000 - 64),
+            0x6'0000'0000u + 0x1000 - 64);             // below the window: the next subspace
   const ReplayWindow across(64, true, 0x5'0000'0010);  // case B: two subspaces
   EXPECT_EQ(across.infer(0x11), 0x5'0000'0011u);
   EXPECT_EQ(across.infer(0), 0x5'0000'0000u);

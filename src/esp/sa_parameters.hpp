@@ -11,12 +11,12 @@ struct SaParameters {
   Spi spi;
   policy::Mode mode = policy::Mode::kTunnel;
   crypto::CipherSuite suite;
-  ByteView encr_key;   // with the salt at its end; read while the SA is made, not kept
+  ByteView encr_key;  // with the salt at its end; read while the SA is made, not kept
   ByteView integ_key;
   bool esn = false;
   std::uint32_t replay_window = 1024;  // packets; inbound only
-  // The first sequence number to send or expect. A negotiated SA starts at 1; anything else would use an IV
-  // twice. Tests and outside vectors set it.
+  // The first sequence number to send or expect. A negotiated SA starts at 1; anything else would
+  // use an IV twice. Tests and outside vectors set it.
   std::uint64_t first_sequence = 1;
 };
 

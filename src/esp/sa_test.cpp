@@ -43,7 +43,8 @@ Bytes pattern(std::size_t size) {
 struct Sealed {
   std::vector<Bytes> storage;
   std::vector<SealPacket> packets;
-  Sealed(const OutboundSa& sa, const std::vector<std::size_t>& sizes, std::uint8_t next_header = 4) {
+  Sealed(const OutboundSa& sa, const std::vector<std::size_t>& sizes,
+         std::uint8_t next_header = 4) {
     for (const std::size_t size : sizes) {
       Bytes& octets = storage.emplace_back(sa.shape().esp_size(size), std::uint8_t{0xee});
       const Bytes payload = pattern(size);
@@ -111,7 +112,9 @@ TEST_P(Suites, noOctetMayChange) {
     if (i == 7) {  // sequence 1 became 0
       EXPECT_EQ(result.result, OpenResult::kBehindWindow);
     } else {
-      EXPECT_TRUE(result.result == OpenResult::kBadIcv || result.result == OpenResult::kBehindWindow) << i;
+      EXPECT_TRUE(result.result == OpenResult::kBadIcv ||
+                  result.result == OpenResult::kBehindWindow)
+          << i;
     }
     EXPECT_TRUE(result.payload.empty());
   }
@@ -128,7 +131,8 @@ TEST_P(Suites, everyTruncationIsRefused) {
   Sealed sealed(out, {60});
   out.seal(sealed.packets, rng);
   for (std::size_t size = 4; size < sealed.storage[0].size(); ++size) {
-    Bytes cut(sealed.storage[0].begin(), sealed.storage[0].begin() + static_cast<std::ptrdiff_t>(size));
+    Bytes cut(sealed.storage[0].begin(),
+              sealed.storage[0].begin() + static_cast<std::ptrdiff_t>(size));
     const OpenResult result = open_one(in, cut).result;
     EXPECT_TRUE(result == OpenResult::kMalformed || result == OpenResult::kBadIcv) << size;
   }

@@ -25,8 +25,8 @@ std::size_t kept_octets(const Encapsulation& encapsulation) {
 
 Result<Shape> shape(const crypto::CipherSuite& suite) {
   TRY_ASSIGN(const crypto::SuiteSizes sizes, crypto::sizes(suite));
-  // "regardless of encryption algorithm requirements ... the resulting ciphertext terminates on a 4-byte
-  // boundary" (RFC 4303 section 2.4).
+  // "regardless of encryption algorithm requirements ... the resulting ciphertext terminates on a
+  // 4-byte boundary" (RFC 4303 section 2.4).
   return Shape{sizes.iv, sizes.icv, std::max<std::size_t>(4, sizes.block)};
 }
 
@@ -48,11 +48,13 @@ Result<std::size_t> outer_size(const Encapsulation& encapsulation, std::size_t i
 Result<std::size_t> largest_inner(const Encapsulation& encapsulation, std::size_t outer_mtu) {
   TRY_ASSIGN(const Shape of_suite, shape(encapsulation.suite));
   const std::size_t fixed = outer_octets(encapsulation) + of_suite.headroom() + of_suite.icv;
-  const std::size_t cipher = outer_mtu > fixed ? (outer_mtu - fixed) / of_suite.align * of_suite.align : 0;
+  const std::size_t cipher =
+      outer_mtu > fixed ? (outer_mtu - fixed) / of_suite.align * of_suite.align : 0;
   if (cipher <= kTrailerOctets) {
-    return make_error(ErrorCode::kInvalidArgument,
-                      fmt::format("An MTU of {} octets leaves no room for a packet: ESP alone takes {}.",
-                                  outer_mtu, fixed + of_suite.align));
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("An MTU of {} octets leaves no room for a packet: ESP alone takes {}.",
+                    outer_mtu, fixed + of_suite.align));
   }
   return cipher - kTrailerOctets + kept_octets(encapsulation);
 }

@@ -1,16 +1,17 @@
-// How large packets are: the arithmetic of ESP's fields, for buffers, for the MTU of a tunnel device and
-// for reports. Sizes in octets.
+// How large packets are: the arithmetic of ESP's fields, for buffers, for the MTU of a tunnel
+// device and for reports. Sizes in octets.
 #pragma once
 
 #include <cstddef>
 
 #include "base/address.hpp"
 #include "policy/nouns.hpp"
+#include "wire/esp/header.hpp"
 
 namespace espalier::esp {
 
-inline constexpr std::size_t kHeaderOctets = 8;    // SPI and sequence number (RFC 4303 section 2)
-inline constexpr std::size_t kTrailerOctets = 2;   // pad length and next header
+using wire::esp::kHeaderOctets;                   // SPI and sequence number
+inline constexpr std::size_t kTrailerOctets = 2;  // pad length and next header
 
 // What one suite makes of a payload.
 struct Shape {
@@ -25,7 +26,9 @@ struct Shape {
     return (align - (payload + kTrailerOctets) % align) % align;
   }
   // Behind the payload: padding, trailer, ICV.
-  std::size_t tailroom(std::size_t payload) const { return padding(payload) + kTrailerOctets + icv; }
+  std::size_t tailroom(std::size_t payload) const {
+    return padding(payload) + kTrailerOctets + icv;
+  }
   // The whole ESP packet.
   std::size_t esp_size(std::size_t payload) const {
     return headroom() + payload + tailroom(payload);
@@ -39,9 +42,9 @@ struct Shape {
 // Errors: kUnsupported for a suite this version does not know.
 Result<Shape> shape(const crypto::CipherSuite& suite);
 
-// How packets of an SA travel: outer IP (no options), UDP when encapsulated (RFC 3948), ESP. The payload ("inner")
-// of tunnel mode is the inner IP packet; of transport mode everything behind the IP header, and the outer
-// IP header then is the packet's own.
+// How packets of an SA travel: outer IP (no options), UDP when encapsulated (RFC 3948), ESP. The
+// payload ("inner") of tunnel mode is the inner IP packet; of transport mode everything behind the
+// IP header, and the outer IP header then is the packet's own.
 struct Encapsulation {
   crypto::CipherSuite suite;
   Family outer = Family::kIpv4;
@@ -52,12 +55,12 @@ struct Encapsulation {
 // The most by which the IP packet that an application sent grows on its way out.
 Result<std::size_t> overhead(const Encapsulation& encapsulation);
 
-// The size of the outer IP packet for an inner IP packet (transport: the same packet) of this size. Errors: as shape();
-// kInvalidArgument when a transport packet is smaller than its own IP header.
+// The size of the outer IP packet for an inner IP packet (transport: the same packet) of this size.
+// Errors: as shape(); kInvalidArgument when a transport packet is smaller than its own IP header.
 Result<std::size_t> outer_size(const Encapsulation& encapsulation, std::size_t inner);
 
-// The largest inner IP packet (transport: the same packet) whose outer packet fits outer_mtu: the MTU for a
-// tunnel device. Errors: as shape(); kInvalidArgument when nothing fits.
+// The largest inner IP packet (transport: the same packet) whose outer packet fits outer_mtu: the
+// MTU for a tunnel device. Errors: as shape(); kInvalidArgument when nothing fits.
 Result<std::size_t> largest_inner(const Encapsulation& encapsulation, std::size_t outer_mtu);
 
 }  // namespace espalier::esp

@@ -14,8 +14,8 @@ const crypto::CipherSuite kCbc{EncrId::kAesCbc, 256, IntegId::kHmacSha2_256_128}
 TEST(Shape, gcm) {
   const Shape gcm = shape(kGcm).value();
   EXPECT_EQ(gcm.headroom(), 16u);
-  // 84 + 2 + 2 octets of padding, behind header and IV, before a 16-octet ICV: the packet of RFC 7634 appendix A, whose
-  // fields have the same sizes, is 140 octets with its outer IP header.
+  // 84 + 2 + 2 octets of padding, behind header and IV, before a 16-octet ICV: the packet of RFC
+  // 7634 appendix A, whose fields have the same sizes, is 140 octets with its outer IP header.
   EXPECT_EQ(gcm.esp_size(84), 120u);
   const crypto::CipherSuite chacha{EncrId::kChaCha20Poly1305, 0, IntegId::kNone};
   EXPECT_EQ(outer_size({chacha, Family::kIpv4, false, policy::Mode::kTunnel}, 84).value(), 140u);

@@ -58,7 +58,8 @@ void check_row(const Row& row) {
   const Bytes expected = row.count("plain") ? from_hex(row.at("plain")).value() : Bytes{};
   const Bytes packet = from_hex(row.at("packet")).value();
   SaParameters parameters;
-  parameters.spi = Spi(static_cast<std::uint32_t>(std::stoul(row.at("packet").substr(0, 8), nullptr, 16)));
+  parameters.spi =
+      Spi(static_cast<std::uint32_t>(std::stoul(row.at("packet").substr(0, 8), nullptr, 16)));
   parameters.suite = suite_of(row.at("suite"));
   parameters.encr_key = encr_key;
   parameters.integ_key = integ_key;
@@ -78,7 +79,9 @@ void check_row(const Row& row) {
   EXPECT_EQ(opened.sequence, parameters.first_sequence);
   const std::size_t trailer = raw ? 2 + std::size_t{expected[expected.size() - 2]} : 0;
   EXPECT_EQ(to_hex(opened.payload), to_hex(ByteView(expected).first(expected.size() - trailer)));
-  if (raw) EXPECT_EQ(opened.next_header, expected.back());
+  if (raw) {
+    EXPECT_EQ(opened.next_header, expected.back());
+  }
 
   // And back, octet for octet, where the IV is ours to choose.
   if (integ_key.empty()) return;

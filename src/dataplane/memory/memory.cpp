@@ -44,7 +44,8 @@ Status Memory::apply(const AddSa& change) {
                       fmt::format("Pair {}: there is an {} already.", sa.pair, describe(sa.key())));
   }
   if (sas_.size() >= kMaxSas) {
-    return make_error(ErrorCode::kLimit, fmt::format("The dataplane is full: it holds {} SAs.", kMaxSas));
+    return make_error(ErrorCode::kLimit,
+                      fmt::format("The dataplane is full: it holds {} SAs.", kMaxSas));
   }
   if (sa.direction == Direction::kOut) outbound_[sa.reqid].push_back(sa.key());
   sas_.emplace(sa.key(), sa);
@@ -61,7 +62,8 @@ Status Memory::apply(const DeleteSa& change) {
 Status Memory::apply(const MoveSa& change) {
   const auto at = locate(change.key);
   if (at == sas_.end()) {
-    return make_error(ErrorCode::kNotFound, fmt::format("There is no {} to move.", describe(change.key)));
+    return make_error(ErrorCode::kNotFound,
+                      fmt::format("There is no {} to move.", describe(change.key)));
   }
   SaSpec moved = at->second;
   moved.local = change.local;
@@ -69,7 +71,8 @@ Status Memory::apply(const MoveSa& change) {
   TRY(check(moved));
   const SaKey before = at->first, after = moved.key();
   if (after != before && sas_.count(after) > 0) {
-    return make_error(ErrorCode::kAlreadyExists, fmt::format("There is an {} already.", describe(after)));
+    return make_error(ErrorCode::kAlreadyExists,
+                      fmt::format("There is an {} already.", describe(after)));
   }
   sas_.erase(at);
   sas_.emplace(after, std::move(moved));

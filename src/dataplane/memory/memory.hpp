@@ -1,5 +1,5 @@
-// The in-memory twin of the dataplanes: keeps what it is told, for the simulator and for tests, and can be told
-// to misbehave. Copyable. No threads, no system calls.
+// The in-memory twin of the dataplanes: keeps what it is told, for the simulator and for tests, and
+// can be told to misbehave. Copyable. No threads, no system calls.
 #pragma once
 
 #include <map>
@@ -21,13 +21,13 @@ class Memory final : public Port {
   // The SA that would carry the policy's traffic: the newest outbound one of the reqid.
   const SaSpec* newest_outbound(ReqId reqid) const;
 
-  // What a test does to it. lose(): the SA vanishes without an event, as when somebody flushes the kernel;
-  // false when there is none. The next AddSa fails with the error and changes nothing.
+  // What a test does to it. lose(): the SA vanishes without an event, as when somebody flushes the
+  // kernel; false when there is none. The next AddSa fails with the error and changes nothing.
   bool lose(const SaKey& key);
   void fail_next_install(Error error) { fail_next_ = std::move(error); }
   void emit(Event event) { events_.push_back(std::move(event)); }
-  // Traffic as seen by an SA; false when there is none. Crossing a soft or hard limit emits the event, and a hard
-  // one removes the SA, as in the planes that carry packets.
+  // Traffic as seen by an SA; false when there is none. Crossing a soft or hard limit emits the
+  // event, and a hard one removes the SA, as in the planes that carry packets.
   bool account(const SaKey& key, std::uint64_t packets, std::uint64_t bytes, Instant now);
   void set_counter(std::string name, std::uint64_t value) { counters_[std::move(name)] = value; }
 
