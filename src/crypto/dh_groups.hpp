@@ -1,0 +1,26 @@
+// The three families of groups behind dh.hpp, one .cpp file each. Private to the room. The shared
+// functions get peer_public of exactly info(group)->public_octets octets.
+#pragma once
+
+#include <string_view>
+
+#include "crypto/dh.hpp"
+
+namespace espalier::crypto {
+
+// kInvalidKe: "the peer's public value for ecp256 is refused: <reason>".
+Error invalid_ke(DhId group, std::string_view reason);
+
+// RFC 7748 and RFC 8031. The private key is 32 octets of the Rng, clamped where it is used.
+Result<DhKeyPair> x25519_generate(Rng& rng);
+Result<SecretBytes> x25519_shared(const DhKeyPair& own, ByteView peer_public);
+
+// RFC 5903. The private key is the scalar, big-endian, as long as the field.
+Result<DhKeyPair> ecp_generate(DhId group, Rng& rng);
+Result<SecretBytes> ecp_shared(const DhKeyPair& own, ByteView peer_public);
+
+// RFC 3526. The private key is the exponent, big-endian.
+Result<DhKeyPair> modp_generate(DhId group, Rng& rng);
+Result<SecretBytes> modp_shared(const DhKeyPair& own, ByteView peer_public);
+
+}  // namespace espalier::crypto
