@@ -93,11 +93,11 @@ def remove_namespace(name):
 class Process:
     """A background process with its output in a file."""
 
-    def __init__(self, argv, log, env=None):
+    def __init__(self, argv, log, env=None, outlive=False):
         self.log_path = log
         self._log = open(log, "ab")
         self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-                                      preexec_fn=die_with_parent, env=env)
+                                      preexec_fn=os.setsid if outlive else die_with_parent, env=env)
         self.pid = self.popen.pid
 
     def alive(self):
@@ -145,7 +145,7 @@ class Host:
         return run(["ip", "-n", self.netns, *words], check).stdout
 
     def spawn(self, argv, log_name, env=None):
-        process = Process(self.inside(argv), os.path.join(self.folder, log_name), env)
+        process = Process(self.inside(argv), os.path.join(self.folder, log_name), env, self.lab.outlive)
         self.lab.processes.append(process)
         return process
 
@@ -210,14 +210,18 @@ def first_address(subnet):
 
 
 class Lab:
-    """Hosts on one bridge. addresses: {name: [address/len, ...]}; subnets: {name: [prefix, ...]}."""
+    """Hosts on one bridge. hosts: {name: [address/len, ...]}; subnets: {name: [prefix, ...]}."""
 
-    def __init__(self, hosts, subnets=None, prefix=None, folder=None, mtu=1500):
+    made = 0  # labs of this process; a number keeps their names apart
+
+    def __init__(self, hosts, subnets=None, prefix=None, folder=None, mtu=1500, outlive=False):
         remove_stale_labs()
-        self.prefix = prefix or f"et{os.getpid()}"
+        self.outlive = outlive  # processes go on when this one ends
+        Lab.made += 1
+        self.prefix = prefix or f"et{os.getpid()}-{Lab.made}"
         self.processes, self.hosts, self.closed = [], {}, False
         self.folder = folder or tempfile.mkdtemp(prefix="espalier-lab-")
-        self.net = f"{self.prefix}-net"
+        self.net = f"{self.prefix}-internet"
         atexit.register(self.close)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(130))
@@ -367,29 +371,31 @@ class Packet:
 
 
 class Wire:
-    """Listens on the bridge's port of a host (or on the bridge) and keeps every frame."""
+    """Listens where hosts enter the bridge and keeps every frame, once; of one host if it is given."""
 
     LIMIT = 400_000  # frames kept; more are counted only
 
-    def __init__(self, lab, device="br0"):
-        self._socket = in_netns(lab.net, lambda: self._open(device))
+    def __init__(self, lab, host=None):
+        self._port = host.port if host else None
+        self._socket = in_netns(lab.net, self._open)
         self.frames, self.total = [], 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     @staticmethod
-    def _open(device):
+    def _open():
         listening = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         listening.setsockopt(socket.SOL_SOCKET, 33, 1 << 25)  # SO_RCVBUFFORCE
-        listening.bind((device, 0))
         return listening
 
     def _listen(self):
         while not self._stop.is_set():
             ready, _, _ = select.select([self._socket], [], [], 0.1)
             if ready:
-                frame = self._socket.recv(65535)
+                frame, (device, _, kind, *_) = self._socket.recvfrom(65535)
+                if kind == 4 or not device.startswith("p") or self._port not in (None, device):
+                    continue  # PACKET_OUTGOING: the same frame leaving by another port
                 self.total += 1
                 if len(self.frames) < self.LIMIT:
                     self.frames.append(frame)
