@@ -18,8 +18,8 @@ SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
 sys.path.insert(0, os.path.join(SOURCE, "tests", "netns"))
 import lib  # noqa: E402
 
-FOLDER = "/run/espalier-demo"
-PREFIX = "esp"
+PREFIX = os.environ.get("ESPALIER_DEMO", "esp")  # the test of the demo takes another
+FOLDER = "/run/espalier-demo" if PREFIX == "esp" else f"/run/espalier-demo-{PREFIX}"
 PATTERN = "657370616c696572"  # "espalier", repeated in the demo's pings
 COLOURS = sys.stdout.isatty()
 
@@ -319,7 +319,8 @@ def main():
     if not 2 <= options.hosts <= 50:
         parser.error("--hosts takes 2 to 50")
     if os.geteuid() != 0:
-        sys.exit("Network namespaces need root.")
+        print("Network namespaces need root.", file=sys.stderr)
+        return lib.SKIP
     if options.down:
         print("Removed." if down() else "There was nothing to remove.")
         return 0
