@@ -32,6 +32,13 @@ void collect_inodes(const char* path, std::uint16_t port, std::set<std::string>&
   }
 }
 
+std::string name_of(const std::string& pid) {
+  std::ifstream comm("/proc/" + pid + "/comm");
+  std::string name;
+  std::getline(comm, name);
+  return name;
+}
+
 bool holds_one_of(const std::string& pid, const std::set<std::string>& inodes) {
   const std::string folder = "/proc/" + pid + "/fd";
   Directory directory(opendir(folder.c_str()), closedir);
@@ -48,6 +55,23 @@ bool holds_one_of(const std::string& pid, const std::set<std::string>& inodes) {
     if (inodes.count(std::string(inode)) != 0) return true;
   }
   return false;
+}
+
+// The descriptors of a process with more rights than ours cannot be read (ptrace(2), "Ptrace access
+// mode checking"), but its name can: an IKE daemon is then the likely holder of an IKE port.
+std::optional<PortHolder> likely_holder() {
+  Directory processes(opendir("/proc"), closedir);
+  if (!processes) return std::nullopt;
+  while (const dirent* entry = readdir(processes.get())) {
+    const std::string pid = entry->d_name;
+    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (std::atoi(pid.c_str()) == getpid()) continue;
+    const std::string name = name_of(pid);
+    for (const char* daemon : {"charon", "pluto", "iked", "racoon", "espalierd"}) {
+      if (name.rfind(daemon, 0) == 0) return PortHolder{name, std::atoi(pid.c_str())};
+    }
+  }
+  return std::nullopt;
 }
 
 std::string what_to_stop(const std::string& process) {
@@ -73,26 +97,27 @@ std::optional<PortHolder> find_udp_port_holder(std::uint16_t port) {
     const std::string pid = entry->d_name;
     if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
     if (!holds_one_of(pid, inodes)) continue;
-    std::ifstream comm("/proc/" + pid + "/comm");
-    PortHolder holder;
-    std::getline(comm, holder.process);
-    holder.pid = std::atoi(pid.c_str());
-    return holder;
+    return PortHolder{name_of(pid), std::atoi(pid.c_str())};
   }
   return std::nullopt;
 }
 
 std::string describe_port_conflict(std::uint16_t port) {
-  const auto holder = find_udp_port_holder(port);
-  if (!holder) {
-    return fmt::format(
-        "UDP port {} is held by another process that cannot be named from here; `ss -lunp sport = "
-        ":{}` "
-        "as root shows it. Stop it and start again.",
-        port, port);
+  if (const auto holder = find_udp_port_holder(port)) {
+    return fmt::format("UDP port {} is held by {} (pid {}): {} and start again.", port,
+                       holder->process, holder->pid, what_to_stop(holder->process));
   }
-  return fmt::format("UDP port {} is held by {} (pid {}): {} and start again.", port,
-                     holder->process, holder->pid, what_to_stop(holder->process));
+  const std::string look = fmt::format("`ss -lunp sport = :{}` as root shows it", port);
+  if (const auto likely = likely_holder()) {
+    return fmt::format(
+        "UDP port {} is held by another process, most likely {} (pid {}); {}. If it is, {} "
+        "and start again.",
+        port, likely->process, likely->pid, look, what_to_stop(likely->process));
+  }
+  return fmt::format(
+      "UDP port {} is held by another process that cannot be named from here; {}. Stop it and "
+      "start again.",
+      port, look);
 }
 
 }  // namespace espalier::dataplane::userspace
