@@ -10,6 +10,8 @@ namespace {
 
 using wire::ike::IdType;
 
+constexpr std::string_view kNoIdentity = "is no address, host name or email address";
+
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 // DNS names compare without regard to case (RFC 4343), and only ASCII letters have one.
@@ -78,6 +80,11 @@ Result<Identity> parse_identity(std::string_view text) {
   if (text.size() > kMaxIdentityText) {
     return bad_identity(ErrorCode::kLimit, text, "is longer than 254 characters");
   }
+  const bool plain =
+      std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
+  if (!plain && text.find('=') == std::string_view::npos) {
+    return bad_identity(ErrorCode::kInvalidArgument, text, kNoIdentity);
+  }
   if (const auto ip = IpAddress::parse(text)) {
     const IdType type = ip.value().is_v4() ? IdType::kIpv4 : IdType::kIpv6;
     return Identity{type, to_vector(ip.value().bytes())};
@@ -91,11 +98,8 @@ Result<Identity> parse_identity(std::string_view text) {
     return bad_identity(ErrorCode::kUnsupported, text,
                         "has a wildcard or a key id ('*', '%', '#'), which is not supported yet");
   }
-  const bool plain = std::all_of(text.begin(), text.end(),
-                                 [](char c) { return c > ' ' && c < 127 && c != ':' && c != '/'; });
-  if (!plain) {
-    return bad_identity(ErrorCode::kInvalidArgument, text,
-                        "is no address, host name or email address");
+  if (text.find_first_of(":/") != std::string_view::npos) {
+    return bad_identity(ErrorCode::kInvalidArgument, text, kNoIdentity);
   }
   const std::size_t at = text.find('@');
   if (at == std::string_view::npos) return make_identity(IdType::kFqdn, text);

@@ -1,0 +1,49 @@
+// Faults in an input file: where, and what was expected.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace espalier::config {
+
+// Line and column count from 1, the column in octets; 0 when a fault has no place.
+struct Position {
+  unsigned line = 0;
+  unsigned column = 0;
+  friend auto operator<=>(const Position&, const Position&) = default;
+};
+std::string to_string(const Position& at);  // "7:12"
+
+struct Diagnostic {
+  std::string file;
+  unsigned line = 0;
+  unsigned column = 0;
+  ErrorCode code = ErrorCode::kBadInput;  // kUnsupported: right, and not supported yet; kLimit
+  std::string message;
+  friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
+};
+std::string to_string(const Diagnostic& diagnostic);  // "mesh.yaml:7:12: unknown key ..."
+
+// Collects the faults of one file, up to kMaxDiagnostics.
+class Diagnostics {
+ public:
+  explicit Diagnostics(std::string file) : file_(std::move(file)) {}
+  void bad(Position at, std::string message) { add(at, ErrorCode::kBadInput, std::move(message)); }
+  // "<what> is not supported yet", with what to write instead where there is something.
+  void unsupported(Position at, std::string_view what, std::string_view instead = {});
+  void add(Position at, ErrorCode code, std::string message);
+  bool empty() const { return list_.empty(); }
+  std::size_t size() const { return list_.size(); }
+  std::vector<Diagnostic> take_sorted();  // by place, then by message, each once
+
+ private:
+  std::string file_;
+  std::vector<Diagnostic> list_;
+};
+
+// One Error of code kBadInput for a caller that wants just one: every fault on a line of its own.
+Error to_error(const std::vector<Diagnostic>& diagnostics);
+
+}  // namespace espalier::config

@@ -1,0 +1,97 @@
+#include "config/inventory.hpp"
+
+#include <algorithm>
+
+#include "policy/proposal.hpp"
+
+namespace espalier::config {
+namespace {
+
+template <class List>
+auto find_named(const List& list, std::string_view name) -> decltype(list.data()) {
+  const auto found =
+      std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.name == name; });
+  return found == list.end() ? nullptr : &*found;
+}
+
+// The layers of one pair seen from one host, the strongest first. `other` counts only for what both
+// ends have to agree on.
+struct Layers {
+  const SettingsLayer* pair = nullptr;
+  const SettingsLayer* foreign = nullptr;
+  const SettingsLayer* own = nullptr;
+  const SettingsLayer* other = nullptr;
+  const SettingsLayer* defaults = nullptr;
+
+  template <class T>
+  void own_choice(Maybe<T> SettingsLayer::*key, T& out) const {
+    first_of({pair, foreign, own, defaults}, key, out);
+  }
+  template <class T>
+  void agreed(Maybe<T> SettingsLayer::*key, T& out) const {
+    first_of({pair, foreign, own, other, defaults}, key, out);
+  }
+
+ private:
+  template <class T>
+  static void first_of(std::initializer_list<const SettingsLayer*> layers,
+                       Maybe<T> SettingsLayer::*key, T& out) {
+    for (const SettingsLayer* layer : layers) {
+      if (layer != nullptr && (layer->*key)) {
+        out = (layer->*key)->value;
+        return;
+      }
+    }
+  }
+};
+
+}  // namespace
+
+PairKey pair_key(const std::string& a, const std::string& b) {
+  return a < b ? PairKey{a, b} : PairKey{b, a};
+}
+
+const Host* Inventory::find_host(std::string_view name) const { return find_named(hosts, name); }
+
+const Foreign* Inventory::find_foreign(std::string_view name) const {
+  return find_named(foreign, name);
+}
+
+PairSettings Inventory::settings_between(std::string_view self, std::string_view peer) const {
+  const Host* own = find_host(self);
+  const Host* other = find_host(peer);
+  const Foreign* stranger = find_foreign(peer);
+  ASSERT(own != nullptr && (other != nullptr || stranger != nullptr));
+  const auto entry = pairs.find(pair_key(std::string(self), std::string(peer)));
+  Layers layers;
+  if (entry != pairs.end()) layers.pair = &entry->second;
+  if (stranger != nullptr) layers.foreign = &stranger->settings;
+  layers.own = &own->settings;
+  if (other != nullptr) layers.other = &other->settings;
+  layers.defaults = &defaults;
+
+  PairSettings result;
+  result.ike_proposals = policy::default_ike_proposals();
+  result.esp_proposals = policy::default_esp_proposals();
+  bool esn = true;
+  layers.agreed(&SettingsLayer::auth, result.auth);
+  layers.agreed(&SettingsLayer::ike_proposals, result.ike_proposals);
+  layers.agreed(&SettingsLayer::esp_proposals, result.esp_proposals);
+  layers.agreed(&SettingsLayer::esn, esn);
+  layers.own_choice(&SettingsLayer::start, result.start);
+  layers.own_choice(&SettingsLayer::ike_lifetime, result.lifetimes.ike);
+  layers.own_choice(&SettingsLayer::child_lifetime, result.lifetimes.child);
+  layers.own_choice(&SettingsLayer::child_bytes, result.lifetimes.child_bytes);
+  layers.own_choice(&SettingsLayer::child_packets, result.lifetimes.child_packets);
+  layers.own_choice(&SettingsLayer::jitter_percent, result.lifetimes.jitter_percent);
+  layers.own_choice(&SettingsLayer::dpd, result.dpd);
+  layers.own_choice(&SettingsLayer::fragmentation, result.fragmentation);
+  layers.own_choice(&SettingsLayer::replay_window, result.replay_window);
+  layers.own_choice(&SettingsLayer::encap, result.encap);
+  for (policy::EspProposal& proposal : result.esp_proposals) {
+    if (!esn && proposal.no_esn) proposal.esn = false;
+  }
+  return result;
+}
+
+}  // namespace espalier::config

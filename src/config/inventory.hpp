@@ -1,0 +1,107 @@
+// An inventory as a value: what mesh.yaml says, checked, before it is compiled to one host's
+// connections (mesh/).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/address.hpp"
+#include "config/diagnostic.hpp"
+#include "policy/nouns.hpp"
+
+namespace espalier::config {
+
+// A value that the file gives, and where. Places do not take part in comparisons.
+template <class T>
+struct Given {
+  T value{};
+  Position at;
+  friend bool operator==(const Given& a, const Given& b) { return a.value == b.value; }
+};
+template <class T>
+using Maybe = std::optional<Given<T>>;
+
+// The settings of one layer: of `defaults`, a host, a foreign peer or a pair.
+struct SettingsLayer {
+  Maybe<policy::Start> start;
+  Maybe<policy::AuthKind> auth;
+  Maybe<std::vector<policy::IkeProposal>> ike_proposals;
+  Maybe<std::vector<policy::EspProposal>> esp_proposals;
+  Maybe<Duration> ike_lifetime;
+  Maybe<Duration> child_lifetime;
+  Maybe<std::optional<std::uint64_t>> child_bytes;
+  Maybe<std::optional<std::uint64_t>> child_packets;
+  Maybe<unsigned> jitter_percent;
+  Maybe<Duration> dpd;
+  Maybe<bool> fragmentation;
+  Maybe<bool> esn;
+  Maybe<std::uint32_t> replay_window;
+  Maybe<policy::Encap> encap;
+  friend bool operator==(const SettingsLayer&, const SettingsLayer&) = default;
+};
+
+// What holds for one host towards one peer, after all layers.
+struct PairSettings {
+  policy::Start start = policy::Start::kNow;
+  policy::AuthKind auth = policy::AuthKind::kPsk;
+  std::vector<policy::IkeProposal> ike_proposals;
+  std::vector<policy::EspProposal> esp_proposals;  // with `esn` applied
+  policy::Lifetimes lifetimes;
+  Duration dpd = 30s;
+  bool fragmentation = true;
+  std::uint32_t replay_window = 1024;  // packets
+  policy::Encap encap = policy::Encap::kAuto;
+  friend bool operator==(const PairSettings&, const PairSettings&) = default;
+};
+
+struct Host {
+  std::string name;
+  Position at;
+  std::vector<IpAddress> addresses;  // at least one
+  std::vector<Prefix> subnets;
+  policy::Identity id;
+  SettingsLayer settings;
+};
+
+struct Foreign {
+  std::string name;
+  Position at;
+  std::vector<IpAddress> addresses;  // may be empty when nat
+  std::vector<Prefix> subnets;
+  policy::Identity id;
+  std::optional<std::string> secret_file;  // relative to private/
+  std::optional<std::vector<Prefix>> local_subnets;
+  bool nat = false;
+  SettingsLayer settings;
+};
+
+using PairKey = std::pair<std::string, std::string>;  // the lower name first, bytewise
+PairKey pair_key(const std::string& a, const std::string& b);
+
+struct Inventory {
+  std::string file;
+  std::string mesh;
+  SettingsLayer defaults;
+  std::vector<Host> hosts;       // in the file's order
+  std::vector<Foreign> foreign;  // in the file's order
+  std::map<PairKey, SettingsLayer> pairs;
+
+  const Host* find_host(std::string_view name) const;
+  const Foreign* find_foreign(std::string_view name) const;
+  // self: a host; peer: another host or a foreign peer. Both exist.
+  PairSettings settings_between(std::string_view self, std::string_view peer) const;
+};
+
+struct LoadOutcome {
+  std::optional<Inventory> inventory;   // only without any fault
+  std::vector<Diagnostic> diagnostics;  // sorted by place
+  bool ok() const { return inventory.has_value(); }
+};
+
+// Reads and checks a whole mesh.yaml; all faults are found at once. `file` is only for messages.
+LoadOutcome load_inventory(std::string_view text, std::string file);
+
+}  // namespace espalier::config

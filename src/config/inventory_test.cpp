@@ -1,0 +1,393 @@
+#include "config/inventory.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "config/limits.hpp"
+#include "policy/identity.hpp"
+#include "policy/proposal.hpp"
+
+namespace espalier::config {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+std::vector<std::string> faults(const std::string& text) {
+  std::vector<std::string> list;
+  for (const Diagnostic& d : load_inventory(text, "m").diagnostics) list.push_back(to_string(d));
+  return list;
+}
+
+Inventory good(const std::string& text) {
+  LoadOutcome outcome = load_inventory(text, "m");
+  for (const Diagnostic& d : outcome.diagnostics) ADD_FAILURE() << to_string(d);
+  return outcome.ok() ? std::move(*outcome.inventory) : Inventory{};
+}
+
+std::string example(const std::string& name) {
+  std::ifstream file(std::string(ESPALIER_SOURCE) + "/examples/" + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// Two plain hosts with `more` behind them, from line 5.
+std::string two(const std::string& more) {
+  return "mesh: prod\nhosts:\n  a: 192.0.2.1\n  b: 192.0.2.2\n" + more;
+}
+// Two hosts where line 4 is a's settings.
+std::string a_with(const std::string& setting) {
+  return "mesh: prod\nhosts:\n  a:\n    " + setting + "\n    address: 192.0.2.1\n  b: 192.0.2.2\n";
+}
+
+TEST(Inventory, ThreeHosts) {
+  const Inventory inventory = good(example("three-hosts.yaml"));
+  EXPECT_EQ(inventory.mesh, "planet-express");
+  ASSERT_THAT(inventory.hosts, SizeIs(3));
+  EXPECT_EQ(inventory.hosts[0].name, "bender");
+  EXPECT_EQ(inventory.hosts[1].name, "flexo");
+  const Host& amy = *inventory.find_host("amy");
+  EXPECT_THAT(amy.addresses, ElementsAre(IpAddress::parse("10.77.0.3").value(),
+                                         IpAddress::parse("fd77::3").value()));
+  EXPECT_THAT(amy.subnets, ElementsAre(Prefix::parse("10.3.0.0/24").value()));
+  EXPECT_EQ(policy::to_string(amy.id), "amy");
+  EXPECT_EQ(amy.id.type, wire::ike::IdType::kFqdn);
+  const PairSettings settings = inventory.settings_between("bender", "amy");
+  EXPECT_EQ(settings.ike_proposals, policy::default_ike_proposals());
+  EXPECT_EQ(settings.esp_proposals, policy::default_esp_proposals());
+  EXPECT_EQ(settings.lifetimes, policy::Lifetimes{});
+}
+
+TEST(Inventory, FiveHostsV6) {
+  const Inventory inventory = good(example("five-hosts-v6.yaml"));
+  ASSERT_THAT(inventory.hosts, SizeIs(5));
+  const PairSettings pair = inventory.settings_between("scruffy", "hermes");
+  ASSERT_THAT(pair.esp_proposals, SizeIs(1));
+  EXPECT_EQ(words(pair.esp_proposals[0]), "aes256gcm16-x25519");
+  EXPECT_EQ(pair.dpd, 10s);
+  EXPECT_EQ(pair.lifetimes.jitter_percent, 20u);
+  EXPECT_EQ(pair.replay_window, 2048u);
+  EXPECT_EQ(inventory.settings_between("hermes", "scruffy").replay_window, 1024u)
+      << "a host's replay window is its own";
+  EXPECT_EQ(inventory.settings_between("zapp", "kif").esp_proposals,
+            policy::default_esp_proposals());
+}
+
+TEST(Inventory, ForeignPeers) {
+  const Inventory inventory = good(example("foreign.yaml"));
+  ASSERT_THAT(inventory.foreign, SizeIs(2));
+  const Foreign& gateway = *inventory.find_foreign("gateway");
+  EXPECT_EQ(gateway.secret_file, "gateway.secret");
+  EXPECT_FALSE(gateway.nat);
+  EXPECT_EQ(policy::to_string(gateway.id), "gw.example.net");
+  const Foreign& attic = *inventory.find_foreign("attic");
+  EXPECT_TRUE(attic.nat);
+  EXPECT_THAT(attic.addresses, IsEmpty());
+  EXPECT_EQ(attic.id.type, wire::ike::IdType::kRfc822);
+  EXPECT_THAT(*attic.local_subnets, ElementsAre(Prefix::parse("10.11.0.0/16").value()));
+  EXPECT_EQ(inventory.settings_between("walt", "attic").encap, policy::Encap::kAlways);
+  EXPECT_EQ(inventory.settings_between("walt", "gateway").lifetimes.child, 30min);
+  EXPECT_EQ(inventory.settings_between("larry", "gateway").lifetimes.child, 1h);
+  EXPECT_EQ(words(inventory.settings_between("larry", "gateway").ike_proposals[0]),
+            "aes256-sha384-ecp384");
+}
+
+TEST(Inventory, EverySetting) {
+  const Inventory inventory = good(
+      "mesh: prod\n"
+      "defaults:\n"
+      "  mode: tunnel\n  protect: require\n  start: none\n  auth: cert\n  except: []\n"
+      "  proposals: {ike: [aes128gcm16-prfsha256-ecp256], esp: aes128gcm16}\n"
+      "  lifetimes: {ike: 90m, child: 10s, child_bytes: 64MB, child_packets: 5000, jitter: 0%}\n"
+      "  dpd: off\n  mobike: off\n  fragmentation: false\n  esn: off\n  replay_window: 64\n"
+      "  encap: always\n"
+      "hosts: {a: 192.0.2.1, b: 192.0.2.2}\n");
+  const PairSettings s = inventory.settings_between("a", "b");
+  EXPECT_EQ(s.start, policy::Start::kNone);
+  EXPECT_EQ(s.auth, policy::AuthKind::kCert);
+  ASSERT_THAT(s.ike_proposals, SizeIs(1));
+  EXPECT_EQ(words(s.ike_proposals[0]), "aes128gcm16-prfsha256-ecp256");
+  ASSERT_THAT(s.esp_proposals, SizeIs(1));
+  EXPECT_FALSE(s.esp_proposals[0].esn);
+  EXPECT_TRUE(s.esp_proposals[0].no_esn);
+  EXPECT_EQ(s.lifetimes.ike, 90min);
+  EXPECT_EQ(s.lifetimes.child, 10s);
+  EXPECT_EQ(s.lifetimes.child_bytes, 64'000'000u);
+  EXPECT_EQ(s.lifetimes.child_packets, 5000u);
+  EXPECT_EQ(s.lifetimes.jitter_percent, 0u);
+  EXPECT_EQ(s.dpd, Duration::zero());
+  EXPECT_FALSE(s.fragmentation);
+  EXPECT_EQ(s.replay_window, 64u);
+  EXPECT_EQ(s.encap, policy::Encap::kAlways);
+}
+
+TEST(Inventory, Layers) {
+  const Inventory inventory = good(
+      "mesh: prod\n"
+      "defaults: {dpd: 10s, auth: psk, lifetimes: {child: 2h}}\n"
+      "hosts:\n"
+      "  a: {address: 192.0.2.1, dpd: 20s, lifetimes: {child_bytes: 2MB}}\n"
+      "  b: {address: 192.0.2.2, auth: cert, esn: off}\n"
+      "  c: 192.0.2.3\n"
+      "pairs:\n"
+      "  c-a: {dpd: 40s, lifetimes: {child_bytes: none}}\n");
+  EXPECT_EQ(inventory.settings_between("a", "b").dpd, 20s);
+  EXPECT_EQ(inventory.settings_between("b", "a").dpd, 10s) << "a's dpd is what a does";
+  EXPECT_EQ(inventory.settings_between("a", "c").dpd, 40s);
+  EXPECT_EQ(inventory.settings_between("c", "a").dpd, 40s);
+  EXPECT_EQ(inventory.settings_between("a", "b").lifetimes.child_bytes, 2'000'000u);
+  EXPECT_EQ(inventory.settings_between("a", "b").lifetimes.child, 2h);
+  EXPECT_EQ(inventory.settings_between("a", "c").lifetimes.child_bytes, std::nullopt);
+  for (const char* peer : {"a", "c"}) {
+    EXPECT_EQ(inventory.settings_between("b", peer).auth, policy::AuthKind::kCert);
+    EXPECT_EQ(inventory.settings_between(peer, "b").auth, policy::AuthKind::kCert)
+        << "what both ends need is the same at both";
+    EXPECT_FALSE(inventory.settings_between(peer, "b").esp_proposals[0].esn);
+  }
+  EXPECT_EQ(inventory.settings_between("a", "c").auth, policy::AuthKind::kPsk);
+}
+
+TEST(Inventory, ProposalThatSaysEsnDecidesForItself) {
+  const Inventory inventory =
+      good(two("defaults: {esn: off, proposals: {esp: [aes256gcm16-esn, aes128gcm16-noesn, "
+               "aes256gcm16]}}\n"));
+  const PairSettings s = inventory.settings_between("a", "b");
+  EXPECT_TRUE(s.esp_proposals[0].esn);
+  EXPECT_FALSE(s.esp_proposals[1].esn);
+  EXPECT_FALSE(s.esp_proposals[2].esn);
+}
+
+TEST(InventoryFaults, TopOfTheFile) {
+  EXPECT_THAT(faults(""), ElementsAre(StartsWith("m:1:1: the file has nothing at its top")));
+  EXPECT_THAT(faults("- a\n"), ElementsAre(StartsWith("m:1:1: the file has a list")));
+  EXPECT_THAT(faults("{}"), ElementsAre(StartsWith("m:1:1: the key 'hosts' is missing"),
+                                        StartsWith("m:1:1: the key 'mesh' is missing")));
+  EXPECT_THAT(faults(two("hsots: {}\n")),
+              ElementsAre("m:5:1: the key 'hsots' is unknown; did you mean 'hosts'?"));
+  EXPECT_THAT(faults(two("groups: {}\n")),
+              ElementsAre("m:5:1: the key 'groups' is not supported yet"));
+  EXPECT_THAT(faults("mesh: a b\nhosts: {a: 192.0.2.1, b: 192.0.2.2}\n"),
+              ElementsAre(StartsWith("m:1:7: 'a b' is no name for a mesh")));
+  EXPECT_THAT(faults("mesh: prod\nhosts:\n"),
+              ElementsAre("m:2:1: 'hosts' is nothing where a map belongs"));
+  EXPECT_THAT(faults("mesh: prod\nhosts: {a: 192.0.2.1}\n"),
+              ElementsAre(StartsWith("m:2:9: the mesh has 1 host and no foreign peer")));
+  EXPECT_THAT(faults("mesh: prod\nhosts: {}\n"), ElementsAre(HasSubstr("it needs two hosts")));
+}
+
+TEST(InventoryFaults, AllAreFoundAndSorted) {
+  const auto list = faults(
+      "mesh: prod\n"                         // 1
+      "defaults: {start: later, dpd: 30}\n"  // 2
+      "hosts:\n"                             // 3
+      "  a: 10.0.0.0/8\n"                    // 4
+      "  b: {adress: 192.0.2.2}\n"           // 5
+      "  b: 192.0.2.3\n"                     // 6
+      "pairs: {a-x: {}}\n");                 // 7
+  EXPECT_THAT(
+      list,
+      ElementsAre(
+          "m:2:19: 'start' is 'later', which is no value of it; known here are: now, none",
+          "m:2:31: 'dpd' is '30'; write a duration with its unit, such as 500ms, 30s, 5m, 4h or 1d",
+          "m:4:6: 'address' is '10.0.0.0/8', a network; write the host's own address, without '/'",
+          "m:5:3: host 'b' has no 'address'",
+          "m:5:7: the key 'adress' is unknown; did you mean 'address'?",
+          "m:6:3: the key 'b' stands here a second time; it is first at 5:3",
+          StartsWith("m:7:9: 'a-x' names no pair: there is no host 'x'")));
+}
+
+TEST(InventoryFaults, NotSupportedYet) {
+  struct Case {
+    std::string text;
+    std::string says;
+  };
+  for (const Case& c : std::vector<Case>{
+           {a_with("mode: transport"), "m:4:11: 'mode: transport' is not supported yet"},
+           {a_with("protect: use"), "m:4:14: 'protect: use' is not supported yet"},
+           {a_with("protect: off"), "m:4:14: 'protect: off' is not supported yet"},
+           {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet"},
+           {a_with("except: [ssh]"), "m:4:13: an exception ('except') is not supported yet"},
+           {a_with("mobike: on"), "m:4:13: 'mobike: on' is not supported yet"},
+           {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
+           {a_with("groups: []"), "m:4:5: the key 'groups' is not supported yet"},
+           {a_with("id: \"CN=a\""), "m:4:9: the identity 'CN=a'"},
+           {a_with("proposals: {ike: 3des-sha1-modp2048}"), "m:4:22: the proposal '3des"},
+           {"mesh: p\nhosts: {a: a.example.net, b: 192.0.2.2}\n", "m:2:12: 'address' is"},
+           {two("foreign: {f: {vendor: routeros, address: 192.0.2.9, secret: \"file:f\"}}\n"),
+            "m:5:15: the key 'vendor' is not supported yet"},
+           {two("foreign: {f: {version: 1, address: 192.0.2.9, secret: \"file:f\"}}\n"),
+            "m:5:24: 'version: 1' is not supported yet"},
+           {a_with("subnets: [0.0.0.0/0]"), "m:4:15: 'subnets' is '0.0.0.0/0'"}}) {
+    const LoadOutcome outcome = load_inventory(c.text, "m");
+    ASSERT_THAT(outcome.diagnostics, SizeIs(1)) << c.text;
+    EXPECT_THAT(to_string(outcome.diagnostics[0]), StartsWith(c.says));
+    EXPECT_EQ(outcome.diagnostics[0].code, ErrorCode::kUnsupported) << c.text;
+    EXPECT_FALSE(outcome.ok());
+  }
+}
+
+TEST(InventoryFaults, Values) {
+  struct Case {
+    std::string setting;
+    std::string says;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"replay_window: 0100",
+            "m:4:20: 'replay_window' is '0100', a number with a leading zero"},
+           {"replay_window: 16", "m:4:20: 'replay_window' is '16'; it can be 32 to 4096 packets"},
+           {"dpd: 030s", "m:4:10: 'dpd' is '030', a number with a leading zero"},
+           {"dpd: 500ms", "m:4:10: 'dpd' is '500ms'; it can be 1s to 1d, or off"},
+           {"dpd: [1s]", "m:4:10: 'dpd' is a list where one value belongs"},
+           {"dpd:", "m:4:5: 'dpd' is nothing where one value belongs"},
+           {"esn: yes", "m:4:10: 'esn' is 'yes'; write on or off"},
+           {"auth: pks", "m:4:11: 'auth' is 'pks', which is no value of it; did you mean 'psk'?"},
+           {"lifetimes: 1h", "m:4:16: 'lifetimes' is '1h'; it is a map with the keys ike, child"},
+           {"lifetimes: {ike: 31d}", "m:4:22: 'ike' is '31d'; it can be 1s to 30d"},
+           {"lifetimes: {jitter: 60%}", "m:4:25: 'jitter' is '60%'; it can be 0% to 50%"},
+           {"lifetimes: {child_bytes: 10}", "m:4:30: 'child_bytes' is '10'; it can be 1MB or more"},
+           {"lifetimes: {chld: 1h}", "m:4:17: the key 'chld' is unknown; did you mean 'child'?"},
+           {"proposals: {ike: []}", "m:4:22: 'ike' is an empty list"},
+           {"proposals: {esp: [aes256gcm16, aes256gcm16]}",
+            "m:4:36: the proposal 'aes256gcm16' stands here a second time"},
+           {"proposals: {ike: [aes256gcm16-x25519]}",
+            "m:4:23: the proposal 'aes256gcm16-x25519' has no PRF"},
+           {"subnets: [10.3.0.1/24]", "m:4:15: 'subnets' is wrong: '10.3.0.1/24' has bits set"},
+           {"subnets: [{a: b}]", "m:4:15: the list 'subnets' has a map where a value belongs"},
+           {"id: two words", "m:4:9: the identity 'two words' is no address"},
+       }) {
+    const auto list = faults(a_with(c.setting));
+    ASSERT_THAT(list, SizeIs(1)) << c.setting;
+    EXPECT_THAT(list[0], StartsWith(c.says));
+  }
+}
+
+TEST(InventoryFaults, NamesAndIdentities) {
+  EXPECT_THAT(faults(two("  A: 192.0.2.3\n")),
+              ElementsAre(StartsWith("m:5:3: 'A' is named like 'a' at 3:3")));
+  EXPECT_THAT(faults(two("  c_d: 192.0.2.3\n")),
+              ElementsAre(StartsWith("m:5:3: the name 'c_d' may have only")));
+  EXPECT_THAT(faults(two("  0100: 192.0.2.3\n")), ElementsAre(HasSubstr("digits only")));
+  EXPECT_THAT(faults(two("  c: {address: 192.0.2.3, id: B}\n")),
+              ElementsAre("m:5:3: 'c' has the identity 'B' of 'b' at 4:3; each needs its own"));
+  EXPECT_THAT(faults(two("foreign: {a: {address: 192.0.2.3, id: x, secret: \"file:f\"}}\n")),
+              ElementsAre(StartsWith("m:5:11: 'a' is named like 'a' at 3:3")));
+}
+
+TEST(InventoryFaults, AddressesAndNetworks) {
+  EXPECT_THAT(faults(two("  c: 192.0.2.1\n")),
+              ElementsAre("m:5:3: 'c' has the address 192.0.2.1 of 'a' at 3:3"));
+  EXPECT_THAT(faults(two("  c: {address: [192.0.2.3, 192.0.2.3]}\n")),
+              ElementsAre("m:5:28: 'address' has '192.0.2.3' a second time"));
+  EXPECT_THAT(
+      faults(two("  c: {address: 192.0.2.3, subnets: [10.0.0.0/8]}\n"
+                 "  d: {address: 192.0.2.4, subnets: [10.3.0.0/16, 10.4.0.0/16]}\n")),
+      ElementsAre("m:6:3: the network 10.3.0.0/16 of 'd' overlaps 10.0.0.0/8 of 'c' at 5:3",
+                  "m:6:3: the network 10.4.0.0/16 of 'd' overlaps 10.0.0.0/8 of 'c' at 5:3"));
+  EXPECT_THAT(faults(two("  c: {address: 192.0.2.3, subnets: [192.0.2.0/31, \"fd00::/8\"]}\n")),
+              ElementsAre("m:5:3: the address 192.0.2.1 of 'a' at 3:3 is inside the network "
+                          "192.0.2.0/31 of 'c' at 5:3; traffic to it would have two ways"));
+  EXPECT_THAT(faults(two("  c: {address: 192.0.2.3, subnets: [10.0.0.0/8, 10.1.0.0/16]}\n")),
+              ElementsAre(HasSubstr("which overlap; write only the wider")));
+  // A gateway in its own network is right.
+  EXPECT_THAT(faults(two("  c: {address: 10.1.0.1, subnets: [10.1.0.0/16]}\n")), IsEmpty());
+  EXPECT_THAT(faults(two("  c: \"fd77::1\"\n")),
+              ElementsAre("m:5:3: 'a' has only IPv4 addresses and 'c' only IPv6 ones; a pair needs "
+                          "an address family in common"));
+}
+
+TEST(InventoryFaults, Foreign) {
+  const auto foreign = [](const std::string& body) {
+    return faults(two("foreign:\n  f: " + body + "\n"));
+  };
+  EXPECT_THAT(foreign("{address: 198.51.100.7, secret: \"file:f\"}"), IsEmpty());
+  EXPECT_THAT(foreign("198.51.100.7"), ElementsAre(StartsWith("m:6:6: foreign peer 'f' has '198")));
+  EXPECT_THAT(foreign("{address: 198.51.100.7}"),
+              ElementsAre(StartsWith("m:6:3: foreign peer 'f' has no 'secret'")));
+  EXPECT_THAT(foreign("{address: 198.51.100.7, auth: cert}"), IsEmpty());
+  EXPECT_THAT(foreign("{address: 198.51.100.7, auth: cert, secret: \"file:f\"}"),
+              ElementsAre(HasSubstr("'auth: cert' does not use")));
+  EXPECT_THAT(foreign("{secret: \"file:f\"}"), ElementsAre(HasSubstr("has no 'address'")));
+  EXPECT_THAT(foreign("{secret: \"file:f\", nat: on}"), ElementsAre(HasSubstr("has no 'subnets'")));
+  EXPECT_THAT(foreign("{secret: \"file:f\", nat: on, subnets: [10.9.0.0/24]}"), IsEmpty());
+  const auto shown = foreign("{address: 198.51.100.7, secret: hunter2hunter2}");
+  ASSERT_THAT(shown, SizeIs(1));
+  EXPECT_THAT(shown[0], StartsWith("m:6:38: 'secret' has to be file:NAME"));
+  EXPECT_THAT(shown[0], Not(HasSubstr("hunter2"))) << "a secret in the wrong place is not repeated";
+  EXPECT_THAT(foreign("{address: 198.51.100.7, secret: \"file:../f\"}"),
+              ElementsAre(HasSubstr("hidden part")));
+  EXPECT_THAT(foreign("{address: 198.51.100.7, secret: \"file:f\", subnets: [10.9.0.0/16], "
+                      "local_subnets: [10.9.1.0/24]}"),
+              ElementsAre(HasSubstr("one network cannot be on both sides")));
+  EXPECT_THAT(foreign("{address: 198.51.100.7, secret: \"file:f\", version: 3}"),
+              ElementsAre(HasSubstr("'version' is '3'; it can be 1 or 2")));
+}
+
+TEST(InventoryFaults, Pairs) {
+  EXPECT_THAT(
+      faults(two("pairs: {a-b: {}, b-a: {}}\n")),
+      ElementsAre("m:5:18: the pair of 'a' and 'b' stands here a second time; it is first at 5:9"));
+  EXPECT_THAT(faults(two("pairs: {a-a: {}}\n")),
+              ElementsAre("m:5:9: 'a-a' pairs a host with itself"));
+  EXPECT_THAT(faults(two("pairs: {a: {}}\n")),
+              ElementsAre(StartsWith("m:5:9: 'a' names no pair; a pair is written A-B")));
+  EXPECT_THAT(faults(two("pairs: {a-b: cert}\n")),
+              ElementsAre(StartsWith("m:5:14: the pair 'a-b' has 'cert'")));
+  EXPECT_THAT(faults(two("pairs: {a-b: {adress: x}}\n")),
+              ElementsAre(StartsWith("m:5:15: the key 'adress' is unknown")));
+  EXPECT_THAT(faults(two("pairs: {a-b: {address: x}}\n")),
+              ElementsAre(StartsWith("m:5:15: the key 'address' is unknown")));
+  EXPECT_THAT(faults(two("foreign:\n  f: {address: 198.51.100.7, secret: \"file:f\"}\n"
+                         "  g: {address: 198.51.100.8, secret: \"file:g\"}\npairs: {f-g: {}}\n")),
+              ElementsAre(StartsWith("m:8:9: 'f-g' pairs two foreign peers")));
+}
+
+TEST(Inventory, HyphensInNamesDoNoHarm) {
+  const Inventory inventory = good(
+      "mesh: p\nhosts: {web-1: 192.0.2.1, web-1-b: 192.0.2.2, c: 192.0.2.3}\n"
+      "pairs: {web-1-web-1-b: {dpd: 5s}, c-web-1: {dpd: 6s}, web-1-b-c: {dpd: 7s}}\n");
+  EXPECT_EQ(inventory.settings_between("web-1", "web-1-b").dpd, 5s);
+  EXPECT_EQ(inventory.settings_between("web-1", "c").dpd, 6s);
+  EXPECT_EQ(inventory.settings_between("c", "web-1-b").dpd, 7s);
+  EXPECT_THAT(
+      faults("mesh: p\nhosts: {a: 192.0.2.1, b-c: 192.0.2.2, a-b: 192.0.2.3, c: 192.0.2.4}\n"
+             "pairs: {a-b-c: {}}\n"),
+      ElementsAre(StartsWith("m:3:9: 'a-b-c' can be read in two ways: 'a' with 'b-c'")));
+}
+
+TEST(InventoryFaults, SettingsThatBothEndsNeed) {
+  const std::string hosts =
+      "mesh: p\nhosts:\n  a: {address: 192.0.2.1, auth: psk}\n  b: {address: 192.0.2.2, auth: "
+      "cert}\n";
+  EXPECT_THAT(faults(hosts),
+              ElementsAre("m:4:33: 'a' and 'b' have different 'auth' (3:33 and 4:33), and both "
+                          "ends of a pair need the same; say which in pairs: 'a-b'"));
+  const Inventory inventory = good(hosts + "pairs: {a-b: {auth: psk}}\n");
+  EXPECT_EQ(inventory.settings_between("b", "a").auth, policy::AuthKind::kPsk);
+}
+
+TEST(InventoryFaults, AreBounded) {
+  std::string text = "mesh: p\nhosts:\n";
+  for (int i = 0; i < 2000; ++i) text += "  h" + std::to_string(i) + ": 192.0.2.1\n";
+  EXPECT_THAT(faults(text), SizeIs(kMaxDiagnostics));
+  EXPECT_EQ(to_error(load_inventory("", "m").diagnostics).message.find("m:1:1: "), 0u);
+}
+
+TEST(Inventory, ManyHosts) {
+  std::string text = "mesh: p\nhosts:\n";
+  for (unsigned i = 0; i < kMaxHosts; ++i) {
+    text += "  h" + std::to_string(i) +
+            ": {address: " + IpAddress::v4(0x0a000001u + i).to_string() + ", subnets: [" +
+            IpAddress::v4(0x0b000000u + 256 * i).to_string() + "/24]}\n";
+  }
+  EXPECT_THAT(good(text).hosts, SizeIs(kMaxHosts));
+  EXPECT_THAT(faults(text + "  more: 192.0.2.1\n"), ElementsAre(HasSubstr("at most 4096")));
+}
+
+}  // namespace
+}  // namespace espalier::config

@@ -1,0 +1,33 @@
+// Values as an inventory writes them: durations, numbers, switches, addresses. Text in, value out;
+// an error is the end of a sentence that starts with the key.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/address.hpp"
+#include "base/time.hpp"
+
+namespace espalier::config {
+
+// Decimal digits without sign; a leading zero is refused, because other readers take it for octal.
+Result<std::uint64_t> parse_number(std::string_view text);
+// "500ms", "30s", "5m", "4h", "1d"; the unit is needed.
+Result<Duration> parse_duration(std::string_view text);
+// "10%".
+Result<unsigned> parse_percent(std::string_view text);
+// "1048576", "64MB" (powers of 1000), "64MiB" (powers of 1024).
+Result<std::uint64_t> parse_octets(std::string_view text);
+// on, off, true, false.
+Result<bool> parse_switch(std::string_view text);
+// An address a host can be reached at: unicast, not loopback, not link-local IPv6. kUnsupported for
+// a DNS name.
+Result<IpAddress> parse_host_address(std::string_view text);
+// A network behind a host. Host bits are an error that names the network.
+Result<Prefix> parse_subnet(std::string_view text);
+
+// "4h", "90s": the largest unit that leaves no rest.
+std::string to_text(Duration duration);
+
+}  // namespace espalier::config

@@ -1,0 +1,213 @@
+#include "config/schema.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "config/words.hpp"
+
+namespace espalier::config {
+namespace {
+
+constexpr Scope kTop = Scope::kTop;
+constexpr Scope kSet = Scope::kSettings;
+constexpr Scope kLife = Scope::kLifetimes;
+constexpr Scope kHost = Scope::kHost;
+constexpr Scope kForeign = Scope::kForeign;
+constexpr Support kYes = Support::kHonoured;
+constexpr Support kPart = Support::kPartly;
+constexpr Support kNo = Support::kNotYet;
+
+constexpr auto kSchema = std::to_array<SchemaKey>({
+    {kTop, "mesh", "name", "1 to 63 letters, digits, `.`, `-`, `_`", "", kYes,
+     "The mesh's name. It goes into every derived key; needed."},
+    {kTop, "defaults", "map", "settings", "", kYes,
+     "Settings of every pair that nothing below says otherwise."},
+    {kTop, "hosts", "map", "NAME: address, or NAME: host", "", kYes,
+     "The hosts of the mesh; needed. Names are DNS labels or FQDNs. At least two, or one and a "
+     "foreign peer."},
+    {kTop, "foreign", "map", "NAME: foreign", "", kYes,
+     "Peers that do not run Espalier; each host pairs with each."},
+    {kTop, "pairs", "map", "A-B: settings", "", kYes,
+     "Settings of one pair, in either order of its names; before every other."},
+    {kTop, "groups", "map", "NAME: settings", "", kNo,
+     "Settings of a group of hosts. Write them in each host."},
+
+    {kSet, "mode", "word", "`tunnel`, `transport`", "tunnel", kPart,
+     "`transport` is not supported yet."},
+    {kSet, "protect", "word", "`require`, `use`, `off`", "require", kPart,
+     "`require`: without an SA nothing passes in the clear. `use` and `off` are not supported "
+     "yet."},
+    {kSet, "start", "word", "`now`, `trap`, `none`", "now", kPart,
+     "`now`: connect at once and stay connected; `none`: wait for the peer or for `espalier up`. "
+     "`trap` is not supported yet."},
+    {kSet, "auth", "word", "`psk`, `cert`", "psk", kYes,
+     "`psk`: a key per pair, derived from the mesh secret (whoever holds that can compute all of "
+     "them); `cert`: certificates, which keep hosts apart."},
+    {kSet, "except", "list", "`ssh`, `icmp`, or `{proto, port, side, net}`", "[]", kPart,
+     "Traffic left outside IPsec. Only the empty list is supported yet."},
+    {kSet, "proposals", "map", "`ike`, `esp`", "", kYes,
+     "Algorithms in strongSwan's words, see below."},
+    {kSet, "lifetimes", "map", "`ike`, `child`, `child_bytes`, `child_packets`, `jitter`", "", kYes,
+     "When keys are renewed, see below."},
+    {kSet, "dpd", "duration", "1s to 1d, or `off`", "30s", kYes,
+     "The peer is asked for a sign of life after this much silence."},
+    {kSet, "mobike", "switch", "`on`, `off`", "off", kPart,
+     "Following a host to another address (RFC 4555). `on` will be the default and is not "
+     "supported yet; `off` may be written."},
+    {kSet, "fragmentation", "switch", "`on`, `off`", "on", kYes,
+     "IKE messages in fragments (RFC 7383), where the peer can too."},
+    {kSet, "esn", "switch", "`on`, `off`", "on", kYes,
+     "Extended sequence numbers, where both can. A proposal that says `esn` or `noesn` decides for "
+     "itself."},
+    {kSet, "replay_window", "number", "32 to 4096", "1024", kYes,
+     "Packets that may arrive out of order."},
+    {kSet, "encap", "word", "`auto`, `always`, `never`", "auto", kPart,
+     "ESP inside UDP (RFC 3948): `auto` where NAT or the dataplane needs it. `never` is not "
+     "supported yet."},
+
+    {Scope::kProposals, "ike", "word or list", "such as `aes256gcm16-prfsha384-x25519`",
+     "aes256gcm16-prfsha384-x25519, aes256gcm16-prfsha384-ecp384, "
+     "chacha20poly1305-prfsha256-x25519, aes128gcm16-prfsha256-ecp256, aes256-sha384-modp3072",
+     kYes, "In order of preference."},
+    {Scope::kProposals, "esp", "word or list", "such as `aes256gcm16-x25519`",
+     "aes256gcm16, aes128gcm16, chacha20poly1305, aes256-sha256, each with x25519, ecp384, ecp256, "
+     "modp3072",
+     kYes,
+     "In order of preference. A Diffie-Hellman word asks for PFS at every rekey; without one there "
+     "is none."},
+
+    {kLife, "ike", "duration", "1s to 30d", "4h", kYes,
+     "The IKE SA is rekeyed before it is this old."},
+    {kLife, "child", "duration", "1s to 30d", "1h", kYes,
+     "Every ESP SA is rekeyed before it is this old."},
+    {kLife, "child_bytes", "octets", "1MB or more, or `none`", "none", kYes,
+     "... or before it has carried this much."},
+    {kLife, "child_packets", "number", "1000 or more, or `none`", "none", kYes,
+     "... or this many packets."},
+    {kLife, "jitter", "percentage", "0% to 50%", "10%", kYes,
+     "Rekeying starts up to this much early, so that a fleet does not rekey at once."},
+
+    {kHost, "address", "address or list", "IPv4 and IPv6 addresses", "", kYes,
+     "Where the host is reached; protected themselves. Needed. DNS names are not supported yet."},
+    {kHost, "subnets", "network or list", "prefixes", "[]", kYes,
+     "Networks behind the host. No two hosts' overlap."},
+    {kHost, "id", "identity", "name, address or email", "the host's name", kYes,
+     "What the host calls itself in IKE."},
+    {kHost, "groups", "list", "names", "[]", kNo,
+     "Groups whose settings apply. Write the settings in the host."},
+
+    {kForeign, "address", "address or list", "IPv4 and IPv6 addresses", "", kYes,
+     "Where the peer is reached. May be missing with `nat: true`: then only the peer connects."},
+    {kForeign, "subnets", "network or list", "prefixes", "[]", kYes, "Networks behind the peer."},
+    {kForeign, "id", "identity", "name, address or email", "the peer's name", kYes,
+     "What the peer calls itself in IKE."},
+    {kForeign, "secret", "file", "`file:NAME`", "", kYes,
+     "The shared secret's file below `private/`; needed with `auth: psk`."},
+    {kForeign, "local_subnets", "network or list", "prefixes", "own addresses and subnets", kYes,
+     "What the hosts offer this peer instead of their own addresses and subnets."},
+    {kForeign, "nat", "switch", "`on`, `off`", "off", kYes,
+     "The peer sits behind NAT: its address is not its own, and only its subnets are protected."},
+    {kForeign, "vendor", "word", "`routeros`, ...", "", kNo,
+     "Exporting the peer's side in its own words."},
+    {kForeign, "version", "number", "`1`, `2`", "2", kPart,
+     "The version of IKE. `1` is not supported yet."},
+});
+
+std::string_view title(Scope scope) {
+  switch (scope) {
+    case Scope::kTop: return "The file";
+    case Scope::kSettings:
+      return "Settings: in `defaults`, a host, a foreign peer or a `pairs` entry";
+    case Scope::kProposals: return "`proposals`";
+    case Scope::kLifetimes: return "`lifetimes`";
+    case Scope::kHost: return "A host: these, and settings";
+    case Scope::kForeign: return "A foreign peer: these, and settings";
+  }
+  return "";
+}
+
+std::string_view word(Support support) {
+  switch (support) {
+    case Support::kHonoured: return "yes";
+    case Support::kPartly: return "partly";
+    case Support::kNotYet: return "not yet";
+  }
+  return "";
+}
+
+std::string code_if(std::string_view text) {
+  return text.empty() ? std::string() : "`" + std::string(text) + "`";
+}
+
+}  // namespace
+
+std::span<const SchemaKey> schema() { return kSchema; }
+
+const SchemaKey* find_key(Scope scope, std::string_view key) {
+  const auto found = std::find_if(kSchema.begin(), kSchema.end(), [&](const SchemaKey& row) {
+    return row.scope == scope && row.key == key;
+  });
+  return found == kSchema.end() ? nullptr : &*found;
+}
+
+void check_keys(const YamlNode& map, std::initializer_list<Scope> scopes,
+                Diagnostics& diagnostics) {
+  for (const YamlEntry& entry : map.entries) {
+    const SchemaKey* row = nullptr;
+    for (const Scope scope : scopes) {
+      if (row == nullptr) row = find_key(scope, entry.key);
+    }
+    const std::string quoted = "the key '" + entry.key.substr(0, 80) + "'";
+    if (row == nullptr) {
+      std::vector<std::string_view> known;
+      for (const SchemaKey& candidate : kSchema) {
+        if (std::find(scopes.begin(), scopes.end(), candidate.scope) == scopes.end()) continue;
+        if (candidate.support != Support::kNotYet) known.push_back(candidate.key);
+      }
+      diagnostics.bad(entry.at, quoted + " is unknown" + suggestion(entry.key, known));
+    } else if (row->support == Support::kNotYet) {
+      diagnostics.unsupported(entry.at, quoted);
+    }
+  }
+}
+
+std::string describe_schema() {
+  std::string out =
+      "# mesh.yaml\n\n"
+      "<!-- Generated from src/config/schema.cpp; a test compares. -->\n\n"
+      "Durations have a unit: `500ms`, `30s`, `5m`, `4h`, `1d`. Switches are `on`, `off`, `true`, "
+      "`false`. "
+      "A list of one may be written without brackets. Keys are written once; anchors, aliases, "
+      "merge keys and "
+      "tags are refused, and so are numbers with a leading zero. What is not supported yet is an "
+      "error, never "
+      "ignored.\n\n"
+      "Which setting a pair gets: that of its `pairs` entry, else of the foreign peer, else of the "
+      "host, else of "
+      "`defaults`. `start`, `dpd`, `lifetimes`, `fragmentation`, `replay_window` and `encap` of a "
+      "host are "
+      "about what that host does. `auth`, `proposals` and `esn` are what two hosts have to agree "
+      "on: one that a "
+      "host says holds at both ends of its pairs, and two hosts that say different things need a "
+      "`pairs` "
+      "entry.\n\n"
+      "Addresses and networks: no address twice, no overlapping networks of two hosts, no host's "
+      "address "
+      "inside another's network (traffic to it would have two ways). A host's address may lie in "
+      "its own "
+      "network: that is a gateway. All hosts share an address family.\n";
+  for (const Scope scope : {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes,
+                            Scope::kHost, Scope::kForeign}) {
+    out += "\n## " + std::string(title(scope)) + "\n\n";
+    out += "| key | type | values | default | supported | |\n|---|---|---|---|---|---|\n";
+    for (const SchemaKey& row : kSchema) {
+      if (row.scope != scope) continue;
+      out += "| `" + std::string(row.key) + "` | " + std::string(row.type) + " | " +
+             std::string(row.values) + " | " + code_if(row.default_value) + " | " +
+             std::string(word(row.support)) + " | " + std::string(row.help) + " |\n";
+    }
+  }
+  return out;
+}
+
+}  // namespace espalier::config

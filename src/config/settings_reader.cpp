@@ -1,0 +1,288 @@
+#include "config/settings_reader.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "config/limits.hpp"
+#include "config/scalars.hpp"
+#include "config/schema.hpp"
+#include "config/words.hpp"
+#include "policy/proposal.hpp"
+
+namespace espalier::config {
+namespace {
+
+using policy::AuthKind;
+using policy::Encap;
+using policy::Start;
+
+std::string quoted(std::string_view word) { return "'" + std::string(word) + "'"; }
+
+// Turns a scalar into a value with `parse`; an error becomes "'key' <error>" at the scalar's place.
+template <class T, class Parse>
+Maybe<T> parsed(const YamlEntry& entry, Parse parse, Diagnostics& diagnostics) {
+  const YamlNode* node = scalar_of(entry, diagnostics);
+  if (node == nullptr) return std::nullopt;
+  auto value = parse(node->text);
+  if (!value) {
+    diagnostics.add(node->at, value.error().code, quoted(entry.key) + " " + value.error().message);
+    return std::nullopt;
+  }
+  return Given<T>{static_cast<T>(std::move(value).value()), node->at};
+}
+
+template <class T>
+struct Word {
+  std::string_view text;
+  std::optional<T> value;  // nothing: not supported yet
+};
+
+template <class T>
+Maybe<T> one_of(const YamlEntry& entry, std::initializer_list<Word<T>> words,
+                Diagnostics& diagnostics) {
+  const YamlNode* node = scalar_of(entry, diagnostics);
+  if (node == nullptr) return std::nullopt;
+  std::vector<std::string_view> known;
+  for (const Word<T>& word : words) {
+    if (word.value) known.push_back(word.text);
+    if (word.text != node->text) continue;
+    if (word.value) return Given<T>{*word.value, node->at};
+    diagnostics.unsupported(node->at, quoted(entry.key + ": " + node->text));
+    return std::nullopt;
+  }
+  diagnostics.bad(node->at, quoted(entry.key) + " is " + describe(*node) +
+                                ", which is no value of it" + suggestion(node->text, known));
+  return std::nullopt;
+}
+
+template <class T>
+auto within(Result<T> (*parse)(std::string_view), T least, T most, std::string_view range) {
+  return [=](std::string_view text) -> Result<T> {
+    TRY_ASSIGN(const T value, parse(text));
+    if (value < least || value > most) {
+      return make_error(ErrorCode::kBadInput,
+                        "is '" + std::string(text) + "'; it can be " + std::string(range));
+    }
+    return value;
+  };
+}
+
+void read_mode(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
+  (void)one_of<bool>(entry, {{"tunnel", true}, {"transport", std::nullopt}}, diagnostics);
+}
+
+void read_protect(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
+  (void)one_of<bool>(entry, {{"require", true}, {"use", std::nullopt}, {"off", std::nullopt}},
+                     diagnostics);
+}
+
+void read_start(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.start = one_of<Start>(
+      entry, {{"now", Start::kNow}, {"none", Start::kNone}, {"trap", std::nullopt}}, diagnostics);
+}
+
+void read_auth(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.auth =
+      one_of<AuthKind>(entry, {{"psk", AuthKind::kPsk}, {"cert", AuthKind::kCert}}, diagnostics);
+}
+
+void read_encap(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.encap = one_of<Encap>(
+      entry, {{"auto", Encap::kAuto}, {"always", Encap::kAlways}, {"never", std::nullopt}},
+      diagnostics);
+}
+
+void read_except(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
+  if (entry.value.is_list() && entry.value.items.empty()) return;
+  diagnostics.unsupported(entry.value.at, "an exception ('except')",
+                          "leave it out: everything between the hosts is protected");
+}
+
+template <class Proposal>
+Maybe<std::vector<Proposal>> read_list(const YamlEntry& entry,
+                                       Result<Proposal> (*parse)(std::string_view),
+                                       Diagnostics& diagnostics) {
+  Given<std::vector<Proposal>> given{{}, entry.value.at};
+  const auto nodes = scalars_of(entry, kMaxProposals, diagnostics);
+  for (const YamlNode* node : nodes) {
+    auto proposal = parse(node->text);
+    if (!proposal) {
+      const ErrorCode code = proposal.error().code == ErrorCode::kInvalidArgument
+                                 ? ErrorCode::kBadInput
+                                 : proposal.error().code;
+      diagnostics.add(node->at, code, proposal.error().message);
+    } else if (std::find(given.value.begin(), given.value.end(), proposal.value()) !=
+               given.value.end()) {
+      diagnostics.bad(node->at, "the proposal '" + node->text + "' stands here a second time");
+    } else {
+      given.value.push_back(std::move(proposal).value());
+    }
+  }
+  if (entry.value.is_list() && entry.value.items.empty()) {
+    diagnostics.bad(
+        entry.value.at,
+        quoted(entry.key) + " is an empty list; leave it out for the default proposals");
+  }
+  if (given.value.empty()) return std::nullopt;
+  return given;
+}
+
+bool expect_map(const YamlEntry& entry, Scope scope, Diagnostics& diagnostics) {
+  if (entry.value.is_map()) {
+    check_keys(entry.value, {scope}, diagnostics);
+    return true;
+  }
+  std::string keys;
+  for (const SchemaKey& row : schema()) {
+    if (row.scope == scope) keys += (keys.empty() ? "" : ", ") + std::string(row.key);
+  }
+  diagnostics.bad(entry.value.at, quoted(entry.key) + " is " + describe(entry.value) +
+                                      "; it is a map with the keys " + keys);
+  return false;
+}
+
+void read_proposals(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  if (!expect_map(entry, Scope::kProposals, diagnostics)) return;
+  if (const YamlEntry* ike = entry.value.find("ike")) {
+    layer.ike_proposals = read_list(*ike, &policy::parse_ike_proposal, diagnostics);
+  }
+  if (const YamlEntry* esp = entry.value.find("esp")) {
+    layer.esp_proposals = read_list(*esp, &policy::parse_esp_proposal, diagnostics);
+  }
+}
+
+// A number with `parse`, at least `least`, or the word none.
+auto or_none(Result<std::uint64_t> (*parse)(std::string_view), std::uint64_t least,
+             std::string_view range) {
+  return [=](std::string_view text) -> Result<std::optional<std::uint64_t>> {
+    if (text == "none") return std::optional<std::uint64_t>();
+    const auto limited =
+        within<std::uint64_t>(parse, least, std::numeric_limits<std::uint64_t>::max(), range);
+    TRY_ASSIGN(const std::uint64_t value, limited(text));
+    return std::optional<std::uint64_t>(value);
+  };
+}
+
+void read_lifetimes(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  if (!expect_map(entry, Scope::kLifetimes, diagnostics)) return;
+  const auto life = within<Duration>(&parse_duration, 1s, 720h, "1s to 30d");
+  using Count = std::optional<std::uint64_t>;
+  if (const YamlEntry* ike = entry.value.find("ike")) {
+    layer.ike_lifetime = parsed<Duration>(*ike, life, diagnostics);
+  }
+  if (const YamlEntry* child = entry.value.find("child")) {
+    layer.child_lifetime = parsed<Duration>(*child, life, diagnostics);
+  }
+  if (const YamlEntry* bytes = entry.value.find("child_bytes")) {
+    layer.child_bytes = parsed<Count>(
+        *bytes, or_none(&parse_octets, 1'000'000, "1MB or more, or none"), diagnostics);
+  }
+  if (const YamlEntry* packets = entry.value.find("child_packets")) {
+    layer.child_packets =
+        parsed<Count>(*packets, or_none(&parse_number, 1000, "1000 or more, or none"), diagnostics);
+  }
+  if (const YamlEntry* jitter = entry.value.find("jitter")) {
+    layer.jitter_percent = parsed<unsigned>(
+        *jitter, within<unsigned>(&parse_percent, 0u, 50u, "0% to 50%"), diagnostics);
+  }
+}
+
+void read_dpd(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  const auto parse = [](std::string_view text) -> Result<Duration> {
+    if (text == "off" || text == "false") return Duration::zero();
+    return within<Duration>(&parse_duration, 1s, 24h, "1s to 1d, or off")(text);
+  };
+  layer.dpd = parsed<Duration>(entry, parse, diagnostics);
+}
+
+void read_mobike(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
+  const Maybe<bool> on = parsed<bool>(entry, &parse_switch, diagnostics);
+  if (on && on->value) diagnostics.unsupported(on->at, "'mobike: on'", "leave it out or write off");
+}
+
+void read_fragmentation(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.fragmentation = parsed<bool>(entry, &parse_switch, diagnostics);
+}
+
+void read_esn(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.esn = parsed<bool>(entry, &parse_switch, diagnostics);
+}
+
+// RFC 4303 section 3.4.3: "A minimum window size of 32 packets MUST be supported"; 4096 is what
+// Linux keeps at most.
+void read_replay_window(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.replay_window = parsed<std::uint32_t>(
+      entry, within<std::uint64_t>(&parse_number, 32, 4096, "32 to 4096 packets"), diagnostics);
+}
+
+struct Reader {
+  std::string_view key;
+  void (*read)(const YamlEntry&, SettingsLayer&, Diagnostics&);
+};
+
+constexpr Reader kReaders[] = {
+    {"mode", read_mode},
+    {"protect", read_protect},
+    {"start", read_start},
+    {"auth", read_auth},
+    {"except", read_except},
+    {"proposals", read_proposals},
+    {"lifetimes", read_lifetimes},
+    {"dpd", read_dpd},
+    {"mobike", read_mobike},
+    {"fragmentation", read_fragmentation},
+    {"esn", read_esn},
+    {"replay_window", read_replay_window},
+    {"encap", read_encap},
+};
+
+}  // namespace
+
+const YamlNode* scalar_of(const YamlEntry& entry, Diagnostics& diagnostics) {
+  if (entry.value.is_scalar()) return &entry.value;
+  diagnostics.bad(entry.value.at,
+                  quoted(entry.key) + " is " + describe(entry.value) + " where one value belongs");
+  return nullptr;
+}
+
+std::vector<const YamlNode*> scalars_of(const YamlEntry& entry, std::size_t most,
+                                        Diagnostics& diagnostics) {
+  if (entry.value.is_scalar()) return {&entry.value};
+  std::vector<const YamlNode*> list;
+  if (!entry.value.is_list()) {
+    diagnostics.bad(entry.value.at, quoted(entry.key) + " is " + describe(entry.value) +
+                                        " where a value or a list of values belongs");
+    return list;
+  }
+  if (entry.value.items.size() > most) {
+    diagnostics.add(entry.value.at, ErrorCode::kLimit,
+                    quoted(entry.key) + " has " + std::to_string(entry.value.items.size()) +
+                        " values; at most " + std::to_string(most) + " are allowed");
+    return list;
+  }
+  for (const YamlNode& item : entry.value.items) {
+    if (item.is_scalar()) {
+      list.push_back(&item);
+    } else {
+      diagnostics.bad(
+          item.at, "the list '" + entry.key + "' has " + describe(item) + " where a value belongs");
+    }
+  }
+  return list;
+}
+
+SettingsLayer read_settings(const YamlNode& map, Diagnostics& diagnostics) {
+  SettingsLayer layer;
+  for (const Reader& reader : kReaders) {
+    if (const YamlEntry* entry = map.find(reader.key)) reader.read(*entry, layer, diagnostics);
+  }
+  return layer;
+}
+
+std::vector<std::string_view> settings_with_reader() {
+  std::vector<std::string_view> keys;
+  for (const Reader& reader : kReaders) keys.push_back(reader.key);
+  return keys;
+}
+
+}  // namespace espalier::config
