@@ -195,7 +195,8 @@ std::string describe_schema() {
       "address "
       "inside another's network (traffic to it would have two ways). A host's address may lie in "
       "its own "
-      "network: that is a gateway. All hosts share an address family.\n";
+      "network: that is a gateway. Any two hosts have an address "
+      "family in common.\n";
   for (const Scope scope : {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes,
                             Scope::kHost, Scope::kForeign}) {
     out += "\n## " + std::string(title(scope)) + "\n\n";

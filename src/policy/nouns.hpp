@@ -1,5 +1,5 @@
-// The nouns of policy as plain data: what mesh and swanctl.conf compile to, what ike negotiates and what a
-// dataplane is told. Values only: comparable, copyable.
+// The nouns of policy as plain data: what mesh and swanctl.conf compile to, what ike negotiates and
+// what a dataplane is told. Values only: comparable, copyable.
 #pragma once
 
 #include <optional>
@@ -27,8 +27,8 @@ struct EncrTransform {
   friend bool operator==(const EncrTransform&, const EncrTransform&) = default;
 };
 
-// One proposal: per transform type a list in order of preference (policy/proposal.hpp parses, encodes and
-// selects them).
+// One proposal: per transform type a list in order of preference (policy/proposal.hpp parses,
+// encodes and selects them).
 struct IkeProposal {
   std::vector<EncrTransform> encr;
   std::vector<crypto::IntegId> integ;  // empty for AEAD
@@ -91,7 +91,7 @@ struct ChildConfig {
 };
 
 struct Connection {
-  std::string name;   // "<self>-<peer>"
+  std::string name;  // "<self>-<peer>"
   std::string peer;
   std::vector<IpAddress> local_addresses;   // empty: any
   std::vector<IpAddress> remote_addresses;  // tried in order; empty: only the peer initiates
@@ -99,19 +99,19 @@ struct Connection {
   Identity local_id;
   Identity remote_id;
   AuthKind auth = AuthKind::kPsk;
-  SecretBytes psk;                          // auth == kPsk
-  std::vector<Bytes> certificates;          // own chain, DER, end entity first (kCert)
-  std::string private_key;                  // a name the job runner knows; never key material (kCert)
-  std::vector<Bytes> anchors;               // DER CA certificates the peer's chain must end in (kCert)
+  SecretBytes psk;                  // auth == kPsk
+  std::vector<Bytes> certificates;  // own chain, DER, end entity first (kCert)
+  std::string private_key;          // a name the job runner knows; never key material (kCert)
+  std::vector<Bytes> anchors;       // DER CA certificates the peer's chain must end in (kCert)
   std::vector<IkeProposal> proposals;
   Lifetimes lifetimes;
-  Duration dpd = 30s;                       // 0: off
+  Duration dpd = 30s;  // 0: off
   bool fragmentation = true;
   Encap encap = Encap::kAuto;
   Start start = Start::kNow;
   Protect protect = Protect::kRequire;
-  bool foreign = false;                     // a peer outside the inventory's own hosts
-  bool behind_nat = false;                  // foreign.NAME nat: true
+  bool foreign = false;     // a peer outside the inventory's own hosts
+  bool behind_nat = false;  // foreign.NAME nat: true
   std::vector<ChildConfig> children;
   friend bool operator==(const Connection&, const Connection&) = default;
 };

@@ -153,6 +153,34 @@ TEST(ProposalWords, EveryWordIsWhole) {
   }
 }
 
+// What parses can also be computed: crypto knows every algorithm that has a word.
+TEST(ProposalWords, EverySupportedWordIsImplemented) {
+  using wire::ike::TransformType;
+  for (const AlgorithmWord& row : algorithm_words()) {
+    if (row.use == WordUse::kUnsupported) continue;
+    switch (row.type) {
+      case TransformType::kEncr: {
+        const auto id = static_cast<EncrId>(row.id);
+        EXPECT_TRUE(crypto::key_octets(id, row.key_bits)) << row.word;
+        ASSERT_TRUE(crypto::info(id)) << row.word;
+        EXPECT_EQ(crypto::info(id)->aead, row.aead) << row.word;
+        EXPECT_EQ(crypto::info(id)->variable_key, row.key_bits != 0) << row.word;
+        break;
+      }
+      case TransformType::kPrf:
+        EXPECT_TRUE(crypto::info(static_cast<PrfId>(row.id))) << row.word;
+        break;
+      case TransformType::kInteg:
+        EXPECT_TRUE(crypto::info(static_cast<IntegId>(row.id))) << row.word;
+        break;
+      case TransformType::kDh:
+        EXPECT_TRUE(row.id == 0 || crypto::info(static_cast<DhId>(row.id))) << row.word;
+        break;
+      case TransformType::kEsn: break;
+    }
+  }
+}
+
 // Every proposal that parses prints as words that parse to the same proposal.
 TEST(ProposalWords, RoundTrip) {
   for (const char* text :

@@ -1,0 +1,286 @@
+#include "mesh/plan.hpp"
+
+#include <algorithm>
+
+#include "crypto/pair_key.hpp"
+#include "crypto/signature.hpp"
+#include "mesh/secret.hpp"
+#include "policy/identity.hpp"
+#include "policy/selectors.hpp"
+
+namespace espalier::mesh {
+namespace {
+
+using config::Foreign;
+using config::Host;
+using config::Inventory;
+using config::PairSettings;
+using policy::AuthKind;
+using policy::Connection;
+using policy::SelectorList;
+
+constexpr std::uint16_t kIkePort = 500;  // RFC 7296 section 2
+
+std::string pair_name(const Host& self, const std::string& peer) { return self.name + "-" + peer; }
+
+SelectorList selectors(const std::vector<IpAddress>& addresses,
+                       const std::vector<Prefix>& subnets) {
+  SelectorList list;
+  for (const IpAddress& ip : addresses) list.push_back(policy::from_prefix(Prefix::host(ip)));
+  for (const Prefix& prefix : subnets) {
+    const policy::TrafficSelector selector = policy::from_prefix(prefix);
+    // A host's address in its own subnet (a gateway) needs no selector beside the subnet's.
+    std::erase_if(list, [&](const auto& one) { return policy::contains(selector, one); });
+    list.push_back(selector);
+  }
+  return list;
+}
+
+bool has_family(const SelectorList& list, Family family) {
+  return std::any_of(list.begin(), list.end(),
+                     [&](const auto& one) { return one.start.family() == family; });
+}
+
+// Selectors of a family that only one side has select nothing, and peers differ in what they make
+// of them.
+void keep_common_families(SelectorList& local, SelectorList& remote) {
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    if (has_family(local, family) && has_family(remote, family)) continue;
+    const auto other = [&](const auto& one) { return one.start.family() == family; };
+    std::erase_if(local, other);
+    std::erase_if(remote, other);
+  }
+}
+
+// The addresses of `mine` that some address of `theirs` can be reached from.
+std::vector<IpAddress> reachable(const std::vector<IpAddress>& mine,
+                                 const std::vector<IpAddress>& theirs) {
+  if (theirs.empty()) return mine;
+  std::vector<IpAddress> list;
+  for (const IpAddress& ip : mine) {
+    const bool common = std::any_of(theirs.begin(), theirs.end(), [&](const IpAddress& other) {
+      return other.family() == ip.family();
+    });
+    if (common) list.push_back(ip);
+  }
+  return list;
+}
+
+void apply(const PairSettings& settings, Connection& connection) {
+  connection.auth = settings.auth;
+  connection.proposals = settings.ike_proposals;
+  connection.lifetimes = settings.lifetimes;
+  connection.dpd = settings.dpd;
+  connection.fragmentation = settings.fragmentation;
+  connection.encap = settings.encap;
+  connection.start = settings.start;
+  connection.protect = policy::Protect::kRequire;
+}
+
+Status authenticate(const Credentials& credentials, const Host& self, Connection& connection) {
+  if (connection.auth != AuthKind::kCert) return {};
+  if (credentials.certificates.empty() || credentials.private_key.empty()) {
+    return make_error(ErrorCode::kNotFound, connection.name +
+                                                " authenticates by certificate, and there is none: "
+                                                "put it into x509/" +
+                                                self.name + ".pem and its key into private/" +
+                                                self.name + ".pem");
+  }
+  if (credentials.anchors.empty()) {
+    return make_error(ErrorCode::kNotFound,
+                      connection.name +
+                          " authenticates by certificate, and there is no CA to "
+                          "trust: put its certificate into x509ca/");
+  }
+  // Without its identity in it every peer would turn the certificate down, and say less about why.
+  TRY_ASSIGN(const crypto::CertificateInfo own,
+             crypto::inspect_certificate(credentials.certificates[0]));
+  if (!policy::certificate_has_identity(own, self.id)) {
+    return make_error(ErrorCode::kBadInput,
+                      "the certificate x509/" + self.name + ".pem (" + own.subject +
+                          ") does not speak for the identity '" + policy::to_string(self.id) +
+                          "' of " + self.name +
+                          ": issue it with that as subjectAltName, or set id in the inventory");
+  }
+  connection.certificates = credentials.certificates;
+  connection.private_key = credentials.private_key;
+  connection.anchors = credentials.anchors;
+  return {};
+}
+
+Connection base_connection(const Host& self, const std::string& peer,
+                           const std::vector<IpAddress>& peer_addresses,
+                           const policy::Identity& peer_id, const PairSettings& settings) {
+  Connection c;
+  c.name = pair_name(self, peer);
+  c.peer = peer;
+  c.local_addresses = reachable(self.addresses, peer_addresses);
+  c.remote_addresses = reachable(peer_addresses, self.addresses);
+  c.remote_port = kIkePort;
+  c.local_id = self.id;
+  c.remote_id = peer_id;
+  apply(settings, c);
+  return c;
+}
+
+// The one child of a pair.
+void add_child(const PairSettings& settings, SelectorList local, SelectorList remote,
+               Connection& connection) {
+  keep_common_families(local, remote);
+  policy::ChildConfig child;
+  child.name = "net";
+  child.mode = policy::Mode::kTunnel;
+  child.local_ts = std::move(local);
+  child.remote_ts = std::move(remote);
+  child.proposals = settings.esp_proposals;
+  child.replay_window = settings.replay_window;
+  connection.children.push_back(std::move(child));
+}
+
+Result<Connection> towards_host(const Inventory& inventory, const Host& self, const Host& peer,
+                                const Credentials& credentials) {
+  const PairSettings settings = inventory.settings_between(self.name, peer.name);
+  Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
+  TRY(authenticate(credentials, self, c));
+  if (c.auth == AuthKind::kPsk) {
+    if (credentials.mesh_secret.empty()) {
+      return make_error(ErrorCode::kNotFound,
+                        c.name +
+                            " authenticates by the mesh secret, and there is none: make one "
+                            "with 'espalier secret new' and put it into private/mesh.secret");
+    }
+    c.psk = crypto::derive_pair_key(credentials.mesh_secret.reveal(), inventory.mesh,
+                                    to_text(self.id.data), to_text(peer.id.data));
+  }
+  add_child(settings, selectors(self.addresses, self.subnets),
+            selectors(peer.addresses, peer.subnets), c);
+  return c;
+}
+
+Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
+                                   const Foreign& peer, const Credentials& credentials,
+                                   std::vector<std::string>& warnings) {
+  const PairSettings settings = inventory.settings_between(self.name, peer.name);
+  Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
+  c.foreign = true;
+  c.behind_nat = peer.nat;
+  // Without an address there is nobody to call: only the peer initiates.
+  if (peer.addresses.empty()) c.start = policy::Start::kNone;
+  TRY(authenticate(credentials, self, c));
+  if (c.auth == AuthKind::kPsk) {
+    const std::string file = peer.secret_file.value_or("");
+    const auto secret = credentials.foreign_secrets.find(file);
+    if (secret == credentials.foreign_secrets.end() || secret->second.empty()) {
+      return make_error(ErrorCode::kNotFound, c.name + " needs the secret shared with " +
+                                                  peer.name + ": put it into private/" + file);
+    }
+    c.psk = secret->second;
+    const std::string weak = foreign_secret_warning(c.psk);
+    if (!weak.empty()) {
+      warnings.push_back("the secret of " + c.name + " in private/" + file + " " + weak +
+                         "; change it on both sides to one that 'espalier secret new' makes");
+    }
+  }
+  SelectorList local = peer.local_subnets ? selectors({}, *peer.local_subnets)
+                                          : selectors(self.addresses, self.subnets);
+  // Behind NAT the address is the translator's, and another machine's for whoever sits beside it.
+  SelectorList remote =
+      selectors(peer.nat ? std::vector<IpAddress>{} : peer.addresses, peer.subnets);
+  add_child(settings, std::move(local), std::move(remote), c);
+  const policy::ChildConfig& child = c.children.back();
+  if (child.local_ts.empty() || child.remote_ts.empty()) {
+    return make_error(ErrorCode::kBadInput,
+                      c.name + " has nothing to protect: what " + self.name + " offers and what " +
+                          peer.name +
+                          " has share no address family; check subnets and local_subnets");
+  }
+  return c;
+}
+
+}  // namespace
+
+std::vector<RequiredFile> required_files(const Inventory& inventory, std::string_view self_name) {
+  using Kind = RequiredFile::Kind;
+  const Host* self = inventory.find_host(self_name);
+  ASSERT(self != nullptr);
+  std::map<std::pair<Kind, std::string>, RequiredFile> files;
+  const auto need = [&](Kind kind, const std::string& path, const std::string& name,
+                        const std::string& why) {
+    files.emplace(std::make_pair(kind, path), RequiredFile{kind, path, name, why});
+  };
+  const auto need_certificates = [&](const std::string& pair) {
+    const std::string why = pair + " authenticates by certificate";
+    need(Kind::kPrivateKey, "private/" + self->name + ".pem", "", why);
+    need(Kind::kCertificate, "x509/" + self->name + ".pem", "", why);
+    need(Kind::kAnchors, "x509ca", "", why);
+  };
+  for (const Host& peer : inventory.hosts) {
+    if (&peer == self) continue;
+    const std::string pair = pair_name(*self, peer.name);
+    if (inventory.settings_between(self->name, peer.name).auth == AuthKind::kCert) {
+      need_certificates(pair);
+    } else {
+      need(Kind::kMeshSecret, "private/mesh.secret", "",
+           pair + " authenticates by the mesh secret");
+    }
+  }
+  for (const Foreign& peer : inventory.foreign) {
+    const std::string pair = pair_name(*self, peer.name);
+    if (inventory.settings_between(self->name, peer.name).auth == AuthKind::kCert) {
+      need_certificates(pair);
+    } else {
+      const std::string file = peer.secret_file.value_or("");
+      need(Kind::kForeignSecret, "private/" + file, file, pair + " authenticates by it");
+    }
+  }
+  std::vector<RequiredFile> list;
+  for (auto& [key, file] : files) list.push_back(std::move(file));
+  return list;
+}
+
+Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
+                         const Credentials& credentials) {
+  const Host* self = inventory.find_host(self_name);
+  ASSERT(self != nullptr);
+  HostPlan plan{inventory.mesh, self->name, self->addresses, self->subnets, {}, {}};
+  if (!credentials.mesh_secret.empty()) TRY(check_mesh_secret(credentials.mesh_secret));
+  for (const Host& peer : inventory.hosts) {
+    if (&peer == self) continue;
+    TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials));
+    plan.connections.push_back(std::move(connection));
+  }
+  for (const Foreign& peer : inventory.foreign) {
+    TRY_ASSIGN(Connection connection,
+               towards_foreign(inventory, *self, peer, credentials, plan.warnings));
+    plan.connections.push_back(std::move(connection));
+  }
+  std::sort(plan.connections.begin(), plan.connections.end(),
+            [](const Connection& a, const Connection& b) { return a.name < b.name; });
+  return plan;
+}
+
+PlanDiff plan_diff(const HostPlan& before, const HostPlan& after) {
+  PlanDiff diff;
+  diff.own_changed = before.mesh != after.mesh || before.self != after.self ||
+                     before.own_addresses != after.own_addresses ||
+                     before.own_subnets != after.own_subnets;
+  std::map<std::string_view, const Connection*> old;
+  for (const Connection& c : before.connections) old.emplace(c.name, &c);
+  for (const Connection& c : after.connections) {
+    const auto found = old.find(c.name);
+    if (found == old.end()) {
+      diff.added.push_back(c.name);
+      continue;
+    }
+    if (*found->second == c) {
+      ++diff.unchanged;
+    } else {
+      diff.changed.push_back(c.name);
+    }
+    old.erase(found);
+  }
+  for (const auto& [name, connection] : old) diff.removed.emplace_back(name);
+  return diff;
+}
+
+}  // namespace espalier::mesh
