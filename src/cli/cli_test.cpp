@@ -315,7 +315,70 @@ TEST_F(CliTest, teardown_refuses_under_a_running_daemon) {
 
 TEST_F(CliTest, a_new_secret_is_32_octets) {
   EXPECT_EQ(run({"secret", "new"}), kDone);
-  EXPECT_EQ(env.out_text, "0sAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
+  EXPECT_EQ(env.out_text, "0sEVqj7DV+xxBZous0fcYPWKHqM3zFDleg6TJ7xA1Wn+g=\n");
+}
+
+constexpr std::string_view kInventory =
+    "mesh: prod\n"
+    "hosts:\n"
+    "  bender: 192.0.2.11\n"
+    "  flexo: {address: 192.0.2.12, subnets: [10.3.0.0/16]}\n"
+    "foreign:\n"
+    "  attic: {address: 198.51.100.7, id: attic.example.net, subnets: [10.9.0.0/24],\n"
+    "          secret: \"file:attic.secret\"}\n";
+
+TEST_F(CliTest, check_shows_what_the_host_would_do) {
+  env.files["mesh.yaml"] = kInventory;
+  EXPECT_EQ(run({"check", "mesh.yaml"}), kDone) << env.err_text;
+  EXPECT_THAT(env.out_text,
+              StartsWith("mesh.yaml: mesh prod, 2 hosts, 1 foreign peer: no faults.\n"));
+  EXPECT_THAT(env.out_text, HasSubstr("bender would have 2 pairs:\n"));
+  EXPECT_THAT(env.out_text, HasSubstr("  bender-flexo\n"));
+  EXPECT_THAT(env.out_text, HasSubstr("10.3.0.0/16"));
+  EXPECT_THAT(env.out_text, HasSubstr("aes256gcm16-prfsha384-x25519"));
+  EXPECT_THAT(env.out_text, HasSubstr("private/attic.secret"));
+  env.out_text.clear();
+  EXPECT_EQ(run({"check", "mesh.yaml", "--self", "flexo", "--json"}), kDone);
+  EXPECT_THAT(env.out_text, HasSubstr("\"self\": \"flexo\""));
+  EXPECT_THAT(env.out_text, HasSubstr("\"name\": \"flexo-attic\""));
+  EXPECT_TRUE(env.connected_to.empty());  // offline
+  EXPECT_EQ(run({"check", "mesh.yaml", "--self", "zoidberg"}), kFailed);
+}
+
+TEST_F(CliTest, check_works_on_a_machine_that_is_no_host_of_the_file) {
+  env.files["f"] = "mesh: prod\nhosts: {amy: 192.0.2.13, flexo: 192.0.2.12}\n";
+  EXPECT_EQ(run({"check", "f"}), kDone);
+  EXPECT_THAT(env.out_text, HasSubstr("no faults"));
+  EXPECT_THAT(env.out_text, HasSubstr("--self"));
+}
+
+TEST_F(CliTest, check_prints_places_and_is_65) {
+  env.files["f"] = "mesh: prod\nhots:\n  bender: 192.0.2.11\n";
+  EXPECT_EQ(run({"check", "f"}), kBadInputFile);
+  EXPECT_THAT(env.err_text, HasSubstr("f:2:1: "));
+  EXPECT_EQ(env.out_text, "");
+  EXPECT_EQ(run({"check", "f", "--json"}), kBadInputFile);
+  EXPECT_THAT(env.out_text, HasSubstr("\"ok\": false"));
+  EXPECT_THAT(env.out_text, HasSubstr("\"line\": 2"));
+  EXPECT_EQ(run({"check", "missing"}), kBadInputFile);
+  EXPECT_EQ(run({"check"}), kWrongUsage);
+}
+
+// The key as the Python lines of docs/pair-key.md compute it.
+TEST_F(CliTest, the_secret_of_a_pair_is_the_published_derivation) {
+  env.files["/c/mesh.yaml"] = kInventory;
+  env.files["/c/private/mesh.secret"] =
+      "0x857a854a6933255a7ef9e1f29e98d5641b67f56f06f7de567cd10f61a0474494\n";
+  EXPECT_EQ(run({"secret", "pair", "flexo", "--config", "/c"}), kDone) << env.err_text;
+  EXPECT_EQ(env.out_text, "0xf58f3bebe462a950d52276c0ed90aae26efc0edf2c0eb468f548b65091e117b0\n");
+  env.out_text.clear();
+  EXPECT_EQ(run({"--config", "/c", "secret", "pair", "attic"}), kFailed);
+  EXPECT_THAT(env.err_text, HasSubstr("/c/private/attic.secret"));
+  EXPECT_EQ(run({"--config", "/c", "secret", "pair", "zoidberg"}), kFailed);
+  env.open_to_others = "/c/private/mesh.secret";
+  EXPECT_EQ(run({"--config", "/c", "secret", "pair", "flexo"}), kBadInputFile);
+  EXPECT_THAT(env.err_text, HasSubstr("chmod 0600"));
+  EXPECT_EQ(env.out_text, "");
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ class FakeEnvironment : public Environment {
   }
   Result<SecretBytes> random(std::size_t count) override {
     Bytes bytes(count);
-    for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i);
+    for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i * 73 + 17);
     return SecretBytes(std::move(bytes));
   }
   std::string host_name() override { return "bender"; }

@@ -178,7 +178,7 @@ TEST_F(SwanctlTest, swanctl_lists_and_commands) {
   EXPECT_EQ(status, 0) << conns;
   EXPECT_THAT(conns, HasSubstr("bender-amy: IKEv2, no reauthentication, rekeying every 14400s"));
   EXPECT_THAT(conns, HasSubstr("hosts: TUNNEL, rekeying every 3600s\n"));
-  EXPECT_THAT(swanctl("--version --daemon", status), HasSubstr("espalierd 0.1.0"));
+  EXPECT_THAT(swanctl("--version --daemon", status), HasSubstr("0.1.0 espalierd (Linux"));
   EXPECT_THAT(swanctl("--counters", status), HasSubstr("ike_messages_in"));
   EXPECT_THAT(swanctl("--stats", status), HasSubstr("IKE_SAs: 1 total, 0 half-open"));
   EXPECT_EQ(status, 0);
