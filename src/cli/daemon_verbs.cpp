@@ -103,9 +103,10 @@ int with_daemon(Call& call, const std::function<int(Connection&)>& body) {
   if (connection) return body(**connection);
   const Error& error = connection.error();
   if (error.code == ErrorCode::kPermission) {
-    call.env.err(fmt::format("espalier: No permission to talk to the daemon at {}: {} Run it as "
-                             "root, or as a user who may write to the socket.\n",
-                             call.socket(), error.message));
+    call.env.err(
+        fmt::format("espalier: No permission to talk to the daemon at {}: {} Run it as "
+                    "root, or as a user who may write to the socket.\n",
+                    call.socket(), error.message));
   } else {
     call.env.err(fmt::format(
         "espalier: No daemon answers at {}: {} Start it with `systemctl start espalierd` or "

@@ -6,7 +6,7 @@
 namespace espalier::cli {
 
 inline constexpr int kDone = 0;
-inline constexpr int kFailed = 1;       // the thing asked for failed or is not so
+inline constexpr int kFailed = 1;  // the thing asked for failed or is not so
 inline constexpr int kWrongUsage = 64;
 inline constexpr int kBadInputFile = 65;
 inline constexpr int kNoDaemon = 69;

@@ -35,14 +35,12 @@ class FakeEnvironment : public Environment {
   }
   Result<SecretBytes> random(std::size_t count) override {
     Bytes bytes(count);
-    for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i);
+    for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i * 73 + 17);
     return SecretBytes(std::move(bytes));
   }
   std::string host_name() override { return "bender"; }
   std::vector<IpAddress> own_addresses() override { return {}; }
-  std::string local_time(std::int64_t unix_ms) override {
-    return "t" + std::to_string(unix_ms);
-  }
+  std::string local_time(std::int64_t unix_ms) override { return "t" + std::to_string(unix_ms); }
   Status teardown(Logger& logger) override {
     ++teardowns;
     logger.log({LogLevel::kInfo, "dataplane", "", "Removed the table espalier."});

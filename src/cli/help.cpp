@@ -123,8 +123,8 @@ int run_help(Call& call) {
   }
   if (call.has("--completion")) {
     if (call.options.get("--completion", "") != "bash") {
-      return fail(call.env, make_error(ErrorCode::kInvalidArgument,
-                                       "There is a completion for bash only."));
+      return fail(call.env,
+                  make_error(ErrorCode::kInvalidArgument, "There is a completion for bash only."));
     }
     call.env.out(bash_completion());
     return kDone;
@@ -141,8 +141,8 @@ int run_help(Call& call) {
     found = true;
   }
   if (found) return kDone;
-  return fail(call.env, make_error(ErrorCode::kInvalidArgument,
-                                   fmt::format("There is no verb '{}'.", name)));
+  return fail(call.env,
+              make_error(ErrorCode::kInvalidArgument, fmt::format("There is no verb '{}'.", name)));
 }
 
 }  // namespace espalier::cli

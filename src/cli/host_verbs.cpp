@@ -52,8 +52,8 @@ int run_teardown(Call& call) {
     }
     // A socket that we may not open may well have a daemon behind it.
     if (connection.error().code == ErrorCode::kPermission) {
-      call.env.err(fmt::format("espalier: No permission for {}: run teardown as root.\n",
-                               call.socket()));
+      call.env.err(
+          fmt::format("espalier: No permission for {}: run teardown as root.\n", call.socket()));
       return kFailed;
     }
   }

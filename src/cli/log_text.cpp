@@ -13,8 +13,8 @@ std::string log_text(const control::LogRecord& record, std::string_view time, bo
   if (record.level > LogLevel::kInfo) tint = Color::kDim;
   const std::string head = fmt::format("{:<7} {:<9}", name(record.level), printable(record.room));
   const std::string pair = record.pair.empty() ? "" : printable(record.pair) + ": ";
-  return fmt::format("{} {} {}{}\n", time, paint(head, tint, color), paint(pair, Color::kBold, color),
-                     printable(record.text));
+  return fmt::format("{} {} {}{}\n", time, paint(head, tint, color),
+                     paint(pair, Color::kBold, color), printable(record.text));
 }
 
 }  // namespace espalier::cli

@@ -99,9 +99,8 @@ Result<SecretBytes> OsEnvironment::random(std::size_t count) {
     const ssize_t got = ::getrandom(bytes.data() + filled, count - filled, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
-      return make_error(ErrorCode::kSystem,
-                        fmt::format("The kernel gives no random numbers: {}.",
-                                    std::strerror(errno)));
+      return make_error(ErrorCode::kSystem, fmt::format("The kernel gives no random numbers: {}.",
+                                                        std::strerror(errno)));
     }
     filled += static_cast<std::size_t>(got);
   }

@@ -37,14 +37,14 @@ int unknown_verb(Environment& env, std::span<const std::string> arguments) {
     }
   }
   if (!known.empty()) {
-    return usage(env, fmt::format("'{}' needs a second word: {}.", arguments[0],
-                                  fmt::join(known, ", ")));
+    return usage(
+        env, fmt::format("'{}' needs a second word: {}.", arguments[0], fmt::join(known, ", ")));
   }
   for (const Verb& verb : verb_table()) known.push_back(verb.name);
   const auto near = control::nearest(arguments[0], known);
-  return usage(env, near ? fmt::format("There is no verb '{}'; did you mean '{}'?", arguments[0],
-                                       *near)
-                         : fmt::format("There is no verb '{}'.", arguments[0]));
+  return usage(env,
+               near ? fmt::format("There is no verb '{}'; did you mean '{}'?", arguments[0], *near)
+                    : fmt::format("There is no verb '{}'.", arguments[0]));
 }
 
 // Options of the program may stand after the verb as well.
@@ -80,8 +80,7 @@ int fail(Environment& env, const Error& error) {
 }
 
 int run(Environment& env, std::span<const std::string> arguments) {
-  auto global =
-      control::parse_options(arguments, global_options(), control::StopAt::kFirstWord);
+  auto global = control::parse_options(arguments, global_options(), control::StopAt::kFirstWord);
   if (!global) return usage(env, global.error().message);
   if (global->has("--version")) {
     env.out(fmt::format("espalier {}\n", control::kVersion));

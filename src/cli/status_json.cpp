@@ -10,18 +10,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json ike_json(const control::IkeStatus& ike) {
-  return Json{{"state", ike.state},
-              {"role", ike.role},
-              {"local", ike.local},
-              {"remote", ike.remote},
-              {"local_id", ike.local_id},
-              {"remote_id", ike.remote_id},
-              {"spi_local", ike.spi_local},
-              {"spi_remote", ike.spi_remote},
-              {"suite", ike.suite},
-              {"established_s", ike.established_s},
-              {"rekey_in_s", ike.rekey_in_s},
-              {"nat", ike.nat}};
+  return Json{{"state", ike.state},           {"role", ike.role},
+              {"local", ike.local},           {"remote", ike.remote},
+              {"local_id", ike.local_id},     {"remote_id", ike.remote_id},
+              {"spi_local", ike.spi_local},   {"spi_remote", ike.spi_remote},
+              {"suite", ike.suite},           {"established_s", ike.established_s},
+              {"rekey_in_s", ike.rekey_in_s}, {"nat", ike.nat}};
 }
 
 Json child_json(const control::ChildStatus& child) {
@@ -43,14 +37,9 @@ Json child_json(const control::ChildStatus& child) {
 }
 
 Json pair_json(const control::PairStatus& pair) {
-  Json out{{"name", pair.name},
-           {"peer", pair.peer},
-           {"state", pair.state},
-           {"reason", nullptr},
-           {"attempts", pair.attempts},
-           {"next_retry_s", nullptr},
-           {"ike", nullptr},
-           {"children", Json::array()}};
+  Json out{{"name", pair.name}, {"peer", pair.peer},         {"state", pair.state},
+           {"reason", nullptr}, {"attempts", pair.attempts}, {"next_retry_s", nullptr},
+           {"ike", nullptr},    {"children", Json::array()}};
   if (pair.reason) out["reason"] = *pair.reason;
   if (pair.next_retry_s) out["next_retry_s"] = *pair.next_retry_s;
   if (pair.ike) out["ike"] = ike_json(*pair.ike);
@@ -58,7 +47,8 @@ Json pair_json(const control::PairStatus& pair) {
   return out;
 }
 
-// Octets that are no UTF-8 (a peer's text) are replaced: JSON must stay valid and nothing may throw.
+// Octets that are no UTF-8 (a peer's text) are replaced: JSON must stay valid and nothing may
+// throw.
 std::string dump(const Json& json, int indent) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace) + '\n';
 }

@@ -136,10 +136,10 @@ std::string status_detail(const control::PairStatus& pair, bool color) {
 }
 
 std::string reload_text(const control::ReloadReport& report) {
-  std::string out = fmt::format(
-      "Reloaded: {} added, {} removed, {} changed, {} unchanged; configuration {}.\n",
-      report.added.size(), report.removed.size(), report.changed.size(), report.unchanged,
-      report.generation);
+  std::string out =
+      fmt::format("Reloaded: {} added, {} removed, {} changed, {} unchanged; configuration {}.\n",
+                  report.added.size(), report.removed.size(), report.changed.size(),
+                  report.unchanged, report.generation);
   const auto list = [&out](std::string_view what, const std::vector<std::string>& names) {
     for (const auto& name : names) out += fmt::format("  {:<8}  {}\n", what, printable(name));
   };

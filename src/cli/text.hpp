@@ -11,8 +11,8 @@
 
 namespace espalier::cli {
 
-std::string human_bytes(std::uint64_t count);      // "512 B", "1.2 KiB", "34.5 MiB"
-std::string human_seconds(std::int64_t count);     // "12s", "3m 04s", "2h 15m", "3d 04h"
+std::string human_bytes(std::uint64_t count);   // "512 B", "1.2 KiB", "34.5 MiB"
+std::string human_seconds(std::int64_t count);  // "12s", "3m 04s", "2h 15m", "3d 04h"
 // "30s", "500ms", "2m", "1h"; a bare number is seconds. Errors: kInvalidArgument; beyond a day.
 Result<Duration> parse_duration(std::string_view text);
 // Control characters (a peer may have put them there) become '?', so that a terminal obeys nobody.

@@ -28,8 +28,8 @@ TEST(TextTest, durations) {
   EXPECT_EQ(*parse_duration("2m"), Duration(2min));
   EXPECT_EQ(*parse_duration("24h"), Duration(24h));
   EXPECT_EQ(*parse_duration("7"), Duration(7s));
-  for (const char* wrong : {"", "s", "0s", "-1s", "1.5s", "10 s", "25h", "99999999999999999999s",
-                            "5d", "+3s"}) {
+  for (const char* wrong :
+       {"", "s", "0s", "-1s", "1.5s", "10 s", "25h", "99999999999999999999s", "5d", "+3s"}) {
     const auto parsed = parse_duration(wrong);
     ASSERT_FALSE(parsed.ok()) << wrong;
     EXPECT_EQ(parsed.error().code, ErrorCode::kInvalidArgument);

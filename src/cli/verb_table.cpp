@@ -59,11 +59,16 @@ constexpr std::array kVerbs{
          "Reload the configuration, and say which pairs changed.",
          "Pairs that the change does not concern are not touched. A file with an error changes "
          "nothing and exits 65."},
-    Verb{"check", "FILE", 1, 1, kCheckOptions, run_check,
-         "Check an inventory, without a daemon.",
+    Verb{"check", "FILE", 1, 1, kCheckOptions, run_check, "Check an inventory, without a daemon.",
          "Prints file:line:column and what is wrong for every fault, and exits 65; else what the "
          "host would do: its pairs, selectors and suites."},
-    Verb{"secret new", "", 0, 0, {}, run_secret_new, "Print a new random mesh secret.",
+    Verb{"secret new",
+         "",
+         0,
+         0,
+         {},
+         run_secret_new,
+         "Print a new random mesh secret.",
          "Prints 0s and 32 random octets in base64: one line for CONFIG/private/mesh.secret. Make "
          "the file with `umask 077`."},
     Verb{"secret pair", "PEER", 1, 1, kSecretPairOptions, run_secret_pair,
@@ -75,10 +80,15 @@ constexpr std::array kVerbs{
          "Remove every device, route and rule of ours from this host.",
          "Works without the daemon. Traffic that was protected flows in the clear afterwards. "
          "While a daemon answers on RUN/vici.sock it refuses (exit 1), unless --force."},
-    Verb{"version", "", 0, 0, {}, run_version, "Print the versions of this command and the daemon.",
+    Verb{"version",
+         "",
+         0,
+         0,
+         {},
+         run_version,
+         "Print the versions of this command and the daemon.",
          "A daemon that does not answer is no error."},
-    Verb{"help", "[VERB]", 0, 2, kHelpOptions, run_help, "Print help, of one verb or of all.",
-         ""},
+    Verb{"help", "[VERB]", 0, 2, kHelpOptions, run_help, "Print help, of one verb or of all.", ""},
 };
 
 }  // namespace

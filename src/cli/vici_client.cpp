@@ -124,9 +124,9 @@ Result<std::unique_ptr<Connection>> connect_vici(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
-    return make_error(ErrorCode::kInvalidArgument,
-                      fmt::format("a socket's path has at most {} octets.",
-                                  sizeof(address.sun_path) - 1));
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("a socket's path has at most {} octets.", sizeof(address.sun_path) - 1));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

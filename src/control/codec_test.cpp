@@ -65,8 +65,8 @@ TEST(StatusCodecTest, a_reload_of_a_fleet_fits_a_packet) {
   ReloadReport report;
   for (int i = 0; i < 5000; ++i) report.added.push_back(std::string(500, 'h'));
   report.removed = report.changed = report.added;
-  const auto bytes = wire::vici::encode_packet(
-      {wire::vici::PacketType::kCmdResponse, "", encode_reload(report)});
+  const auto bytes =
+      wire::vici::encode_packet({wire::vici::PacketType::kCmdResponse, "", encode_reload(report)});
   ASSERT_TRUE(bytes.ok()) << bytes.error().message;
   const ReloadReport back = decode_reload(encode_reload(report));
   EXPECT_EQ(back.added.size(), kMaxReloadNames + 1);

@@ -114,10 +114,10 @@ Reply terminate(CommandContext& context, const Section& arguments) {
   auto target = find_target(context, arguments);
   if (!target) return failure(target.error());
   if (!target->child.empty() && target->child_count > 1) {
-    return unsupported(fmt::format("Terminating the child {} alone is not supported yet: {} has {} "
-                                   "children; terminate the pair with ike={}.",
-                                   target->child, target->pair, target->child_count,
-                                   target->pair));
+    return unsupported(
+        fmt::format("Terminating the child {} alone is not supported yet: {} has {} "
+                    "children; terminate the pair with ike={}.",
+                    target->child, target->pair, target->child_count, target->pair));
   }
   Wait wait;
   wait.goal = WaitFor::kDown;
@@ -142,8 +142,8 @@ Reply rekey(CommandContext& context, const Section& arguments) {
   if (!target) return failure(target.error());
   // A pair's own name given as child means the pair's children, as does children=yes, which is
   // ours.
-  const bool children = !target->child.empty() || !get(arguments, "child").empty() ||
-                        get_flag(arguments, "children");
+  const bool children =
+      !target->child.empty() || !get(arguments, "child").empty() || get_flag(arguments, "children");
   const bool ike = !children;
   Wait wait;
   wait.goal = ike ? WaitFor::kIkeRekeyed : WaitFor::kChildRekeyed;

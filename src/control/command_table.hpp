@@ -51,7 +51,7 @@ struct Wait {  // start() now; the answer comes with the pair's event or when th
   std::optional<LogLevel> finest;   // of the control-log lines wanted; none: no lines
   std::function<Status()> start;
 };
-struct LogTail {  // the log so far, and with follow what comes
+struct LogTail {     // the log so far, and with follow what comes
   std::string pair;  // empty: all
   LogLevel finest = LogLevel::kTrace;
   bool follow = false;

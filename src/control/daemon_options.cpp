@@ -27,14 +27,16 @@ constexpr std::array kOptions{
 };
 
 constexpr std::array kSignals{
-    TermRow{"SIGHUP", "Reload the configuration. A file with an error changes nothing: the error "
-                      "is logged and the old configuration stays."},
+    TermRow{"SIGHUP",
+            "Reload the configuration. A file with an error changes nothing: the error "
+            "is logged and the old configuration stays."},
     TermRow{"SIGTERM, SIGINT",
             "Stop. The rules that keep protected traffic from being sent or accepted in the clear "
             "stay in place, so that a stop, a restart or an upgrade never opens traffic; "
             "`espalier teardown` removes them."},
-    TermRow{"SIGKILL", "As a crash: the same rules stay. The next start keys again; it never takes "
-                       "up an SA of the process before it."},
+    TermRow{"SIGKILL",
+            "As a crash: the same rules stay. The next start keys again; it never takes "
+            "up an SA of the process before it."},
 };
 
 constexpr std::array kFiles{
@@ -51,11 +53,13 @@ constexpr std::array kFiles{
 
 constexpr std::array kExitStatuses{
     TermRow{"0", "Done; nothing to change; healthy."},
-    TermRow{"1", "What was asked for failed or is not so: a named pair is down, `up` failed, a "
-                 "check found faults."},
+    TermRow{"1",
+            "What was asked for failed or is not so: a named pair is down, `up` failed, a "
+            "check found faults."},
     TermRow{"2", "Something was changed (only verbs that say so)."},
-    TermRow{"64", "Wrong usage: an unknown option or word, or a choice that this version does not "
-                  "support yet."},
+    TermRow{"64",
+            "Wrong usage: an unknown option or word, or a choice that this version does not "
+            "support yet."},
     TermRow{"65", "An input file is wrong; the message has file, line and column."},
     TermRow{"69", "No daemon answers."},
 };
@@ -85,8 +89,7 @@ Status parse_log_level(const std::string& word, DaemonOptions& options) {
     options.log_level = level;
     return {};
   }
-  return usage(
-      fmt::format("--log-level is error, warning, info, debug or trace, not '{}'.", word));
+  return usage(fmt::format("--log-level is error, warning, info, debug or trace, not '{}'.", word));
 }
 
 }  // namespace
@@ -108,9 +111,10 @@ Result<DaemonOptions> parse_daemon_options(std::span<const std::string> argument
     return options;
   }
   if (!parsed.words.empty()) {
-    return usage(fmt::format("espalierd takes options only; '{}' is none. The verbs are those of "
-                             "espalier(1).",
-                             parsed.words.front()));
+    return usage(
+        fmt::format("espalierd takes options only; '{}' is none. The verbs are those of "
+                    "espalier(1).",
+                    parsed.words.front()));
   }
   if (parsed.has("--swanctl")) {
     return make_error(ErrorCode::kUnsupported,
@@ -136,9 +140,10 @@ std::string daemon_help() {
 std::string daemon_man() {
   ManPage page("espalierd", 8, "full-mesh IPsec from one inventory file, the daemon");
   page.section("SYNOPSIS");
-  page.synopsis("espalierd",
-                "[--config DIR] [--state DIR] [--run DIR] [--self NAME] [--dataplane auto|userspace] "
-                "[--log-level LEVEL]");
+  page.synopsis(
+      "espalierd",
+      "[--config DIR] [--state DIR] [--run DIR] [--self NAME] [--dataplane auto|userspace] "
+      "[--log-level LEVEL]");
   page.section("DESCRIPTION");
   page.paragraph(
       "espalierd reads the inventory mesh.yaml, finds itself in it, sets up IKEv2 (RFC 7296) and "

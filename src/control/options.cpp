@@ -106,9 +106,9 @@ Result<ParsedOptions> parse_options(std::span<const std::string> arguments,
       value = argument.substr(equals + 1);
     } else if (!spec->argument.empty()) {
       if (parsed.used == arguments.size()) {
-        return make_error(ErrorCode::kInvalidArgument,
-                          fmt::format("{} needs a value: {} {}.", spec->name, spec->name,
-                                      spec->argument));
+        return make_error(
+            ErrorCode::kInvalidArgument,
+            fmt::format("{} needs a value: {} {}.", spec->name, spec->name, spec->argument));
       }
       value = arguments[parsed.used++];
     }

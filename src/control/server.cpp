@@ -236,8 +236,8 @@ void Server::on_pair_event(const PairEvent& event) {
   for (auto& [id, client] : clients_) {
     if (!client->pending || client->pending->pair != event.pair) continue;
     Pending& pending = *client->pending;
-    const bool rekey = pending.goal == WaitFor::kIkeRekeyed ||
-                       pending.goal == WaitFor::kChildRekeyed;
+    const bool rekey =
+        pending.goal == WaitFor::kIkeRekeyed || pending.goal == WaitFor::kChildRekeyed;
     const bool done = (event.kind == Kind::kUp && pending.goal == WaitFor::kUp) ||
                       (event.kind == Kind::kDown && pending.goal == WaitFor::kDown) ||
                       (event.kind == Kind::kIkeRekeyed && pending.goal == WaitFor::kIkeRekeyed) ||

@@ -1,5 +1,5 @@
-// The control server: VICI requests in, answers and events out, over an abstract view of the daemon.
-// Sans-IO: the daemon owns the sockets and the clock. Not for several threads.
+// The control server: VICI requests in, answers and events out, over an abstract view of the
+// daemon. Sans-IO: the daemon owns the sockets and the clock. Not for several threads.
 #pragma once
 
 #include <map>

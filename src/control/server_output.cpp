@@ -113,8 +113,8 @@ void Server::respond(Client& client, const Section& section) {
     append(client, *frame);
     return;
   }
-  const Status why = make_error(ErrorCode::kLimit, "The answer does not fit a VICI packet: " +
-                                                       frame.error().message);
+  const Status why = make_error(ErrorCode::kLimit,
+                                "The answer does not fit a VICI packet: " + frame.error().message);
   const auto smaller =
       wire::vici::encode_frame({PacketType::kCmdResponse, "", encode_outcome(why)});
   ASSERT(smaller.ok());

@@ -320,8 +320,7 @@ TEST_F(ServerTest, rekey_answers_at_once_or_waits_for_every_child) {
   request(kOne, "rekey", arguments({{"ike", "flexo"}}));
   EXPECT_EQ(get(answer(kOne), "success"), "yes");
   view.pair("bender-flexo").children.push_back(view.pair("bender-flexo").children[0]);
-  request(kOne, "rekey",
-          arguments({{"ike", "flexo"}, {"children", "yes"}, {"timeout", "9000"}}));
+  request(kOne, "rekey", arguments({{"ike", "flexo"}, {"children", "yes"}, {"timeout", "9000"}}));
   EXPECT_THAT(view.calls, ElementsAre("rekey bender-flexo ike", "rekey bender-flexo children"));
   server.on_pair_event({PairEvent::Kind::kIkeRekeyed, "bender-flexo", ""});
   server.on_pair_event({PairEvent::Kind::kChildRekeyed, "bender-flexo", ""});

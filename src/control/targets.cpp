@@ -48,10 +48,10 @@ Result<Target> by_child(CommandContext& context, const std::string& child) {
     constexpr std::size_t kShown = 5;
     const std::size_t total = owners.size();
     if (total > kShown) owners.resize(kShown);
-    return make_error(ErrorCode::kInvalidArgument,
-                      fmt::format("{} pairs have a child named {} ({}{}): name the pair as well.",
-                                  total, child, fmt::join(owners, ", "),
-                                  total > kShown ? ", ..." : ""));
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} pairs have a child named {} ({}{}): name the pair as well.", total, child,
+                    fmt::join(owners, ", "), total > kShown ? ", ..." : ""));
   }
   TRY_ASSIGN(const std::string pair, context.view.resolve(child));
   return Target{pair, "", 0};

@@ -11,8 +11,8 @@ struct Target {
   std::size_t child_count = 0;  // children of the pair's configuration
 };
 
-// Errors, each a sentence for the caller: kInvalidArgument (nothing named), kNotFound (no such pair,
-// child or SA), kInvalidArgument (a child's name that several pairs have).
+// Errors, each a sentence for the caller: kInvalidArgument (nothing named), kNotFound (no such
+// pair, child or SA), kInvalidArgument (a child's name that several pairs have).
 Result<Target> find_target(CommandContext& context, const wire::vici::Section& arguments);
 
 }  // namespace espalier::control

@@ -1,5 +1,5 @@
-// Small numbers for SAs, as VICI wants them (uniqueid, ike-id, child-id): given at first sight, kept
-// while the SA lives, never given twice.
+// Small numbers for SAs, as VICI wants them (uniqueid, ike-id, child-id): given at first sight,
+// kept while the SA lives, never given twice.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,27 @@
+// What `espalier check` found, as text and as JSON.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/inventory.hpp"
+#include "mesh/plan.hpp"
+
+namespace espalier::cli {
+
+struct CheckReport {
+  std::string file;
+  std::vector<config::Diagnostic> diagnostics;  // any: the file is wrong, and the rest is empty
+  std::string mesh;
+  std::size_t hosts = 0;
+  std::size_t foreign = 0;
+  std::optional<mesh::HostPlan> plan;  // of the host that was asked for, if it is known
+  std::vector<mesh::RequiredFile> files;
+  std::string no_plan;  // why there is no plan
+};
+
+std::string check_text(const CheckReport& report);
+std::string check_json(const CheckReport& report);
+
+}  // namespace espalier::cli

@@ -1,0 +1,16 @@
+// Reading an inventory from a file, and finding oneself in it, for the verbs that work offline.
+#pragma once
+
+#include "cli/verb.hpp"
+#include "config/inventory.hpp"
+
+namespace espalier::cli {
+
+// Errors: kBadInput when the file cannot be read; the faults in it are in the outcome.
+Result<config::LoadOutcome> read_inventory(Environment& env, const std::string& path);
+
+// --self if it is given, else the host name and then an own address. Errors: those of
+// mesh::named_self() and mesh::find_self().
+Result<std::string> chosen_self(Call& call, const config::Inventory& inventory);
+
+}  // namespace espalier::cli
