@@ -124,7 +124,7 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
 // Answers with an error; the SA is kept a while to repeat the answer.
 void refuse(Context& ctx, IkeSa& sa, NotifyType type, const std::string& why) {
   if (type == NotifyType::kAuthenticationFailed) ctx.count(Counter::kAuthFailed);
-  ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(),
+  ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),
             fmt::format("IKE_AUTH from {} refused with {}: {}", sa.path.remote.to_string(),
                         wire::ike::name(type), why));
   send_response(ctx, sa, ExchangeType::kIkeAuth, sa.expected_request, {make_notify(type)});
@@ -184,7 +184,7 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
     install_child(ctx, sa, std::move(*made), true);
   } else {
     count_refusal(ctx, child.error());
-    ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(),
+    ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),
               fmt::format("child SA refused with {}: {}", wire::ike::name(notify_for(child.error())),
                           child.error().message));
     if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;

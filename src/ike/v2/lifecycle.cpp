@@ -134,7 +134,7 @@ void fail_handshake(Context& ctx, IkeSa& sa, const std::string& why) {
   } else if (initiator) {
     attempt_failed(ctx, pair, why);
   } else {
-    ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, pair,
+    ctx.event(EventKind::kDropped, LogLevel::kWarning, pair,
               fmt::format("the peer's attempt from {} failed: {}", sa.path.remote.to_string(), why));
   }
 }

@@ -1,0 +1,33 @@
+// From the configuration folder to a host's plan: files are read, checked for their permissions, and compiled.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ike/core/jobs.hpp"
+#include "mesh/plan.hpp"
+
+namespace espalier::daemon {
+
+// Private keys by name, loaded once per configuration.
+class FileKeyStore final : public ike::KeyStore {
+ public:
+  std::shared_ptr<const crypto::PrivateKey> find(const std::string& name) const override;
+  void add(const std::string& name, std::shared_ptr<const crypto::PrivateKey> key);
+
+ private:
+  std::map<std::string, std::shared_ptr<const crypto::PrivateKey>> keys_;
+};
+
+struct Configuration {
+  mesh::HostPlan plan;
+  FileKeyStore keys;
+};
+
+// Reads FOLDER/mesh.yaml and what it needs. self: --self, or nothing. No mesh.yaml: an empty plan. Errors carry file:line:column, or the
+// file and what to do (chmod); then nothing of the configuration is to be used.
+Result<Configuration> load_configuration(const std::string& folder, const std::optional<std::string>& self);
+
+}  // namespace espalier::daemon

@@ -1,0 +1,265 @@
+#include "daemon/daemon.hpp"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "control/version.hpp"
+#include "daemon/clock.hpp"
+#include "daemon/file.hpp"
+#include "daemon/host_network.hpp"
+#include "daemon/privileges.hpp"
+
+namespace espalier::daemon {
+namespace {
+
+using dataplane::userspace::Fd;
+
+constexpr std::size_t kDatagramsPerTurn = 64;  // of port 500: control clients and timers get their turn too
+constexpr Duration kRoutesRetry = 1s;
+
+control::DaemonInfo daemon_info() {
+  control::DaemonInfo info;
+  info.version = std::string(control::kVersion);
+  utsname names{};
+  uname(&names);
+  info.sysname = names.sysname;
+  info.release = names.release;
+  info.machine = names.machine;
+  info.since = fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(std::time(nullptr)));
+  info.started = monotonic_now();
+  return info;
+}
+
+}  // namespace
+
+Daemon::~Daemon() {
+  plane_.reset();  // its worker uses the sockets and the device
+  if (pid_file_) unlink((options_.run + "/espalierd.pid").c_str());
+}
+
+Status Daemon::claim_run_folder() {
+  TRY(make_folder(options_.run));
+  const std::string path = options_.run + "/espalierd.pid";
+  pid_file_ = Fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!pid_file_) return make_error(ErrorCode::kSystem, path + ": " + std::strerror(errno));
+  if (flock(pid_file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    pid_file_.release();  // the other daemon's: not ours to remove
+    return make_error(ErrorCode::kBusy, fmt::format("another espalierd runs with {}: stop it, or give this one its own --run", options_.run));
+  }
+  const std::string pid = fmt::format("{}\n", getpid());
+  if (ftruncate(pid_file_.get(), 0) != 0 || pwrite(pid_file_.get(), pid.data(), pid.size(), 0) < 0) {
+    return make_error(ErrorCode::kSystem, path + ": " + std::strerror(errno));
+  }
+  return {};
+}
+
+Status Daemon::open_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGHUP, SIGTERM, SIGINT}) sigaddset(&set, signal);
+  // Before any thread: all of them inherit the mask, and signals arrive here alone.
+  if (pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) return make_error(ErrorCode::kSystem, "cannot block signals");
+  std::signal(SIGPIPE, SIG_IGN);
+  signals_ = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_) return make_error(ErrorCode::kSystem, std::string("signalfd: ") + std::strerror(errno));
+  return {};
+}
+
+void Daemon::warn_about_host() {
+  for (const auto& warning : dataplane::userspace::preflight(network_)) {
+    log_.log({LogLevel::kWarning, "daemon", "", warning.text + " Mend it with: " + warning.command});
+  }
+}
+
+Status Daemon::set_up_host(const mesh::HostPlan& plan) {
+  network_ = make_host_network(plan);
+  TRY(dataplane::userspace::apply_protection(network_));
+  return {};
+}
+
+void Daemon::retry_routes() {
+  const Status applied = dataplane::userspace::apply_routes(network_);
+  const bool waited = routes_waiting_;
+  routes_waiting_ = !applied;
+  routes_retry_at_ = monotonic_now() + kRoutesRetry;
+  if (applied && waited) log_.log({LogLevel::kInfo, "daemon", "", "all routes are in place now"});
+  if (!applied && !waited) log_.log({LogLevel::kWarning, "daemon", "", applied.error().message + " It is tried again each second."});
+}
+
+Status Daemon::start_plane() {
+  const std::string name(dataplane::userspace::kTunName);
+  TRY_ASSIGN(tun_, dataplane::userspace::open_tun(name, true, network_.mtu));
+  dataplane::UserspaceOptions options;
+  options.tun_fd = tun_.fd.get();
+  options.udp4_fd = sockets_->natt4();
+  options.udp6_fd = sockets_->natt6();
+  options.clock = monotonic_now;
+  options.rng = &plane_rng_;
+  options.log = &log_;
+  TRY_ASSIGN(plane_, dataplane::Userspace::make(options));
+  if (!tun_.offloads) {
+    log_.log({LogLevel::kWarning, "daemon", "", name + " has no offloads here: packets go one by one, which is slow"});
+  }
+  retry_routes();
+  return {};
+}
+
+Status Daemon::start() {
+  TRY(open_signals());
+  TRY_ASSIGN(Configuration configuration, load_configuration(options_.config, options_.self));
+  TRY(claim_run_folder());
+  TRY(make_folder(options_.state));
+  TRY(set_up_host(configuration.plan));
+  auto sockets = IkeSockets::open(network_.fwmark);
+  if (!sockets) return sockets.error();
+  sockets_ = std::move(*sockets);
+  TRY(start_plane());
+  TRY_ASSIGN(control_, ControlSocket::open(options_.run + "/vici.sock"));
+  TRY(drop_capabilities());
+  configuration_ = std::make_unique<Configuration>(std::move(configuration));
+  driver_ = std::make_unique<EngineDriver>(
+      DriverParts{*plane_, *sockets_, log_, [this](const control::PairEvent& event) {
+                    if (server_) server_->on_pair_event(event);
+                  }},
+      configuration_->keys);
+  view_ = std::make_unique<DaemonView>(*driver_, *plane_, [this] { return reload(); });
+  server_ = std::make_unique<control::Server>(*view_, daemon_info());
+  warn_about_host();
+  if (configuration_->plan.self.empty()) {
+    log_.log({LogLevel::kWarning, "daemon", "",
+              fmt::format("{}/mesh.yaml does not exist: nothing to do until it does and 'espalier reload' is run", options_.config)});
+  } else {
+    log_.log({LogLevel::kInfo, "daemon", "",
+              fmt::format("espalierd {} is {} in mesh {}: {} pairs, userspace dataplane on {}", control::kVersion,
+                          configuration_->plan.self, configuration_->plan.mesh,
+                          configuration_->plan.connections.size(), network_.tun_name)});
+  }
+  ++generation_;
+  view_->set_plan(configuration_->plan, generation_);
+  for (const std::string& warning : configuration_->plan.warnings) log_.log({LogLevel::kWarning, "config", "", warning});
+  return driver_->command(ike::Configure{configuration_->plan.connections});
+}
+
+Result<control::ReloadReport> Daemon::reload() {
+  auto loaded = load_configuration(options_.config, options_.self);
+  if (!loaded) {
+    log_.log({LogLevel::kError, "config", "", "not reloaded, nothing changed: " + loaded.error().message});
+    return loaded.error();
+  }
+  const mesh::PlanDiff diff = mesh::plan_diff(configuration_->plan, loaded->plan);
+  // Closed before anything opens: the rules of the new plan first.
+  const dataplane::userspace::HostNetwork before = network_;
+  if (const Status set = set_up_host(loaded->plan); !set) {
+    network_ = before;
+    log_.log({LogLevel::kError, "daemon", "", "not reloaded: " + set.error().message});
+    return set.error();
+  }
+  auto next = std::make_unique<Configuration>(std::move(*loaded));
+  driver_->use_keys(next->keys);
+  configuration_ = std::move(next);
+  retry_routes();
+  view_->set_plan(configuration_->plan, ++generation_);
+  for (const std::string& warning : configuration_->plan.warnings) log_.log({LogLevel::kWarning, "config", "", warning});
+  TRY(driver_->command(ike::Configure{configuration_->plan.connections}));
+  control::ReloadReport report{diff.added, diff.removed, diff.changed, diff.unchanged, generation_};
+  log_.log({LogLevel::kInfo, "config", "",
+            fmt::format("reloaded: {} pairs added, {} removed, {} changed, {} untouched", diff.added.size(),
+                        diff.removed.size(), diff.changed.size(), diff.unchanged)});
+  return report;
+}
+
+int Daemon::wait_ms() const {
+  const Instant now = monotonic_now();
+  std::optional<Instant> at;
+  const auto consider = [&](std::optional<Instant> candidate) {
+    if (candidate && (!at || *candidate < *at)) at = candidate;
+  };
+  if (const auto wakeup = driver_->next_wakeup()) consider(wakeup->at);
+  consider(server_->poll_timeout());
+  if (routes_waiting_) consider(routes_retry_at_);
+  if (!at) return -1;
+  if (*at <= now) return 0;
+  return static_cast<int>(std::min<std::int64_t>((*at - now) / 1ms + 1, 60'000));
+}
+
+void Daemon::handle_signal() {
+  signalfd_siginfo info{};
+  while (read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      // What became of it is in the log; there is nobody to answer to.
+      if (const auto report = reload(); !report) continue;
+    } else {
+      stopping_ = true;
+    }
+  }
+}
+
+void Daemon::handle_plane() {
+  for (const dataplane::IkeDatagram& datagram : plane_->take_ike_datagrams()) {
+    driver_->receive({datagram.local, datagram.remote}, datagram.bytes);
+  }
+  driver_->handle_plane_events();
+}
+
+void Daemon::forward_log() {
+  for (const StampedLine& stamped : log_.take()) server_->on_log(stamped.line, stamped.unix_ms);
+}
+
+void Daemon::handle_control(const pollfd& entry) {
+  if (entry.fd == control_->listener()) return control_->accept(*server_, log_);
+  if ((entry.revents & POLLOUT) != 0) control_->writable(*server_, entry.fd);
+  if ((entry.revents & (POLLIN | POLLHUP | POLLERR)) != 0) control_->readable(*server_, monotonic_now(), entry.fd);
+}
+
+void Daemon::poll_once() {
+  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0}, {plane_->notify_fd(), POLLIN, 0},
+                           {log_.notify_fd(), POLLIN, 0}, {sockets_->ike4(), POLLIN, 0}, {sockets_->ike6(), POLLIN, 0},
+                           {control_->listener(), POLLIN, 0}};
+  const std::size_t fixed = wait.size() - 1;
+  for (const auto& [fd, full] : control_->clients()) {
+    wait.push_back({fd, static_cast<short>(POLLIN | (full ? POLLOUT : 0)), 0});
+  }
+  if (poll(wait.data(), wait.size(), wait_ms()) < 0 && errno != EINTR) {
+    log_.log({LogLevel::kError, "daemon", "", std::string("poll: ") + std::strerror(errno)});
+    usleep(100'000);
+    return;
+  }
+  if (wait[0].revents != 0) handle_signal();
+  if (wait[1].revents != 0) handle_plane();
+  if (wait[3].revents != 0 || wait[4].revents != 0) {
+    for (const ReceivedDatagram& datagram : sockets_->receive(kDatagramsPerTurn)) {
+      driver_->receive(datagram.path, datagram.bytes);
+    }
+  }
+  const Instant now = monotonic_now();
+  if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now) driver_->handle_timeout();
+  if (routes_waiting_ && now >= routes_retry_at_) retry_routes();
+  for (std::size_t i = fixed; i < wait.size(); ++i) {
+    if (wait[i].revents != 0) handle_control(wait[i]);
+  }
+  server_->handle_timeout(now);
+  forward_log();
+  control_->flush(*server_);
+}
+
+void Daemon::run() {
+  while (!stopping_) poll_once();
+  log_.log({LogLevel::kInfo, "daemon", "", "stopping; what must be protected stays closed ('espalier teardown' opens it)"});
+  // Peers are told, so that they do not send into SAs that nobody has. A lost message is found by their liveness check.
+  if (const Status told = driver_->command(ike::Shutdown{}); !told) {
+    log_.log({LogLevel::kWarning, "daemon", "", told.error().message});
+  }
+}
+
+}  // namespace espalier::daemon

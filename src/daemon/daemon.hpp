@@ -1,0 +1,64 @@
+// The daemon: wiring, and one loop for everything but the packets (those are the dataplane's own thread).
+#pragma once
+
+#include <poll.h>
+
+#include <memory>
+#include <optional>
+
+#include "control/daemon_options.hpp"
+#include "daemon/configuration.hpp"
+#include "daemon/control_socket.hpp"
+#include "daemon/daemon_view.hpp"
+#include "daemon/logger.hpp"
+#include "dataplane/userspace/host_setup.hpp"
+#include "dataplane/userspace/tun.hpp"
+#include "dataplane/userspace/userspace.hpp"
+
+namespace espalier::daemon {
+
+class Daemon {
+ public:
+  Daemon(control::DaemonOptions options, DaemonLogger& log) : options_(std::move(options)), log_(log) {}
+  ~Daemon();
+
+  // Everything up to the loop, closed first: the rules stand before anything else. Errors: as the parts give them.
+  Status start();
+  // Until SIGTERM or SIGINT. Protection, device, routes and rules stay as they are.
+  void run();
+
+ private:
+  Status claim_run_folder();
+  Status open_signals();
+  Status set_up_host(const mesh::HostPlan& plan);
+  Status start_plane();
+  Result<control::ReloadReport> reload();
+  void retry_routes();
+  void warn_about_host();
+  int wait_ms() const;
+  void poll_once();
+  void handle_signal();
+  void handle_plane();
+  void handle_control(const ::pollfd& entry);
+  void forward_log();
+
+  control::DaemonOptions options_;
+  DaemonLogger& log_;
+  crypto::SystemRng plane_rng_;
+  std::unique_ptr<Configuration> configuration_;
+  std::uint64_t generation_ = 0;
+  dataplane::userspace::HostNetwork network_;
+  bool routes_waiting_ = false;
+  Instant routes_retry_at_{};
+  bool stopping_ = false;
+  dataplane::userspace::Fd signals_, pid_file_;
+  std::optional<IkeSockets> sockets_;
+  dataplane::userspace::Tun tun_;
+  std::unique_ptr<dataplane::Userspace> plane_;
+  std::unique_ptr<EngineDriver> driver_;
+  std::unique_ptr<DaemonView> view_;
+  std::unique_ptr<control::Server> server_;
+  std::optional<ControlSocket> control_;
+};
+
+}  // namespace espalier::daemon

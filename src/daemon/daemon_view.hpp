@@ -1,0 +1,36 @@
+// The daemon as control sees it.
+#pragma once
+
+#include <functional>
+
+#include "control/view.hpp"
+#include "daemon/engine_driver.hpp"
+#include "mesh/plan.hpp"
+
+namespace espalier::daemon {
+
+class DaemonView final : public control::View {
+ public:
+  DaemonView(EngineDriver& driver, dataplane::Port& plane, std::function<Result<control::ReloadReport>()> reload)
+      : driver_(driver), plane_(plane), reload_(std::move(reload)) {}
+
+  void set_plan(const mesh::HostPlan& plan, std::uint64_t generation);
+
+  control::StatusSnapshot status() override;
+  std::vector<control::ConnectionConfig> connections() override;
+  Result<std::string> resolve(const std::string& name) override;
+  Status initiate(const std::string& pair) override;
+  Status terminate(const std::string& pair) override;
+  Status rekey(const std::string& pair, bool ike) override;
+  Result<control::ReloadReport> reload() override { return reload_(); }
+  std::vector<std::pair<std::string, std::uint64_t>> counters() override;
+
+ private:
+  EngineDriver& driver_;
+  dataplane::Port& plane_;
+  std::function<Result<control::ReloadReport>()> reload_;
+  std::string mesh_, self_;
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace espalier::daemon

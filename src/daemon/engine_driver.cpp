@@ -1,0 +1,182 @@
+#include "daemon/engine_driver.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "daemon/clock.hpp"
+
+namespace espalier::daemon {
+namespace {
+
+dataplane::Direction direction_of(ike::Direction direction) {
+  return direction == ike::Direction::kIn ? dataplane::Direction::kIn : dataplane::Direction::kOut;
+}
+
+ike::Direction direction_of(dataplane::Direction direction) {
+  return direction == dataplane::Direction::kIn ? ike::Direction::kIn : ike::Direction::kOut;
+}
+
+dataplane::SaSpec to_spec(const ike::InstallSa& install) {
+  const ike::ChildSaSpec& child = install.sa;
+  const bool in = install.direction == ike::Direction::kIn;
+  dataplane::SaSpec spec;
+  spec.direction = direction_of(install.direction);
+  spec.spi = in ? child.spi_in : child.spi_out;
+  spec.reqid = child.reqid;
+  spec.pair = child.pair;
+  spec.local = child.path.local;
+  spec.remote = child.path.remote;
+  spec.udp_encap = child.udp_encap;
+  spec.mode = child.mode;
+  spec.suite = child.suite.cipher;
+  spec.encr_key = in ? child.encr_in : child.encr_out;
+  spec.integ_key = in ? child.integ_in : child.integ_out;
+  spec.esn = child.suite.esn;
+  spec.replay_window = child.replay_window;
+  spec.local_ts = child.local_ts;
+  spec.remote_ts = child.remote_ts;
+  spec.soft_bytes = child.soft_bytes;
+  spec.hard_bytes = child.hard_bytes;
+  spec.soft_packets = child.soft_packets;
+  spec.hard_packets = child.hard_packets;
+  return spec;
+}
+
+std::optional<control::PairEvent::Kind> pair_event(ike::EventKind kind) {
+  using Kind = control::PairEvent::Kind;
+  switch (kind) {
+    case ike::EventKind::kPairUp: return Kind::kUp;
+    case ike::EventKind::kPairDown: return Kind::kDown;
+    case ike::EventKind::kAttemptFailed: return Kind::kAttemptFailed;
+    case ike::EventKind::kIkeRekeyed: return Kind::kIkeRekeyed;
+    case ike::EventKind::kChildRekeyed: return Kind::kChildRekeyed;
+    case ike::EventKind::kRekeyFailed: return Kind::kRekeyFailed;
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+EngineDriver::EngineDriver(DriverParts parts, const ike::KeyStore& keys)
+    : parts_(std::move(parts)), keys_(&keys), engine_(ike::Settings{}) {}
+
+void EngineDriver::receive(const ike::Path& path, ByteView datagram) {
+  engine_.handle_datagram(monotonic_now(), rng_, path, datagram);
+  drain();
+}
+
+void EngineDriver::handle_timeout() {
+  engine_.handle_timeout(monotonic_now(), rng_);
+  drain();
+}
+
+Status EngineDriver::command(const ike::Command& command) {
+  const Status status = engine_.handle_command(monotonic_now(), rng_, command);
+  drain();
+  return status;
+}
+
+void EngineDriver::handle_plane_events() {
+  for (const dataplane::Event& event : parts_.plane.poll_events()) {
+    ike::Completion completion;
+    if (const auto* soft = std::get_if<dataplane::SoftExpire>(&event)) {
+      completion = ike::SoftExpired{direction_of(soft->key.direction), soft->key.spi, soft->key.peer};
+    } else if (const auto* hard = std::get_if<dataplane::HardExpire>(&event)) {
+      completion = ike::HardExpired{direction_of(hard->key.direction), hard->key.spi, hard->key.peer};
+    } else if (const auto* moved = std::get_if<dataplane::PeerMoved>(&event)) {
+      completion = ike::PeerMoved{moved->key.spi, moved->from};
+    } else {
+      continue;  // unknown SPIs and acquires are counted by the plane; nothing acts on them yet
+    }
+    engine_.handle_completion(monotonic_now(), rng_, completion);
+  }
+  drain();
+}
+
+// Effects first: an inbound SA must stand before the message that tells the peer of it leaves.
+void EngineDriver::drain() {
+  for (;;) {
+    std::vector<dataplane::Change> changes;
+    std::vector<ike::StartJob> jobs;
+    std::vector<ike::QueryUse> queries;
+    while (auto effect = engine_.poll_effect()) {
+      if (auto* job = std::get_if<ike::StartJob>(&*effect)) {
+        jobs.push_back(std::move(*job));
+      } else if (auto* query = std::get_if<ike::QueryUse>(&*effect)) {
+        queries.push_back(std::move(*query));
+      } else {
+        collect(*effect, changes);
+      }
+    }
+    if (!changes.empty()) apply(changes);
+    while (auto event = engine_.poll_event()) publish(*event);
+    while (auto transmit = engine_.poll_transmit()) {
+      if (const Status sent = parts_.sockets.send(*transmit); !sent) {
+        parts_.log.log({LogLevel::kDebug, "daemon", "",
+                        fmt::format("a datagram to {} could not be sent: {}", transmit->path.remote.to_string(),
+                                    sent.error().message)});
+      }
+    }
+    if (jobs.empty() && queries.empty() && changes.empty()) return;
+    for (const ike::StartJob& job : jobs) run(job);
+    for (const ike::QueryUse& query : queries) answer(query);
+  }
+}
+
+void EngineDriver::collect(const ike::Effect& effect, std::vector<dataplane::Change>& changes) {
+  if (const auto* install = std::get_if<ike::InstallSa>(&effect)) {
+    changes.push_back(dataplane::AddSa{to_spec(*install)});
+  } else if (const auto* removal = std::get_if<ike::DeleteSa>(&effect)) {
+    changes.push_back(dataplane::DeleteSa{{direction_of(removal->direction), removal->spi, removal->peer}});
+  } else if (const auto* update = std::get_if<ike::UpdateSa>(&effect)) {
+    changes.push_back(dataplane::MoveSa{{direction_of(update->direction), update->spi, update->old_peer},
+                                        update->path.local, update->path.remote});
+  } else if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) {
+    changes.push_back(dataplane::SetPolicy{{set->pair, set->reqid, set->local_ts, set->remote_ts}});
+  } else if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect)) {
+    changes.push_back(dataplane::DeletePolicy{gone->reqid});
+  }
+}
+
+void EngineDriver::apply(const std::vector<dataplane::Change>& changes) {
+  const Status applied = parts_.plane.apply(changes);
+  if (applied) return;
+  // The batch stopped somewhere: each change by itself, so that one fault touches one SA only.
+  for (const dataplane::Change& change : changes) {
+    const Status one = parts_.plane.apply({&change, 1});
+    const auto* add = std::get_if<dataplane::AddSa>(&change);
+    if (one || add == nullptr || one.error().code == ErrorCode::kAlreadyExists) continue;
+    engine_.handle_completion(monotonic_now(), rng_,
+                              ike::InstallFailed{direction_of(add->sa.direction), add->sa.spi,
+                                                 "the dataplane refused an SA: " + one.error().message});
+  }
+}
+
+void EngineDriver::run(const ike::StartJob& start) {
+  ike::JobDone done{start.id, ike::run_job(start.job, rng_, *keys_, unix_now())};
+  engine_.handle_completion(monotonic_now(), rng_, done);
+}
+
+void EngineDriver::answer(const ike::QueryUse& query) {
+  ike::UseReport report{query.sa, std::nullopt};
+  if (const auto snapshot = parts_.plane.query()) {
+    for (const dataplane::SaState& sa : snapshot->sas) {
+      const bool asked = sa.key.direction == dataplane::Direction::kIn && sa.counters.packets > 0 &&
+                         std::find(query.inbound.begin(), query.inbound.end(), sa.key.spi) != query.inbound.end();
+      if (asked && (!report.last_inbound || sa.counters.last_used > *report.last_inbound)) {
+        report.last_inbound = sa.counters.last_used;
+      }
+    }
+  }
+  engine_.handle_completion(monotonic_now(), rng_, report);
+}
+
+void EngineDriver::publish(const ike::Event& event) {
+  parts_.log.log({event.level, "ike", event.pair, event.text});
+  if (const auto kind = pair_event(event.kind); kind && !event.pair.empty()) {
+    parts_.on_pair_event({*kind, event.pair, event.text});
+  }
+}
+
+}  // namespace espalier::daemon

@@ -1,0 +1,48 @@
+// Drives the protocol engine: its effects to the dataplane, its datagrams to the sockets, its jobs to the CPU, its events to the log.
+#pragma once
+
+#include <functional>
+
+#include "control/view.hpp"
+#include "crypto/rng.hpp"
+#include "daemon/ike_sockets.hpp"
+#include "dataplane/port.hpp"
+#include "ike/core/endpoint.hpp"
+
+namespace espalier::daemon {
+
+struct DriverParts {
+  dataplane::Port& plane;
+  const IkeSockets& sockets;
+  Logger& log;
+  std::function<void(const control::PairEvent&)> on_pair_event;
+};
+
+class EngineDriver {
+ public:
+  EngineDriver(DriverParts parts, const ike::KeyStore& keys);
+
+  void receive(const ike::Path& path, ByteView datagram);
+  void handle_timeout();
+  Status command(const ike::Command& command);
+  void handle_plane_events();
+  void use_keys(const ike::KeyStore& keys) { keys_ = &keys; }
+
+  std::optional<ike::Wakeup> next_wakeup() const { return engine_.poll_timeout(); }
+  const ike::Endpoint& engine() const { return engine_; }
+
+ private:
+  void drain();
+  void collect(const ike::Effect& effect, std::vector<dataplane::Change>& changes);
+  void apply(const std::vector<dataplane::Change>& changes);
+  void run(const ike::StartJob& start);
+  void answer(const ike::QueryUse& query);
+  void publish(const ike::Event& event);
+
+  DriverParts parts_;
+  const ike::KeyStore* keys_;
+  crypto::SystemRng rng_;
+  ike::Endpoint engine_;
+};
+
+}  // namespace espalier::daemon

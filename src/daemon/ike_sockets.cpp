@@ -1,0 +1,167 @@
+#include "daemon/ike_sockets.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "dataplane/userspace/ours.hpp"
+#include "dataplane/userspace/port_holder.hpp"
+#include "dataplane/userspace/udp.hpp"
+
+namespace espalier::daemon {
+namespace {
+
+using dataplane::userspace::Fd;
+using dataplane::userspace::kIkePort;
+using dataplane::userspace::kNatTPort;
+
+union AnyAddress {
+  sockaddr plain;
+  sockaddr_in v4;
+  sockaddr_in6 v6;
+};
+
+socklen_t fill(AnyAddress& to, const SocketAddress& address) {
+  std::memset(&to, 0, sizeof to);
+  if (address.ip.is_v4()) {
+    to.v4.sin_family = AF_INET;
+    to.v4.sin_port = htons(address.port);
+    std::memcpy(&to.v4.sin_addr, address.ip.bytes().data(), 4);
+    return sizeof to.v4;
+  }
+  to.v6.sin6_family = AF_INET6;
+  to.v6.sin6_port = htons(address.port);
+  std::memcpy(&to.v6.sin6_addr, address.ip.bytes().data(), 16);
+  return sizeof to.v6;
+}
+
+SocketAddress read_address(const AnyAddress& from) {
+  if (from.plain.sa_family == AF_INET) {
+    return {IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&from.v4.sin_addr), 4}).value(),
+            ntohs(from.v4.sin_port)};
+  }
+  return {IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&from.v6.sin6_addr), 16}).value(),
+          ntohs(from.v6.sin6_port)};
+}
+
+// The source address goes into a control message: the sockets are bound to all addresses.
+void set_source(msghdr& message, const IpAddress& source) {
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (source.is_v4()) {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, source.bytes().data(), 4);
+    header->cmsg_level = IPPROTO_IP;
+    header->cmsg_type = IP_PKTINFO;
+    header->cmsg_len = CMSG_LEN(sizeof info);
+    std::memcpy(CMSG_DATA(header), &info, sizeof info);
+    message.msg_controllen = CMSG_SPACE(sizeof info);
+  } else {
+    in6_pktinfo info{};
+    std::memcpy(&info.ipi6_addr, source.bytes().data(), 16);
+    header->cmsg_level = IPPROTO_IPV6;
+    header->cmsg_type = IPV6_PKTINFO;
+    header->cmsg_len = CMSG_LEN(sizeof info);
+    std::memcpy(CMSG_DATA(header), &info, sizeof info);
+    message.msg_controllen = CMSG_SPACE(sizeof info);
+  }
+}
+
+std::optional<IpAddress> destination(msghdr& message) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(header), sizeof info);
+      return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&info.ipi_addr), 4}).value();
+    }
+    if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(header), sizeof info);
+      return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&info.ipi6_addr), 16}).value();
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<ReceivedDatagram> receive_one(int fd) {
+  alignas(cmsghdr) std::array<char, 256> control{};
+  std::array<std::uint8_t, 65536> buffer;
+  AnyAddress from{};
+  iovec io{buffer.data(), buffer.size()};
+  msghdr message{};
+  message.msg_name = &from;
+  message.msg_namelen = sizeof from;
+  message.msg_iov = &io;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT);
+  if (got < 0) return std::nullopt;
+  const auto local = destination(message);
+  if (!local) return ReceivedDatagram{{}, {}};
+  return ReceivedDatagram{{{*local, kIkePort}, read_address(from)},
+                          {buffer.begin(), buffer.begin() + got}};
+}
+
+Result<Fd> open_port(Family family, std::uint16_t port, std::uint32_t fwmark) {
+  auto fd = dataplane::userspace::open_udp(family, port, fwmark, port == kNatTPort);
+  if (!fd && fd.error().code == ErrorCode::kBusy) {
+    return make_error(ErrorCode::kBusy, dataplane::userspace::describe_port_conflict(port));
+  }
+  if (!fd && fd.error().code == ErrorCode::kUnsupported && family == Family::kIpv6) return Fd();
+  return fd;
+}
+
+}  // namespace
+
+Result<IkeSockets> IkeSockets::open(std::uint32_t fwmark) {
+  IkeSockets sockets;
+  TRY_ASSIGN(sockets.ike4_, open_port(Family::kIpv4, kIkePort, fwmark));
+  TRY_ASSIGN(sockets.natt4_, open_port(Family::kIpv4, kNatTPort, fwmark));
+  TRY_ASSIGN(sockets.ike6_, open_port(Family::kIpv6, kIkePort, fwmark));
+  TRY_ASSIGN(sockets.natt6_, open_port(Family::kIpv6, kNatTPort, fwmark));
+  return sockets;
+}
+
+Status IkeSockets::send(const ike::Transmit& transmit) const {
+  const bool v4 = transmit.path.remote.ip.is_v4();
+  const bool natt = transmit.path.local.port == kNatTPort;
+  const int fd = natt ? (v4 ? natt4() : natt6()) : (v4 ? ike4() : ike6());
+  if (fd < 0) return make_error(ErrorCode::kSystem, "this host has no IPv6");
+  AnyAddress to{};
+  static constexpr std::uint8_t kNonEspMarker[4] = {0, 0, 0, 0};
+  std::array<iovec, 2> parts{};
+  std::size_t count = 0;
+  if (natt && !transmit.keepalive) {
+    parts[count++] = {const_cast<std::uint8_t*>(kNonEspMarker), sizeof kNonEspMarker};
+  }
+  parts[count++] = {const_cast<std::uint8_t*>(transmit.datagram.data()), transmit.datagram.size()};
+  alignas(cmsghdr) std::array<char, 64> control{};
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = fill(to, transmit.path.remote);
+  message.msg_iov = parts.data();
+  message.msg_iovlen = count;
+  if (!transmit.path.local.ip.is_unspecified()) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    set_source(message, transmit.path.local.ip);
+  }
+  if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return {};
+  return make_error(ErrorCode::kSystem, std::strerror(errno));
+}
+
+std::vector<ReceivedDatagram> IkeSockets::receive(std::size_t max_datagrams) const {
+  std::vector<ReceivedDatagram> datagrams;
+  for (const int fd : {ike4(), ike6()}) {
+    while (fd >= 0 && datagrams.size() < max_datagrams) {
+      auto datagram = receive_one(fd);
+      if (!datagram) break;
+      if (!datagram->bytes.empty()) datagrams.push_back(std::move(*datagram));
+    }
+  }
+  return datagrams;
+}
+
+}  // namespace espalier::daemon
