@@ -9,7 +9,8 @@ namespace {
 
 struct Mesh {
   World world;
-  explicit Mesh(std::uint64_t seed, const std::function<void(policy::Connection&)>& change = {}) : world(seed) {
+  explicit Mesh(std::uint64_t seed, const std::function<void(policy::Connection&)>& change = {})
+      : world(seed) {
     world.add_host("bender", "10.0.0.1");
     world.add_host("flexo", "10.0.0.2");
     world.connect("bender", "flexo", change);
@@ -26,21 +27,28 @@ struct Mesh {
     }
     return text;
   }
-  std::uint64_t count(const char* host, ike::Counter counter) { return world.host(host).engine.counter(counter); }
+  std::uint64_t count(const char* host, ike::Counter counter) {
+    return world.host(host).engine.counter(counter);
+  }
 };
 
 TEST(Rekey, ChildFromEitherEnd) {
   for (const char* end : {"bender", "flexo"}) {
     Mesh mesh(3);
     ASSERT_TRUE(mesh.up) << mesh.log();
-    const Spi before = mesh.world.host("bender").engine.snapshot().front().children.front().spec.spi_in;
-    mesh.world.command(end, ike::Rekey{std::string(end) + (end[0] == 'b' ? "-flexo" : "-bender"), false});
+    const Spi before =
+        mesh.world.host("bender").engine.snapshot().front().children.front().spec.spi_in;
+    mesh.world.command(
+        end, ike::Rekey{std::string(end) + (end[0] == 'b' ? "-flexo" : "-bender"), false});
     mesh.world.run_for(10s);
     EXPECT_EQ(mesh.world.fault(), "") << mesh.log();
-    EXPECT_NE(mesh.world.host("bender").engine.snapshot().front().children.front().spec.spi_in, before);
+    EXPECT_NE(mesh.world.host("bender").engine.snapshot().front().children.front().spec.spi_in,
+              before);
     EXPECT_EQ(mesh.count("bender", ike::Counter::kChildRekeyed), 1u);
     EXPECT_EQ(mesh.count("flexo", ike::Counter::kChildRekeyed), 1u);
-    EXPECT_EQ(mesh.count("bender", ike::Counter::kInitiated) + mesh.count("flexo", ike::Counter::kInitiated), 1u);
+    EXPECT_EQ(mesh.count("bender", ike::Counter::kInitiated) +
+                  mesh.count("flexo", ike::Counter::kInitiated),
+              1u);
   }
 }
 
@@ -49,7 +57,8 @@ TEST(Rekey, IkeFromEitherEndKeepsTheChildren) {
     Mesh mesh(4);
     ASSERT_TRUE(mesh.up);
     const auto before = mesh.world.host("bender").engine.snapshot().front();
-    mesh.world.command(end, ike::Rekey{std::string(end) + (end[0] == 'b' ? "-flexo" : "-bender"), true});
+    mesh.world.command(end,
+                       ike::Rekey{std::string(end) + (end[0] == 'b' ? "-flexo" : "-bender"), true});
     mesh.world.run_for(10s);
     const auto after = mesh.world.host("bender").engine.snapshot().front();
     EXPECT_EQ(mesh.world.fault(), "") << mesh.log();
@@ -59,7 +68,8 @@ TEST(Rekey, IkeFromEitherEndKeepsTheChildren) {
   }
 }
 
-// Each pair of operations started at both ends within the same round trip, on a network that may lose, repeat and reorder.
+// Each pair of operations started at both ends within the same round trip, on a network that may
+// lose, repeat and reorder.
 void collide(std::uint64_t seed, const ike::Command& a, const ike::Command& b, double loss) {
   Mesh mesh(seed);
   ASSERT_TRUE(mesh.up) << mesh.log();
@@ -75,21 +85,24 @@ void collide(std::uint64_t seed, const ike::Command& a, const ike::Command& b, d
 
 TEST(Collision, ChildRekeyAgainstChildRekey) {
   for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
-    collide(seed, ike::Rekey{"bender-flexo", false}, ike::Rekey{"flexo-bender", false}, seed % 2 == 0 ? 0.2 : 0.0);
+    collide(seed, ike::Rekey{"bender-flexo", false}, ike::Rekey{"flexo-bender", false},
+            seed % 2 == 0 ? 0.2 : 0.0);
     if (HasFatalFailure()) return;
   }
 }
 
 TEST(Collision, IkeRekeyAgainstIkeRekey) {
   for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
-    collide(seed, ike::Rekey{"bender-flexo", true}, ike::Rekey{"flexo-bender", true}, seed % 2 == 0 ? 0.2 : 0.0);
+    collide(seed, ike::Rekey{"bender-flexo", true}, ike::Rekey{"flexo-bender", true},
+            seed % 2 == 0 ? 0.2 : 0.0);
     if (HasFatalFailure()) return;
   }
 }
 
 TEST(Collision, ChildRekeyAgainstIkeRekey) {
   for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
-    collide(seed, ike::Rekey{"bender-flexo", false}, ike::Rekey{"flexo-bender", true}, seed % 2 == 0 ? 0.2 : 0.0);
+    collide(seed, ike::Rekey{"bender-flexo", false}, ike::Rekey{"flexo-bender", true},
+            seed % 2 == 0 ? 0.2 : 0.0);
     if (HasFatalFailure()) return;
   }
 }
@@ -133,7 +146,8 @@ TEST(Liveness, ADeadPeerIsNoticedAndFoundAgain) {
 
 TEST(Reload, OtherPairsAreNotTouched) {
   World world(9);
-  for (const char* name : {"amy", "bender", "flexo"}) world.add_host(name, std::string("10.0.0.") + std::to_string(name[0] - 'a' + 1));
+  for (const char* name : {"amy", "bender", "flexo"})
+    world.add_host(name, std::string("10.0.0.") + std::to_string(name[0] - 'a' + 1));
   world.connect("amy", "bender");
   world.connect("bender", "flexo");
   world.connect("amy", "flexo");

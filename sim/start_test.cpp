@@ -41,7 +41,8 @@ TEST(Start, BothAtOnceEndInOne) {
     world.network.jitter = 20ms;
     world.configure_all();
     ASSERT_TRUE(world.run_until([&] { return world.all_up() && world.fault().empty(); }, 30s))
-        << world.fault() << "\n" << log_of(world);
+        << world.fault() << "\n"
+        << log_of(world);
     world.run_for(15s);
     ASSERT_EQ(world.fault(), "") << log_of(world);
   }
@@ -53,7 +54,8 @@ TEST(Start, BothAtOnceUnderLossDuplicationAndReordering) {
     world.network = {0.2, 0.1, 5ms, 200ms};
     world.configure_all();
     ASSERT_TRUE(world.run_until([&] { return world.all_up() && world.fault().empty(); }, 300s))
-        << world.fault() << "\n" << log_of(world);
+        << world.fault() << "\n"
+        << log_of(world);
     world.network.loss = 0;
     world.run_for(60s);
     ASSERT_EQ(world.fault(), "") << log_of(world);
@@ -71,7 +73,8 @@ TEST(Start, ARebootedHostIsBackInSeconds) {
     world.run_for(3s);
     world.start(crashed);
     ASSERT_TRUE(world.run_until([&] { return world.all_up() && world.fault().empty(); }, 10s))
-        << world.fault() << "\n" << log_of(world);
+        << world.fault() << "\n"
+        << log_of(world);
     world.run_for(15s);
     ASSERT_EQ(world.fault(), "") << log_of(world);
   }
@@ -93,9 +96,11 @@ TEST(Start, TwentyHostsAtOnceAtTwentyPercentLoss) {
     World world(seed);
     ike::Settings settings;
     settings.election = false;
-    for (int i = 1; i <= 20; ++i) world.add_host(fmt::format("h{:02}", i), fmt::format("10.0.0.{}", i), settings);
+    for (int i = 1; i <= 20; ++i)
+      world.add_host(fmt::format("h{:02}", i), fmt::format("10.0.0.{}", i), settings);
     for (int i = 1; i <= 20; ++i) {
-      for (int k = i + 1; k <= 20; ++k) world.connect(fmt::format("h{:02}", i), fmt::format("h{:02}", k));
+      for (int k = i + 1; k <= 20; ++k)
+        world.connect(fmt::format("h{:02}", i), fmt::format("h{:02}", k));
     }
     world.network = {0.2, 0.02, 5ms, 50ms};
     world.configure_all();

@@ -60,7 +60,8 @@ void World::configure_all() {
 
 void World::command(const std::string& name, const ike::Command& command) {
   Host& target = host(name);
-  // What a command answers is seen in the engine's snapshot; the caller of a wrong one finds no change there.
+  // What a command answers is seen in the engine's snapshot; the caller of a wrong one finds no
+  // change there.
   if (const Status status = target.engine.handle_command(now_, target.rng, command); !status) {
     target.events.push_back({ike::EventKind::kNote, LogLevel::kError, "", status.error().message});
   }
@@ -97,7 +98,8 @@ void World::send(Host& from, ike::Transmit transmit) {
   const ike::Path path{transmit.path.remote, source};
   const int copies = chance() < network.duplication ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
-    const auto jitter = Duration(static_cast<std::int64_t>(chance() * static_cast<double>(network.jitter.count())));
+    const auto jitter =
+        Duration(static_cast<std::int64_t>(chance() * static_cast<double>(network.jitter.count())));
     packets_.push({now_ + network.latency + jitter, order_++, to->name, path, transmit.datagram});
   }
 }
@@ -110,7 +112,8 @@ void World::install(Host& host, const ike::InstallSa& install) {
     }
     return;
   }
-  if (!twin.outbound.emplace(std::pair(install.sa.spi_out, install.sa.path.remote.ip), install.sa).second) {
+  if (!twin.outbound.emplace(std::pair(install.sa.spi_out, install.sa.path.remote.ip), install.sa)
+           .second) {
     twin.violations.push_back("outbound SPI " + to_string(install.sa.spi_out) + " installed twice");
   }
   twin.newest[install.sa.reqid].push_back(install.sa.spi_out);
@@ -119,7 +122,8 @@ void World::install(Host& host, const ike::InstallSa& install) {
 void World::remove(Host& host, const ike::DeleteSa& removal) {
   Twin& twin = host.twin;
   if (removal.direction == ike::Direction::kIn) {
-    if (twin.inbound.erase(removal.spi) == 0) twin.violations.push_back("inbound SPI deleted twice");
+    if (twin.inbound.erase(removal.spi) == 0)
+      twin.violations.push_back("inbound SPI deleted twice");
     return;
   }
   const auto found = twin.outbound.find({removal.spi, removal.peer});
@@ -135,7 +139,8 @@ void World::apply(Host& host, const ike::Effect& effect) {
   if (const auto* install_sa = std::get_if<ike::InstallSa>(&effect)) install(host, *install_sa);
   if (const auto* removal = std::get_if<ike::DeleteSa>(&effect)) remove(host, *removal);
   if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) host.twin.policies[set->reqid] = *set;
-  if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect)) host.twin.policies.erase(gone->reqid);
+  if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect))
+    host.twin.policies.erase(gone->reqid);
   if (const auto* job = std::get_if<ike::StartJob>(&effect)) {
     ike::JobDone done{job->id, ike::run_job(job->job, host.rng, keys, 1'800'000'000)};
     host.engine.handle_completion(now_, host.rng, done);
@@ -233,7 +238,8 @@ std::string World::pair_fault(const Host& a, const ike::PairSnapshot& pair) cons
   if (!(far.encr_in == out->second.encr_out) || !(far.integ_in == out->second.integ_out)) {
     return who + "has other keys than its peer";
   }
-  if (far.local_ts != child.remote_ts || far.remote_ts != child.local_ts) return who + "has other selectors than its peer";
+  if (far.local_ts != child.remote_ts || far.remote_ts != child.local_ts)
+    return who + "has other selectors than its peer";
   if (!(far.suite == child.suite)) return who + "has another suite than its peer";
   if (!a.twin.policies.contains(child.reqid)) return who + "has no policy";
   return "";
@@ -249,8 +255,8 @@ std::string World::fault() const {
       children += pair.children.size();
     }
     if (host->twin.inbound.size() != children || host->twin.outbound.size() != children) {
-      return fmt::format("{}: {} inbound and {} outbound SAs for {} children", name, host->twin.inbound.size(),
-                         host->twin.outbound.size(), children);
+      return fmt::format("{}: {} inbound and {} outbound SAs for {} children", name,
+                         host->twin.inbound.size(), host->twin.outbound.size(), children);
     }
     if (host->twin.policies.size() != children) return name + ": a policy too many";
   }

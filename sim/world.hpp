@@ -1,4 +1,5 @@
-// A world for real engines: virtual clock, virtual network, a dataplane twin per host. Everything follows from the seed.
+// A world for real engines: virtual clock, virtual network, a dataplane twin per host. Everything
+// follows from the seed.
 #pragma once
 
 #include <functional>
@@ -14,19 +15,19 @@
 namespace espalier::sim {
 
 struct NetworkOptions {
-  double loss = 0;            // probability that a datagram is lost
-  double duplication = 0;     // probability that it arrives twice
+  double loss = 0;         // probability that a datagram is lost
+  double duplication = 0;  // probability that it arrives twice
   Duration latency = 5ms;
-  Duration jitter = 0ms;      // uniform, added to the latency: reorders
+  Duration jitter = 0ms;  // uniform, added to the latency: reorders
 };
 
 // What the dataplane of one host was told.
 struct Twin {
-  std::map<Spi, ike::ChildSaSpec> inbound;                          // by our SPI
-  std::map<std::pair<Spi, IpAddress>, ike::ChildSaSpec> outbound;   // by the peer's SPI and address
+  std::map<Spi, ike::ChildSaSpec> inbound;                         // by our SPI
+  std::map<std::pair<Spi, IpAddress>, ike::ChildSaSpec> outbound;  // by the peer's SPI and address
   std::map<ReqId, ike::SetPolicy> policies;
-  std::map<ReqId, std::vector<Spi>> newest;                         // outbound SPIs in order of installation
-  std::vector<std::string> violations;                              // double installs, deletes of what is not there
+  std::map<ReqId, std::vector<Spi>> newest;  // outbound SPIs in order of installation
+  std::vector<std::string> violations;       // double installs, deletes of what is not there
 };
 
 struct Host {
@@ -68,8 +69,9 @@ class World {
   void start(const std::string& name);
 
   bool all_up() const;
-  // Every configured pair has one IKE SA and one child pair, the same on both ends, with the same keys; no SA is
-  // in a twin that no engine knows. Empty when whole; else the first fault found, as a sentence.
+  // Every configured pair has one IKE SA and one child pair, the same on both ends, with the same
+  // keys; no SA is in a twin that no engine knows. Empty when whole; else the first fault found, as
+  // a sentence.
   std::string fault() const;
 
   NetworkOptions network;

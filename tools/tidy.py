@@ -118,7 +118,7 @@ def check_includes(path, text, layers):
         fault(path, 0, f"room {room} is not in tools/layers.txt")
         return
     allowed = set(layers[room]) | {room}
-    if path.endswith(("_test.cpp", "_testing.hpp")):
+    if path.endswith(("_test.cpp", "_testing.hpp", "test_support.hpp")):
         allowed |= set(layers)  # tests may bring a neighbour; TEST_DEPS in src/CMakeLists.txt names it
     for number, line in enumerate(text.splitlines(), 1):
         match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
@@ -137,7 +137,7 @@ def check_banned(path, code):
         for pattern, remedy in NOT_IN_CPP20_HERE:
             if re.search(pattern, line):
                 fault(path, number, f"'{line.strip()}': {remedy}")
-    if inside.startswith(IMPURE) or path in EXEMPT or inside.endswith(("_test.cpp", "_testing.hpp")):
+    if inside.startswith(IMPURE) or path in EXEMPT or inside.endswith(("_test.cpp", "_testing.hpp", "test_support.hpp")):
         return
     for number, line in enumerate(code.splitlines(), 1):
         for pattern, remedy in BANNED:

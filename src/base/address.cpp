@@ -24,8 +24,8 @@ IpAddress IpAddress::any(Family family) {
 
 Result<IpAddress> IpAddress::from_bytes(ByteView bytes) {
   if (bytes.size() != 4 && bytes.size() != 16) {
-    return make_error(ErrorCode::kMalformed, "an IP address has 4 or 16 octets, not " +
-                                                 std::to_string(bytes.size()));
+    return make_error(ErrorCode::kMalformed,
+                      "an IP address has 4 or 16 octets, not " + std::to_string(bytes.size()));
   }
   IpAddress address;
   address.family_ = bytes.size() == 4 ? Family::kIpv4 : Family::kIpv6;
@@ -111,9 +111,10 @@ Result<Prefix> Prefix::parse(std::string_view text) {
   }
   TRY_ASSIGN(const Prefix prefix, make(ip, length));
   if (prefix.ip != ip) {
-    return make_error(ErrorCode::kMalformed, "'" + std::string(text) +
-                                                 "' has bits set after its prefix length; the network is " +
-                                                 prefix.to_string());
+    return make_error(ErrorCode::kMalformed,
+                      "'" + std::string(text) +
+                          "' has bits set after its prefix length; the network is " +
+                          prefix.to_string());
   }
   return prefix;
 }

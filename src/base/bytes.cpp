@@ -63,7 +63,8 @@ Result<Bytes> from_hex(std::string_view text) {
     const int high = hex_digit(text[i]);
     const int low = hex_digit(text[i + 1]);
     if (high < 0 || low < 0) {
-      return make_error(ErrorCode::kMalformed, "hexadecimal text holds a character other than 0-9, a-f");
+      return make_error(ErrorCode::kMalformed,
+                        "hexadecimal text holds a character other than 0-9, a-f");
     }
     bytes.push_back(static_cast<std::uint8_t>(high << 4 | low));
   }
@@ -91,7 +92,8 @@ Result<Bytes> from_base64(std::string_view text) {
   for (const char c : text) {
     const std::size_t digit = kBase64Digits.find(c);
     if (digit == std::string_view::npos) {
-      return make_error(ErrorCode::kMalformed, "base64 text holds a character outside its alphabet");
+      return make_error(ErrorCode::kMalformed,
+                        "base64 text holds a character outside its alphabet");
     }
     group = group << 6 | static_cast<std::uint32_t>(digit);
     bits += 6;

@@ -1,4 +1,5 @@
-// The entry of the espalier command: arguments in, exit status out (0, 1, 2, 64, 65 or 69; README "Exit status").
+// The entry of the espalier command: arguments in, exit status out (0, 1, 2, 64, 65 or 69; README
+// "Exit status").
 #pragma once
 
 namespace espalier::cli {

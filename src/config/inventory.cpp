@@ -73,6 +73,12 @@ PairSettings Inventory::settings_between(std::string_view self, std::string_view
   PairSettings result;
   result.ike_proposals = policy::default_ike_proposals();
   result.esp_proposals = policy::default_esp_proposals();
+  if (stranger != nullptr) {
+    // Many a foreign peer rekeys children without a DH exchange unless told otherwise: our defaults
+    // prefer one and take none too. Proposals that the file names are taken as they stand.
+    for (policy::EspProposal& proposal : result.esp_proposals)
+      proposal.dh.push_back(crypto::DhId::kNone);
+  }
   bool esn = true;
   layers.agreed(&SettingsLayer::auth, result.auth);
   layers.agreed(&SettingsLayer::ike_proposals, result.ike_proposals);

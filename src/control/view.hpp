@@ -1,4 +1,5 @@
-// What control sees of the daemon: snapshots out, requests in. Pure; the daemon implements it, tests have a twin.
+// What control sees of the daemon: snapshots out, requests in. Pure; the daemon implements it,
+// tests have a twin.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,8 @@
 
 namespace espalier::control {
 
-// The fields of `status --json` (README "status --json"); names and meaning are stable, fields only added.
+// The fields of `status --json` (README "status --json"); names and meaning are stable, fields only
+// added.
 struct IkeStatus {
   std::string state;          // "connecting", "established", "rekeying", "deleting"
   std::string role;           // "initiator", "responder"
@@ -26,7 +28,7 @@ struct IkeStatus {
 struct ChildStatus {
   std::string name;
   std::string mode;
-  std::string state;          // "installed", "rekeying", "deleting"
+  std::string state;  // "installed", "rekeying", "deleting"
   std::string suite;
   std::string spi_in, spi_out;  // 8 hex digits
   std::uint32_t reqid = 0;
@@ -37,9 +39,9 @@ struct ChildStatus {
 struct PairStatus {
   std::string name;
   std::string peer;
-  std::string state;          // "up", "connecting", "waiting", "down", "disabled"
-  std::optional<std::string> reason;   // why it is not up: the last error, a whole sentence
-  std::uint64_t attempts = 0;          // since it was last up
+  std::string state;                  // "up", "connecting", "waiting", "down", "disabled"
+  std::optional<std::string> reason;  // why it is not up: the last error, a whole sentence
+  std::uint64_t attempts = 0;         // since it was last up
   std::optional<std::int64_t> next_retry_s;
   std::optional<IkeStatus> ike;
   std::vector<ChildStatus> children;
@@ -59,8 +61,8 @@ struct ConnectionConfig {  // list-conns
 };
 struct StatusSnapshot {
   std::string mesh, self, version, dataplane;
-  std::uint64_t generation = 0;        // of the loaded configuration: counts successful loads
-  std::vector<PairStatus> pairs;       // every configured pair, ordered by name
+  std::uint64_t generation = 0;   // of the loaded configuration: counts successful loads
+  std::vector<PairStatus> pairs;  // every configured pair, ordered by name
 };
 struct ReloadReport {
   std::vector<std::string> added, removed, changed;  // pair names
@@ -75,8 +77,10 @@ class View {
   virtual std::vector<ConnectionConfig> connections() = 0;
   // The pair's name for "bender-flexo" or "flexo"; kNotFound with the names there are.
   virtual Result<std::string> resolve(const std::string& name) = 0;
-  virtual Status initiate(const std::string& pair) = 0;   // returns at once; the outcome comes as a PairEvent
-  virtual Status terminate(const std::string& pair) = 0;  // likewise; the pair is "disabled" until the next initiate or reload
+  virtual Status initiate(
+      const std::string& pair) = 0;  // returns at once; the outcome comes as a PairEvent
+  virtual Status terminate(const std::string& pair) = 0;  // likewise; the pair is "disabled" until
+                                                          // the next initiate or reload
   virtual Status rekey(const std::string& pair, bool ike) = 0;
   virtual Result<ReloadReport> reload() = 0;
   // (name, value), ordered by name; metric-style names: "ike_messages_in", "drop_unknown_spi", ...
@@ -85,7 +89,14 @@ class View {
 
 // Told to control by the daemon as it happens.
 struct PairEvent {
-  enum class Kind : std::uint8_t { kUp, kDown, kAttemptFailed, kIkeRekeyed, kChildRekeyed, kRekeyFailed };
+  enum class Kind : std::uint8_t {
+    kUp,
+    kDown,
+    kAttemptFailed,
+    kIkeRekeyed,
+    kChildRekeyed,
+    kRekeyFailed
+  };
   Kind kind = Kind::kUp;
   std::string pair;
   std::string text;  // the reason, for people

@@ -51,7 +51,9 @@ Result<std::vector<Bytes>> read_anchors(const std::string& folder) {
   std::vector<std::string> names;
   DIR* directory = opendir(folder.c_str());
   if (directory == nullptr) {
-    return make_error(ErrorCode::kBadInput, fmt::format("{}: {}; put the CA certificates there as *.pem", folder, std::strerror(errno)));
+    return make_error(ErrorCode::kBadInput,
+                      fmt::format("{}: {}; put the CA certificates there as *.pem", folder,
+                                  std::strerror(errno)));
   }
   while (const dirent* entry = readdir(directory)) {
     const std::string name = entry->d_name;
@@ -66,13 +68,15 @@ Result<std::vector<Bytes>> read_anchors(const std::string& folder) {
     anchors.insert(anchors.end(), certificates.begin(), certificates.end());
   }
   if (anchors.empty()) {
-    return make_error(ErrorCode::kBadInput, folder + " holds no CA certificate: put the anchors of the peers there as *.pem");
+    return make_error(
+        ErrorCode::kBadInput,
+        folder + " holds no CA certificate: put the anchors of the peers there as *.pem");
   }
   return anchors;
 }
 
-Status read_credential(const std::string& folder, const mesh::RequiredFile& file, mesh::Credentials& into,
-                       FileKeyStore& keys) {
+Status read_credential(const std::string& folder, const mesh::RequiredFile& file,
+                       mesh::Credentials& into, FileKeyStore& keys) {
   const std::string path = folder + "/" + file.path;
   if (file.kind == Kind::kAnchors) {
     TRY_ASSIGN(into.anchors, read_anchors(path));
@@ -81,7 +85,8 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
   if (file.kind == Kind::kCertificate) {
     TRY_ASSIGN(const Bytes pem, read_file(path, kMaxFileOctets));
     TRY_ASSIGN(into.certificates, crypto::certificates_from_pem(pem));
-    if (into.certificates.empty()) return make_error(ErrorCode::kBadInput, path + " holds no certificate");
+    if (into.certificates.empty())
+      return make_error(ErrorCode::kBadInput, path + " holds no certificate");
     return {};
   }
   TRY_ASSIGN(const SecretBytes contents, read_private_file(path));
@@ -92,7 +97,8 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
     return {};
   }
   const ByteView view = contents.reveal();
-  TRY_ASSIGN(SecretBytes secret, mesh::parse_secret({reinterpret_cast<const char*>(view.data()), view.size()}));
+  TRY_ASSIGN(SecretBytes secret,
+             mesh::parse_secret({reinterpret_cast<const char*>(view.data()), view.size()}));
   if (file.kind == Kind::kMeshSecret) {
     into.mesh_secret = std::move(secret);
   } else {
@@ -106,11 +112,15 @@ Status check_key_fits(const mesh::Credentials& credentials, const FileKeyStore& 
   if (credentials.certificates.empty() || credentials.private_key.empty()) return {};
   TRY_ASSIGN(const auto certificate, crypto::inspect_certificate(credentials.certificates.front()));
   if (keys.find(credentials.private_key)->public_der() == certificate.public_der) return {};
-  return make_error(ErrorCode::kBadInput, fmt::format("the private key {} is not the key of the certificate ({}): put the pair "
-                                                      "that belongs together in place", credentials.private_key, certificate.subject));
+  return make_error(
+      ErrorCode::kBadInput,
+      fmt::format("the private key {} is not the key of the certificate ({}): put the pair "
+                  "that belongs together in place",
+                  credentials.private_key, certificate.subject));
 }
 
-Result<std::string> which_self(const config::Inventory& inventory, const std::optional<std::string>& self) {
+Result<std::string> which_self(const config::Inventory& inventory,
+                               const std::optional<std::string>& self) {
   if (self) return mesh::named_self(inventory, *self);
   char hostname[256] = {};
   gethostname(hostname, sizeof hostname - 1);
@@ -128,7 +138,8 @@ void FileKeyStore::add(const std::string& name, std::shared_ptr<const crypto::Pr
   keys_[name] = std::move(key);
 }
 
-Result<Configuration> load_configuration(const std::string& folder, const std::optional<std::string>& self) {
+Result<Configuration> load_configuration(const std::string& folder,
+                                         const std::optional<std::string>& self) {
   Configuration configuration;
   const std::string path = folder + "/mesh.yaml";
   if (!file_exists(path)) return configuration;

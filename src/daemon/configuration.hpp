@@ -1,4 +1,5 @@
-// From the configuration folder to a host's plan: files are read, checked for their permissions, and compiled.
+// From the configuration folder to a host's plan: files are read, checked for their permissions,
+// and compiled.
 #pragma once
 
 #include <map>
@@ -26,8 +27,10 @@ struct Configuration {
   FileKeyStore keys;
 };
 
-// Reads FOLDER/mesh.yaml and what it needs. self: --self, or nothing. No mesh.yaml: an empty plan. Errors carry file:line:column, or the
-// file and what to do (chmod); then nothing of the configuration is to be used.
-Result<Configuration> load_configuration(const std::string& folder, const std::optional<std::string>& self);
+// Reads FOLDER/mesh.yaml and what it needs. self: --self, or nothing. No mesh.yaml: an empty plan.
+// Errors carry file:line:column, or the file and what to do (chmod); then nothing of the
+// configuration is to be used.
+Result<Configuration> load_configuration(const std::string& folder,
+                                         const std::optional<std::string>& self);
 
 }  // namespace espalier::daemon

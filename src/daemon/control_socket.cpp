@@ -15,7 +15,8 @@ namespace {
 using dataplane::userspace::Fd;
 
 Error system_error(const std::string& path, const char* what) {
-  return make_error(ErrorCode::kSystem, fmt::format("{}: {}: {}", path, what, std::strerror(errno)));
+  return make_error(ErrorCode::kSystem,
+                    fmt::format("{}: {}: {}", path, what, std::strerror(errno)));
 }
 
 }  // namespace
@@ -24,16 +25,21 @@ Result<ControlSocket> ControlSocket::open(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
-    return make_error(ErrorCode::kInvalidArgument,
-                      fmt::format("{} is too long for a socket's name ({} octets at most): choose a shorter --run", path,
-                                  sizeof address.sun_path - 1));
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        fmt::format(
+            "{} is too long for a socket's name ({} octets at most): choose a shorter --run", path,
+            sizeof address.sun_path - 1));
   }
   std::memcpy(address.sun_path, path.c_str(), path.size());
   const auto* plain = reinterpret_cast<const sockaddr*>(&address);
   {
     const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (connect(probe.get(), plain, sizeof address) == 0) {
-      return make_error(ErrorCode::kBusy, fmt::format("another daemon answers on {}: stop it, or give this one its own --run", path));
+      return make_error(
+          ErrorCode::kBusy,
+          fmt::format("another daemon answers on {}: stop it, or give this one its own --run",
+                      path));
     }
   }
   unlink(path.c_str());
@@ -49,7 +55,8 @@ Result<ControlSocket> ControlSocket::open(const std::string& path) {
 
 std::vector<std::pair<int, bool>> ControlSocket::clients() const {
   std::vector<std::pair<int, bool>> out;
-  for (const auto& [id, client] : clients_) out.emplace_back(client.fd.get(), !client.pending.empty());
+  for (const auto& [id, client] : clients_)
+    out.emplace_back(client.fd.get(), !client.pending.empty());
   return out;
 }
 
@@ -66,7 +73,8 @@ void ControlSocket::accept(control::Server& server, Logger& log) {
     if (!fd) return;
     const control::ClientId id(++last_id_);
     if (const Status taken = server.connect(id); !taken) {
-      log.log({LogLevel::kWarning, "control", "", "a client was turned away: " + taken.error().message});
+      log.log({LogLevel::kWarning, "control", "",
+               "a client was turned away: " + taken.error().message});
       continue;
     }
     clients_[id].fd = std::move(fd);
@@ -90,7 +98,8 @@ void ControlSocket::readable(control::Server& server, Instant now, int fd) {
 
 bool ControlSocket::write_pending(control::Server& server, control::ClientId id, Client& client) {
   while (!client.pending.empty()) {
-    const ssize_t sent = send(client.fd.get(), client.pending.data(), client.pending.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = send(client.fd.get(), client.pending.data(), client.pending.size(),
+                              MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EAGAIN) {
       server.set_writable(id, false);
       return true;

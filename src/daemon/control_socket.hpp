@@ -10,7 +10,8 @@ namespace espalier::daemon {
 
 class ControlSocket {
  public:
-  // Binds the socket, mode 0600; a stale one is replaced. Errors: kBusy when another daemon answers on it, kSystem.
+  // Binds the socket, mode 0600; a stale one is replaced. Errors: kBusy when another daemon answers
+  // on it, kSystem.
   static Result<ControlSocket> open(const std::string& path);
 
   int listener() const { return listener_.get(); }
@@ -25,8 +26,8 @@ class ControlSocket {
  private:
   struct Client {
     dataplane::userspace::Fd fd;
-    Bytes pending;      // what the socket did not take yet
-    bool close = false; // after pending
+    Bytes pending;       // what the socket did not take yet
+    bool close = false;  // after pending
   };
   void drop(control::Server& server, control::ClientId id);
   bool write_pending(control::Server& server, control::ClientId id, Client& client);

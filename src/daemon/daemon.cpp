@@ -25,7 +25,8 @@ namespace {
 
 using dataplane::userspace::Fd;
 
-constexpr std::size_t kDatagramsPerTurn = 64;  // of port 500: control clients and timers get their turn too
+constexpr std::size_t kDatagramsPerTurn =
+    64;  // of port 500: control clients and timers get their turn too
 constexpr Duration kRoutesRetry = 1s;
 
 control::DaemonInfo daemon_info() {
@@ -55,10 +56,14 @@ Status Daemon::claim_run_folder() {
   if (!pid_file_) return make_error(ErrorCode::kSystem, path + ": " + std::strerror(errno));
   if (flock(pid_file_.get(), LOCK_EX | LOCK_NB) != 0) {
     pid_file_.release();  // the other daemon's: not ours to remove
-    return make_error(ErrorCode::kBusy, fmt::format("another espalierd runs with {}: stop it, or give this one its own --run", options_.run));
+    return make_error(
+        ErrorCode::kBusy,
+        fmt::format("another espalierd runs with {}: stop it, or give this one its own --run",
+                    options_.run));
   }
   const std::string pid = fmt::format("{}\n", getpid());
-  if (ftruncate(pid_file_.get(), 0) != 0 || pwrite(pid_file_.get(), pid.data(), pid.size(), 0) < 0) {
+  if (ftruncate(pid_file_.get(), 0) != 0 ||
+      pwrite(pid_file_.get(), pid.data(), pid.size(), 0) < 0) {
     return make_error(ErrorCode::kSystem, path + ": " + std::strerror(errno));
   }
   return {};
@@ -69,16 +74,19 @@ Status Daemon::open_signals() {
   sigemptyset(&set);
   for (const int signal : {SIGHUP, SIGTERM, SIGINT}) sigaddset(&set, signal);
   // Before any thread: all of them inherit the mask, and signals arrive here alone.
-  if (pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) return make_error(ErrorCode::kSystem, "cannot block signals");
+  if (pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0)
+    return make_error(ErrorCode::kSystem, "cannot block signals");
   std::signal(SIGPIPE, SIG_IGN);
   signals_ = Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals_) return make_error(ErrorCode::kSystem, std::string("signalfd: ") + std::strerror(errno));
+  if (!signals_)
+    return make_error(ErrorCode::kSystem, std::string("signalfd: ") + std::strerror(errno));
   return {};
 }
 
 void Daemon::warn_about_host() {
   for (const auto& warning : dataplane::userspace::preflight(network_)) {
-    log_.log({LogLevel::kWarning, "daemon", "", warning.text + " Mend it with: " + warning.command});
+    log_.log(
+        {LogLevel::kWarning, "daemon", "", warning.text + " Mend it with: " + warning.command});
   }
 }
 
@@ -94,7 +102,9 @@ void Daemon::retry_routes() {
   routes_waiting_ = !applied;
   routes_retry_at_ = monotonic_now() + kRoutesRetry;
   if (applied && waited) log_.log({LogLevel::kInfo, "daemon", "", "all routes are in place now"});
-  if (!applied && !waited) log_.log({LogLevel::kWarning, "daemon", "", applied.error().message + " It is tried again each second."});
+  if (!applied && !waited)
+    log_.log({LogLevel::kWarning, "daemon", "",
+              applied.error().message + " It is tried again each second."});
 }
 
 Status Daemon::start_plane() {
@@ -109,7 +119,8 @@ Status Daemon::start_plane() {
   options.log = &log_;
   TRY_ASSIGN(plane_, dataplane::Userspace::make(options));
   if (!tun_.offloads) {
-    log_.log({LogLevel::kWarning, "daemon", "", name + " has no offloads here: packets go one by one, which is slow"});
+    log_.log({LogLevel::kWarning, "daemon", "",
+              name + " has no offloads here: packets go one by one, which is slow"});
   }
   retry_routes();
   return {};
@@ -128,33 +139,37 @@ Status Daemon::start() {
   TRY_ASSIGN(control_, ControlSocket::open(options_.run + "/vici.sock"));
   TRY(drop_capabilities());
   configuration_ = std::make_unique<Configuration>(std::move(configuration));
-  driver_ = std::make_unique<EngineDriver>(
-      DriverParts{*plane_, *sockets_, log_, [this](const control::PairEvent& event) {
-                    if (server_) server_->on_pair_event(event);
-                  }},
-      configuration_->keys);
+  driver_ = std::make_unique<EngineDriver>(DriverParts{*plane_, *sockets_, log_,
+                                                       [this](const control::PairEvent& event) {
+                                                         if (server_) server_->on_pair_event(event);
+                                                       }},
+                                           configuration_->keys);
   view_ = std::make_unique<DaemonView>(*driver_, *plane_, [this] { return reload(); });
   server_ = std::make_unique<control::Server>(*view_, daemon_info());
   warn_about_host();
   if (configuration_->plan.self.empty()) {
     log_.log({LogLevel::kWarning, "daemon", "",
-              fmt::format("{}/mesh.yaml does not exist: nothing to do until it does and 'espalier reload' is run", options_.config)});
+              fmt::format("{}/mesh.yaml does not exist: nothing to do until it does and 'espalier "
+                          "reload' is run",
+                          options_.config)});
   } else {
     log_.log({LogLevel::kInfo, "daemon", "",
-              fmt::format("espalierd {} is {} in mesh {}: {} pairs, userspace dataplane on {}", control::kVersion,
-                          configuration_->plan.self, configuration_->plan.mesh,
+              fmt::format("espalierd {} is {} in mesh {}: {} pairs, userspace dataplane on {}",
+                          control::kVersion, configuration_->plan.self, configuration_->plan.mesh,
                           configuration_->plan.connections.size(), network_.tun_name)});
   }
   ++generation_;
   view_->set_plan(configuration_->plan, generation_);
-  for (const std::string& warning : configuration_->plan.warnings) log_.log({LogLevel::kWarning, "config", "", warning});
+  for (const std::string& warning : configuration_->plan.warnings)
+    log_.log({LogLevel::kWarning, "config", "", warning});
   return driver_->command(ike::Configure{configuration_->plan.connections});
 }
 
 Result<control::ReloadReport> Daemon::reload() {
   auto loaded = load_configuration(options_.config, options_.self);
   if (!loaded) {
-    log_.log({LogLevel::kError, "config", "", "not reloaded, nothing changed: " + loaded.error().message});
+    log_.log({LogLevel::kError, "config", "",
+              "not reloaded, nothing changed: " + loaded.error().message});
     return loaded.error();
   }
   const mesh::PlanDiff diff = mesh::plan_diff(configuration_->plan, loaded->plan);
@@ -170,12 +185,14 @@ Result<control::ReloadReport> Daemon::reload() {
   configuration_ = std::move(next);
   retry_routes();
   view_->set_plan(configuration_->plan, ++generation_);
-  for (const std::string& warning : configuration_->plan.warnings) log_.log({LogLevel::kWarning, "config", "", warning});
+  for (const std::string& warning : configuration_->plan.warnings)
+    log_.log({LogLevel::kWarning, "config", "", warning});
   TRY(driver_->command(ike::Configure{configuration_->plan.connections}));
   control::ReloadReport report{diff.added, diff.removed, diff.changed, diff.unchanged, generation_};
-  log_.log({LogLevel::kInfo, "config", "",
-            fmt::format("reloaded: {} pairs added, {} removed, {} changed, {} untouched", diff.added.size(),
-                        diff.removed.size(), diff.changed.size(), diff.unchanged)});
+  log_.log(
+      {LogLevel::kInfo, "config", "",
+       fmt::format("reloaded: {} pairs added, {} removed, {} changed, {} untouched",
+                   diff.added.size(), diff.removed.size(), diff.changed.size(), diff.unchanged)});
   return report;
 }
 
@@ -219,13 +236,14 @@ void Daemon::forward_log() {
 void Daemon::handle_control(const pollfd& entry) {
   if (entry.fd == control_->listener()) return control_->accept(*server_, log_);
   if ((entry.revents & POLLOUT) != 0) control_->writable(*server_, entry.fd);
-  if ((entry.revents & (POLLIN | POLLHUP | POLLERR)) != 0) control_->readable(*server_, monotonic_now(), entry.fd);
+  if ((entry.revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+    control_->readable(*server_, monotonic_now(), entry.fd);
 }
 
 void Daemon::poll_once() {
-  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0}, {plane_->notify_fd(), POLLIN, 0},
-                           {log_.notify_fd(), POLLIN, 0}, {sockets_->ike4(), POLLIN, 0}, {sockets_->ike6(), POLLIN, 0},
-                           {control_->listener(), POLLIN, 0}};
+  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0},   {plane_->notify_fd(), POLLIN, 0},
+                           {log_.notify_fd(), POLLIN, 0}, {sockets_->ike4(), POLLIN, 0},
+                           {sockets_->ike6(), POLLIN, 0}, {control_->listener(), POLLIN, 0}};
   const std::size_t fixed = wait.size() - 1;
   for (const auto& [fd, full] : control_->clients()) {
     wait.push_back({fd, static_cast<short>(POLLIN | (full ? POLLOUT : 0)), 0});
@@ -243,7 +261,8 @@ void Daemon::poll_once() {
     }
   }
   const Instant now = monotonic_now();
-  if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now) driver_->handle_timeout();
+  if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now)
+    driver_->handle_timeout();
   if (routes_waiting_ && now >= routes_retry_at_) retry_routes();
   for (std::size_t i = fixed; i < wait.size(); ++i) {
     if (wait[i].revents != 0) handle_control(wait[i]);
@@ -255,8 +274,10 @@ void Daemon::poll_once() {
 
 void Daemon::run() {
   while (!stopping_) poll_once();
-  log_.log({LogLevel::kInfo, "daemon", "", "stopping; what must be protected stays closed ('espalier teardown' opens it)"});
-  // Peers are told, so that they do not send into SAs that nobody has. A lost message is found by their liveness check.
+  log_.log({LogLevel::kInfo, "daemon", "",
+            "stopping; what must be protected stays closed ('espalier teardown' opens it)"});
+  // Peers are told, so that they do not send into SAs that nobody has. A lost message is found by
+  // their liveness check.
   if (const Status told = driver_->command(ike::Shutdown{}); !told) {
     log_.log({LogLevel::kWarning, "daemon", "", told.error().message});
   }

@@ -1,4 +1,5 @@
-// The daemon: wiring, and one loop for everything but the packets (those are the dataplane's own thread).
+// The daemon: wiring, and one loop for everything but the packets (those are the dataplane's own
+// thread).
 #pragma once
 
 #include <poll.h>
@@ -19,10 +20,12 @@ namespace espalier::daemon {
 
 class Daemon {
  public:
-  Daemon(control::DaemonOptions options, DaemonLogger& log) : options_(std::move(options)), log_(log) {}
+  Daemon(control::DaemonOptions options, DaemonLogger& log)
+      : options_(std::move(options)), log_(log) {}
   ~Daemon();
 
-  // Everything up to the loop, closed first: the rules stand before anything else. Errors: as the parts give them.
+  // Everything up to the loop, closed first: the rules stand before anything else. Errors: as the
+  // parts give them.
   Status start();
   // Until SIGTERM or SIGINT. Protection, device, routes and rules stay as they are.
   void run();

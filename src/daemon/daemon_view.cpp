@@ -16,7 +16,9 @@ namespace {
 
 using Counters = std::map<std::pair<dataplane::Direction, Spi>, dataplane::SaCounters>;
 
-std::int64_t until(Instant at, Instant now) { return std::max<std::int64_t>(0, whole_seconds(at - now)); }
+std::int64_t until(Instant at, Instant now) {
+  return std::max<std::int64_t>(0, whole_seconds(at - now));
+}
 
 std::vector<std::string> texts(const policy::SelectorList& list) {
   std::vector<std::string> out;
@@ -44,7 +46,8 @@ control::IkeStatus describe(const ike::PairSnapshot& pair, Instant now) {
   return out;
 }
 
-control::ChildStatus describe(const ike::ChildSnapshot& child, const Counters& counters, Instant now) {
+control::ChildStatus describe(const ike::ChildSnapshot& child, const Counters& counters,
+                              Instant now) {
   control::ChildStatus out;
   out.name = child.spec.child;
   out.mode = std::string(policy::name(child.spec.mode));
@@ -53,11 +56,13 @@ control::ChildStatus describe(const ike::ChildSnapshot& child, const Counters& c
   out.spi_in = to_string(child.spec.spi_in);
   out.spi_out = to_string(child.spec.spi_out);
   out.reqid = child.spec.reqid.value;
-  if (const auto in = counters.find({dataplane::Direction::kIn, child.spec.spi_in}); in != counters.end()) {
+  if (const auto in = counters.find({dataplane::Direction::kIn, child.spec.spi_in});
+      in != counters.end()) {
     out.bytes_in = in->second.bytes;
     out.packets_in = in->second.packets;
   }
-  if (const auto sent = counters.find({dataplane::Direction::kOut, child.spec.spi_out}); sent != counters.end()) {
+  if (const auto sent = counters.find({dataplane::Direction::kOut, child.spec.spi_out});
+      sent != counters.end()) {
     out.bytes_out = sent->second.bytes;
     out.packets_out = sent->second.packets;
   }
@@ -86,7 +91,8 @@ control::StatusSnapshot DaemonView::status() {
   const Instant now = monotonic_now();
   Counters counters;
   if (const auto plane = plane_.query()) {
-    for (const dataplane::SaState& sa : plane->sas) counters[{sa.key.direction, sa.key.spi}] = sa.counters;
+    for (const dataplane::SaState& sa : plane->sas)
+      counters[{sa.key.direction, sa.key.spi}] = sa.counters;
   }
   control::StatusSnapshot out;
   out.mesh = mesh_;
@@ -103,7 +109,8 @@ control::StatusSnapshot DaemonView::status() {
     status.attempts = pair.attempts;
     if (pair.retry_at) status.next_retry_s = until(*pair.retry_at, now);
     if (pair.ike) status.ike = describe(pair, now);
-    for (const ike::ChildSnapshot& child : pair.children) status.children.push_back(describe(child, counters, now));
+    for (const ike::ChildSnapshot& child : pair.children)
+      status.children.push_back(describe(child, counters, now));
     out.pairs.push_back(std::move(status));
   }
   return out;
@@ -145,18 +152,26 @@ Result<std::string> DaemonView::resolve(const std::string& name) {
     if (pair.connection->peer == name) return pair_name;
     known += (known.empty() ? "" : ", ") + pair_name;
   }
-  return make_error(ErrorCode::kNotFound, fmt::format("there is no pair or peer '{}'; there are: {}", name,
-                                                      known.empty() ? "none" : known));
+  return make_error(ErrorCode::kNotFound,
+                    fmt::format("there is no pair or peer '{}'; there are: {}", name,
+                                known.empty() ? "none" : known));
 }
 
-Status DaemonView::initiate(const std::string& pair) { return driver_.command(ike::Initiate{pair}); }
-Status DaemonView::terminate(const std::string& pair) { return driver_.command(ike::Terminate{pair}); }
-Status DaemonView::rekey(const std::string& pair, bool ike) { return driver_.command(ike::Rekey{pair, ike}); }
+Status DaemonView::initiate(const std::string& pair) {
+  return driver_.command(ike::Initiate{pair});
+}
+Status DaemonView::terminate(const std::string& pair) {
+  return driver_.command(ike::Terminate{pair});
+}
+Status DaemonView::rekey(const std::string& pair, bool ike) {
+  return driver_.command(ike::Rekey{pair, ike});
+}
 
 std::vector<std::pair<std::string, std::uint64_t>> DaemonView::counters() {
   std::vector<std::pair<std::string, std::uint64_t>> out;
   for (std::size_t i = 0; i < ike::kCounterInfo.size(); ++i) {
-    out.emplace_back(std::string(ike::kCounterInfo[i].name), driver_.engine().counter(static_cast<ike::Counter>(i)));
+    out.emplace_back(std::string(ike::kCounterInfo[i].name),
+                     driver_.engine().counter(static_cast<ike::Counter>(i)));
   }
   if (const auto plane = plane_.query()) {
     for (const auto& [name, value] : plane->counters) out.emplace_back("esp_" + name, value);

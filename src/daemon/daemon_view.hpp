@@ -11,7 +11,8 @@ namespace espalier::daemon {
 
 class DaemonView final : public control::View {
  public:
-  DaemonView(EngineDriver& driver, dataplane::Port& plane, std::function<Result<control::ReloadReport>()> reload)
+  DaemonView(EngineDriver& driver, dataplane::Port& plane,
+             std::function<Result<control::ReloadReport>()> reload)
       : driver_(driver), plane_(plane), reload_(std::move(reload)) {}
 
   void set_plan(const mesh::HostPlan& plan, std::uint64_t generation);

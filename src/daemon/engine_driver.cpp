@@ -81,9 +81,11 @@ void EngineDriver::handle_plane_events() {
   for (const dataplane::Event& event : parts_.plane.poll_events()) {
     ike::Completion completion;
     if (const auto* soft = std::get_if<dataplane::SoftExpire>(&event)) {
-      completion = ike::SoftExpired{direction_of(soft->key.direction), soft->key.spi, soft->key.peer};
+      completion =
+          ike::SoftExpired{direction_of(soft->key.direction), soft->key.spi, soft->key.peer};
     } else if (const auto* hard = std::get_if<dataplane::HardExpire>(&event)) {
-      completion = ike::HardExpired{direction_of(hard->key.direction), hard->key.spi, hard->key.peer};
+      completion =
+          ike::HardExpired{direction_of(hard->key.direction), hard->key.spi, hard->key.peer};
     } else if (const auto* moved = std::get_if<dataplane::PeerMoved>(&event)) {
       completion = ike::PeerMoved{moved->key.spi, moved->from};
     } else {
@@ -114,8 +116,8 @@ void EngineDriver::drain() {
     while (auto transmit = engine_.poll_transmit()) {
       if (const Status sent = parts_.sockets.send(*transmit); !sent) {
         parts_.log.log({LogLevel::kDebug, "daemon", "",
-                        fmt::format("a datagram to {} could not be sent: {}", transmit->path.remote.to_string(),
-                                    sent.error().message)});
+                        fmt::format("a datagram to {} could not be sent: {}",
+                                    transmit->path.remote.to_string(), sent.error().message)});
       }
     }
     if (jobs.empty() && queries.empty() && changes.empty()) return;
@@ -128,10 +130,13 @@ void EngineDriver::collect(const ike::Effect& effect, std::vector<dataplane::Cha
   if (const auto* install = std::get_if<ike::InstallSa>(&effect)) {
     changes.push_back(dataplane::AddSa{to_spec(*install)});
   } else if (const auto* removal = std::get_if<ike::DeleteSa>(&effect)) {
-    changes.push_back(dataplane::DeleteSa{{direction_of(removal->direction), removal->spi, removal->peer}});
+    changes.push_back(
+        dataplane::DeleteSa{{direction_of(removal->direction), removal->spi, removal->peer}});
   } else if (const auto* update = std::get_if<ike::UpdateSa>(&effect)) {
-    changes.push_back(dataplane::MoveSa{{direction_of(update->direction), update->spi, update->old_peer},
-                                        update->path.local, update->path.remote});
+    changes.push_back(
+        dataplane::MoveSa{{direction_of(update->direction), update->spi, update->old_peer},
+                          update->path.local,
+                          update->path.remote});
   } else if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) {
     changes.push_back(dataplane::SetPolicy{{set->pair, set->reqid, set->local_ts, set->remote_ts}});
   } else if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect)) {
@@ -147,9 +152,10 @@ void EngineDriver::apply(const std::vector<dataplane::Change>& changes) {
     const Status one = parts_.plane.apply({&change, 1});
     const auto* add = std::get_if<dataplane::AddSa>(&change);
     if (one || add == nullptr || one.error().code == ErrorCode::kAlreadyExists) continue;
-    engine_.handle_completion(monotonic_now(), rng_,
-                              ike::InstallFailed{direction_of(add->sa.direction), add->sa.spi,
-                                                 "the dataplane refused an SA: " + one.error().message});
+    engine_.handle_completion(
+        monotonic_now(), rng_,
+        ike::InstallFailed{direction_of(add->sa.direction), add->sa.spi,
+                           "the dataplane refused an SA: " + one.error().message});
   }
 }
 
@@ -162,8 +168,9 @@ void EngineDriver::answer(const ike::QueryUse& query) {
   ike::UseReport report{query.sa, std::nullopt};
   if (const auto snapshot = parts_.plane.query()) {
     for (const dataplane::SaState& sa : snapshot->sas) {
-      const bool asked = sa.key.direction == dataplane::Direction::kIn && sa.counters.packets > 0 &&
-                         std::find(query.inbound.begin(), query.inbound.end(), sa.key.spi) != query.inbound.end();
+      const bool asked =
+          sa.key.direction == dataplane::Direction::kIn && sa.counters.packets > 0 &&
+          std::find(query.inbound.begin(), query.inbound.end(), sa.key.spi) != query.inbound.end();
       if (asked && (!report.last_inbound || sa.counters.last_used > *report.last_inbound)) {
         report.last_inbound = sa.counters.last_used;
       }

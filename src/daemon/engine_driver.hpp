@@ -1,4 +1,5 @@
-// Drives the protocol engine: its effects to the dataplane, its datagrams to the sockets, its jobs to the CPU, its events to the log.
+// Drives the protocol engine: its effects to the dataplane, its datagrams to the sockets, its jobs
+// to the CPU, its events to the log.
 #pragma once
 
 #include <functional>

@@ -26,7 +26,8 @@ Result<Bytes> read_all(int fd, const std::string& path, std::size_t max_octets) 
     wipe({chunk, static_cast<std::size_t>(got)});
     if (contents.size() > max_octets) {
       wipe(contents);
-      return make_error(ErrorCode::kLimit, fmt::format("{} is larger than {} octets", path, max_octets));
+      return make_error(ErrorCode::kLimit,
+                        fmt::format("{} is larger than {} octets", path, max_octets));
     }
     if (got == 0) return contents;
   }
@@ -45,13 +46,15 @@ Result<Bytes> read_file(const std::string& path, std::size_t max_octets) {
 Result<SecretBytes> read_private_file(const std::string& path) {
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return make_error(ErrorCode::kBadInput, path + ": " + std::strerror(errno));
-  struct stat status{};
+  struct stat status {};
   // Of the open file, so that it cannot be another one by the time it is read.
-  if (fstat(fd.get(), &status) != 0) return make_error(ErrorCode::kSystem, path + ": " + std::strerror(errno));
+  if (fstat(fd.get(), &status) != 0)
+    return make_error(ErrorCode::kSystem, path + ": " + std::strerror(errno));
   if ((status.st_mode & 077) != 0) {
-    return make_error(ErrorCode::kPermission,
-                      fmt::format("{} may be read or written by others (mode {:04o}): run 'chmod 600 {}'", path,
-                                  static_cast<unsigned>(status.st_mode & 07777), path));
+    return make_error(
+        ErrorCode::kPermission,
+        fmt::format("{} may be read or written by others (mode {:04o}): run 'chmod 600 {}'", path,
+                    static_cast<unsigned>(status.st_mode & 07777), path));
   }
   TRY_ASSIGN(Bytes contents, read_all(fd.get(), path, 64 * 1024));
   return SecretBytes(std::move(contents));
@@ -61,7 +64,8 @@ Status make_folder(const std::string& path) {
   for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
     const std::string part = path.substr(0, slash);
     if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) {
-      return make_error(ErrorCode::kSystem, fmt::format("cannot make the folder {}: {}", part, std::strerror(errno)));
+      return make_error(ErrorCode::kSystem,
+                        fmt::format("cannot make the folder {}: {}", part, std::strerror(errno)));
     }
     if (slash == std::string::npos) return {};
   }

@@ -7,12 +7,14 @@
 
 namespace espalier::daemon {
 
-inline constexpr std::size_t kMaxFileOctets = 8 * 1024 * 1024;  // an inventory of thousands of hosts is far below
+inline constexpr std::size_t kMaxFileOctets =
+    8 * 1024 * 1024;  // an inventory of thousands of hosts is far below
 
 bool file_exists(const std::string& path);
 // Errors: kBadInput with the path and the system's reason; kLimit above max_octets.
 Result<Bytes> read_file(const std::string& path, std::size_t max_octets);
-// The same for secrets and keys: refused (kPermission, with the chmod to run) when group or others may read or write it.
+// The same for secrets and keys: refused (kPermission, with the chmod to run) when group or others
+// may read or write it.
 Result<SecretBytes> read_private_file(const std::string& path);
 // Makes the folder with its parents, mode 0700. An existing one is taken as it is.
 Status make_folder(const std::string& path);

@@ -28,7 +28,8 @@ ProtectedPair protect(const policy::Connection& connection, const std::vector<Ip
     add_prefixes(child.local_ts, pair.local);
     add_prefixes(child.remote_ts, pair.remote);
   }
-  // A packet of this host to a peer's subnet must have a source inside local_ts to be let through the tunnel.
+  // A packet of this host to a peer's subnet must have a source inside local_ts to be let through
+  // the tunnel.
   for (const IpAddress& address : own) {
     const bool inside = std::any_of(pair.local.begin(), pair.local.end(),
                                     [&](const Prefix& prefix) { return prefix.contains(address); });
@@ -40,8 +41,9 @@ ProtectedPair protect(const policy::Connection& connection, const std::vector<Ip
 }
 
 std::size_t smallest_inner(const policy::Connection& connection) {
-  const bool v6 = std::any_of(connection.remote_addresses.begin(), connection.remote_addresses.end(),
-                              [](const IpAddress& address) { return address.is_v6(); });
+  const bool v6 =
+      std::any_of(connection.remote_addresses.begin(), connection.remote_addresses.end(),
+                  [](const IpAddress& address) { return address.is_v6(); });
   std::size_t smallest = kUnderlayMtu;
   for (const policy::ChildConfig& child : connection.children) {
     for (const policy::EspProposal& proposal : child.proposals) {
@@ -52,7 +54,8 @@ std::size_t smallest_inner(const policy::Connection& connection) {
         const std::vector<crypto::IntegId> none{crypto::IntegId::kNone};
         for (const crypto::IntegId integ : proposal.integ.empty() ? none : proposal.integ) {
           packet.suite.integ = integ;
-          if (const auto inner = esp::largest_inner(packet, kUnderlayMtu)) smallest = std::min(smallest, *inner);
+          if (const auto inner = esp::largest_inner(packet, kUnderlayMtu))
+            smallest = std::min(smallest, *inner);
         }
       }
     }

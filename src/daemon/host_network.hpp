@@ -6,8 +6,8 @@
 
 namespace espalier::daemon {
 
-// Every selector of every pair under `protect: require` is protected; the MTU is the largest that fits an outer packet of
-// 1500 octets with the worst suite that may be negotiated.
+// Every selector of every pair under `protect: require` is protected; the MTU is the largest that
+// fits an outer packet of 1500 octets with the worst suite that may be negotiated.
 dataplane::userspace::HostNetwork make_host_network(const mesh::HostPlan& plan);
 
 }  // namespace espalier::daemon

@@ -39,10 +39,12 @@ socklen_t fill(AnyAddress& to, const SocketAddress& address) {
 
 SocketAddress read_address(const AnyAddress& from) {
   if (from.plain.sa_family == AF_INET) {
-    return {IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&from.v4.sin_addr), 4}).value(),
+    return {IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&from.v4.sin_addr), 4})
+                .value(),
             ntohs(from.v4.sin_port)};
   }
-  return {IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&from.v6.sin6_addr), 16}).value(),
+  return {IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&from.v6.sin6_addr), 16})
+              .value(),
           ntohs(from.v6.sin6_port)};
 }
 
@@ -69,16 +71,19 @@ void set_source(msghdr& message, const IpAddress& source) {
 }
 
 std::optional<IpAddress> destination(msghdr& message) {
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO) {
       in_pktinfo info{};
       std::memcpy(&info, CMSG_DATA(header), sizeof info);
-      return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&info.ipi_addr), 4}).value();
+      return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&info.ipi_addr), 4})
+          .value();
     }
     if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_PKTINFO) {
       in6_pktinfo info{};
       std::memcpy(&info, CMSG_DATA(header), sizeof info);
-      return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&info.ipi6_addr), 16}).value();
+      return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(&info.ipi6_addr), 16})
+          .value();
     }
   }
   return std::nullopt;

@@ -1,4 +1,5 @@
-// The UDP sockets of IKE: port 500 read here, port 4500 shared with the dataplane, which hands IKE over.
+// The UDP sockets of IKE: port 500 read here, port 4500 shared with the dataplane, which hands IKE
+// over.
 #pragma once
 
 #include <array>
@@ -16,11 +17,12 @@ struct ReceivedDatagram {
 
 class IkeSockets {
  public:
-  // Binds 500 and 4500 for both families (a host without IPv6 goes without). Errors: kBusy naming who holds the port.
+  // Binds 500 and 4500 for both families (a host without IPv6 goes without). Errors: kBusy naming
+  // who holds the port.
   static Result<IkeSockets> open(std::uint32_t fwmark);
 
-  // Sends one datagram; the non-ESP marker is added on port 4500 (RFC 3948 section 2.2). Errors: kSystem. A datagram that cannot be sent
-  // is as good as lost: the protocol sends it again.
+  // Sends one datagram; the non-ESP marker is added on port 4500 (RFC 3948 section 2.2). Errors:
+  // kSystem. A datagram that cannot be sent is as good as lost: the protocol sends it again.
   Status send(const ike::Transmit& transmit) const;
   // What waits on port 500, at most max_datagrams.
   std::vector<ReceivedDatagram> receive(std::size_t max_datagrams) const;

@@ -19,9 +19,10 @@ namespace {
 // systemd sets JOURNAL_STREAM to "device:inode" of stderr when that is the journal (sd-daemon(3)).
 bool stderr_is_the_journal() {
   const char* stream = std::getenv("JOURNAL_STREAM");
-  struct stat status{};
+  struct stat status {};
   if (stream == nullptr || fstat(STDERR_FILENO, &status) != 0) return false;
-  return fmt::format("{}:{}", static_cast<unsigned long>(status.st_dev), static_cast<unsigned long>(status.st_ino)) == stream;
+  return fmt::format("{}:{}", static_cast<unsigned long>(status.st_dev),
+                     static_cast<unsigned long>(status.st_ino)) == stream;
 }
 
 int open_journal() {
@@ -69,7 +70,8 @@ DaemonLogger::DaemonLogger(LogLevel level)
 bool DaemonLogger::write_journal(const LogLine& line) {
   if (!journal_) return false;
   const std::string record = fmt::format(
-      "PRIORITY={}\nSYSLOG_IDENTIFIER=espalierd\nESPALIER_ROOM={}\nESPALIER_PAIR={}\nMESSAGE={}{}{}\n",
+      "PRIORITY={}\nSYSLOG_IDENTIFIER=espalierd\nESPALIER_ROOM={}\nESPALIER_PAIR={}\nMESSAGE={}{}{}"
+      "\n",
       syslog_priority(line.level), line.room, one_line(line.pair), one_line(line.pair),
       line.pair.empty() ? "" : ": ", one_line(line.text));
   return send(journal_.get(), record.data(), record.size(), MSG_NOSIGNAL) >= 0;
@@ -81,8 +83,9 @@ void DaemonLogger::log(const LogLine& line) {
   const std::lock_guard lock(mutex_);
   if (!write_journal(line)) {
     const std::time_t seconds = static_cast<std::time_t>(now / 1000);
-    fmt::print(stderr, "{:%H:%M:%S}.{:03d} {:<7} {:<9} {}{}{}\n", fmt::localtime(seconds), now % 1000,
-               name(line.level), line.room, line.pair, line.pair.empty() ? "" : ": ", one_line(line.text));
+    fmt::print(stderr, "{:%H:%M:%S}.{:03d} {:<7} {:<9} {}{}{}\n", fmt::localtime(seconds),
+               now % 1000, name(line.level), line.room, line.pair, line.pair.empty() ? "" : ": ",
+               one_line(line.text));
   }
   if (waiting_.size() >= kWaiting) waiting_.erase(waiting_.begin());
   waiting_.push_back({line, now});

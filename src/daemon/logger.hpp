@@ -1,4 +1,5 @@
-// Where log lines go: stderr, or the journal with its fields under systemd, and to listeners of the control socket.
+// Where log lines go: stderr, or the journal with its fields under systemd, and to listeners of the
+// control socket.
 #pragma once
 
 #include <mutex>

@@ -23,7 +23,8 @@ Status drop_capabilities() {
   const cap_value_t kept[] = {CAP_NET_ADMIN};
   bool ok = cap_set_flag(wanted, CAP_PERMITTED, 1, kept, CAP_SET) == 0 &&
             cap_set_flag(wanted, CAP_EFFECTIVE, 1, kept, CAP_SET) == 0;
-  // The bounding set first: it needs CAP_SETPCAP, which goes with the rest. Without it the set stays; no_new_privs holds anyway.
+  // The bounding set first: it needs CAP_SETPCAP, which goes with the rest. Without it the set
+  // stays; no_new_privs holds anyway.
   for (cap_value_t cap = 0; cap <= CAP_LAST_CAP; ++cap) {
     if (cap != CAP_NET_ADMIN) cap_drop_bound(cap);
   }
@@ -31,8 +32,9 @@ Status drop_capabilities() {
   const int error = errno;
   cap_free(wanted);
   if (ok) return {};
-  return make_error(ErrorCode::kSystem, std::string("cannot give up capabilities: ") + std::strerror(error) +
-                                            "; start espalierd as root or with CAP_NET_ADMIN and CAP_NET_BIND_SERVICE");
+  return make_error(ErrorCode::kSystem,
+                    std::string("cannot give up capabilities: ") + std::strerror(error) +
+                        "; start espalierd as root or with CAP_NET_ADMIN and CAP_NET_BIND_SERVICE");
 }
 
 }  // namespace espalier::daemon

@@ -1,6 +1,6 @@
-// The dataplane port: declarative, batched, with an in-memory twin. `kernel`, `userspace` and `memory` pass one
-// contract test suite (dataplane/contract_tests.hpp). Within one apply(), additions come before removals in the
-// order given; nothing is ever flushed.
+// The dataplane port: declarative, batched, with an in-memory twin. `kernel`, `userspace` and
+// `memory` pass one contract test suite (dataplane/contract_tests.hpp). Within one apply(),
+// additions come before removals in the order given; nothing is ever flushed.
 #pragma once
 
 #include <optional>
@@ -31,26 +31,28 @@ struct SaKey {
 struct SaSpec {
   Direction direction = Direction::kIn;
   Spi spi;
-  ReqId reqid;                 // binds it to a policy; the newest outbound SA of a reqid carries its traffic
-  std::string pair;            // for counters and log lines
-  SocketAddress local;         // outer addresses; UDP ports when encapsulated
+  ReqId reqid;       // binds it to a policy; the newest outbound SA of a reqid carries its traffic
+  std::string pair;  // for counters and log lines
+  SocketAddress local;  // outer addresses; UDP ports when encapsulated
   SocketAddress remote;
-  bool udp_encap = true;       // RFC 3948
+  bool udp_encap = true;  // RFC 3948
   policy::Mode mode = policy::Mode::kTunnel;
   crypto::CipherSuite suite;
-  SecretBytes encr_key;        // with salt at its end
+  SecretBytes encr_key;  // with salt at its end
   SecretBytes integ_key;
   bool esn = false;
-  std::uint32_t replay_window = 1024;       // packets; inbound
-  policy::SelectorList local_ts;            // inbound: decrypted packets outside these are dropped (RFC 4301 section 5.2)
+  std::uint32_t replay_window = 1024;  // packets; inbound
+  policy::SelectorList
+      local_ts;  // inbound: decrypted packets outside these are dropped (RFC 4301 section 5.2)
   policy::SelectorList remote_ts;
   std::optional<std::uint64_t> soft_bytes, hard_bytes, soft_packets, hard_packets;
   SaKey key() const { return {direction, spi, remote.ip}; }
   friend bool operator==(const SaSpec&, const SaSpec&) = default;
 };
 
-// Outbound protection: packets from local_ts to remote_ts take the newest outbound SA of reqid; when there is none they are dropped
-// and counted (closed when it fails). More specific selectors win; among equals the later added.
+// Outbound protection: packets from local_ts to remote_ts take the newest outbound SA of reqid;
+// when there is none they are dropped and counted (closed when it fails). More specific selectors
+// win; among equals the later added.
 struct PolicySpec {
   std::string pair;
   ReqId reqid;
@@ -59,18 +61,31 @@ struct PolicySpec {
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 
-struct AddSa { SaSpec sa; };
-struct DeleteSa { SaKey key; };  // of what is not there: done already
-// NAT rebinding, roaming. The key's peer is the old one; afterwards the SA's key has the new one. Errors: kNotFound.
-struct MoveSa { SaKey key; SocketAddress local; SocketAddress remote; };
-struct SetPolicy { PolicySpec policy; };     // replaces the policy with the same reqid, without a gap
-struct DeletePolicy { ReqId reqid; };
+struct AddSa {
+  SaSpec sa;
+};
+struct DeleteSa {
+  SaKey key;
+};  // of what is not there: done already
+// NAT rebinding, roaming. The key's peer is the old one; afterwards the SA's key has the new one.
+// Errors: kNotFound.
+struct MoveSa {
+  SaKey key;
+  SocketAddress local;
+  SocketAddress remote;
+};
+struct SetPolicy {
+  PolicySpec policy;
+};  // replaces the policy with the same reqid, without a gap
+struct DeletePolicy {
+  ReqId reqid;
+};
 using Change = std::variant<AddSa, DeleteSa, MoveSa, SetPolicy, DeletePolicy>;
 
 struct SaCounters {
-  std::uint64_t bytes = 0;      // inner octets
+  std::uint64_t bytes = 0;  // inner octets
   std::uint64_t packets = 0;
-  Instant last_used{};          // of the last packet; the epoch if none
+  Instant last_used{};  // of the last packet; the epoch if none
   friend bool operator==(const SaCounters&, const SaCounters&) = default;
 };
 struct SaState {
@@ -80,22 +95,36 @@ struct SaState {
   SaCounters counters;
 };
 struct Snapshot {
-  std::vector<SaState> sas;            // ordered by key
-  std::vector<PolicySpec> policies;    // ordered by reqid
-  std::vector<std::pair<std::string, std::uint64_t>> counters;  // plane-wide: drops by reason, ordered by name
+  std::vector<SaState> sas;          // ordered by key
+  std::vector<PolicySpec> policies;  // ordered by reqid
+  std::vector<std::pair<std::string, std::uint64_t>>
+      counters;  // plane-wide: drops by reason, ordered by name
 };
 
-struct SoftExpire { SaKey key; };                              // rekey now
-struct HardExpire { SaKey key; };                              // the plane stopped using it
-struct UnknownSpi { Spi spi; SocketAddress from; };            // rate limited by the plane
-struct PeerMoved { SaKey key; SocketAddress from; };           // an authentic packet came from another address (inbound SA)
-struct Acquire { ReqId reqid; };                               // traffic for a policy without an SA; rate limited by the plane
+struct SoftExpire {
+  SaKey key;
+};  // rekey now
+struct HardExpire {
+  SaKey key;
+};  // the plane stopped using it
+struct UnknownSpi {
+  Spi spi;
+  SocketAddress from;
+};  // rate limited by the plane
+struct PeerMoved {
+  SaKey key;
+  SocketAddress from;
+};  // an authentic packet came from another address (inbound SA)
+struct Acquire {
+  ReqId reqid;
+};  // traffic for a policy without an SA; rate limited by the plane
 using Event = std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, Acquire>;
 
 class Port {
  public:
   virtual ~Port() = default;
-  // All or nothing per change; the first failure stops the batch and says which change failed and why.
+  // All or nothing per change; the first failure stops the batch and says which change failed and
+  // why.
   virtual Status apply(std::span<const Change> changes) = 0;
   virtual Result<Snapshot> query() = 0;
   virtual std::vector<Event> poll_events() = 0;

@@ -108,9 +108,8 @@ SelectorList narrow(const SelectorList& offered, const SelectorList& configured)
     for (const TrafficSelector& own : configured) {
       const std::optional<TrafficSelector> both = intersect(offer, own);
       if (!both) continue;
-      const bool covered = std::any_of(kept.begin(), kept.end(), [&](const TrafficSelector& k) {
-        return contains(k, *both);
-      });
+      const bool covered = std::any_of(
+          kept.begin(), kept.end(), [&](const TrafficSelector& k) { return contains(k, *both); });
       if (covered) continue;
       std::erase_if(kept, [&](const TrafficSelector& k) { return contains(*both, k); });
       if (kept.size() == kMaxNarrowedSelectors) return kept;

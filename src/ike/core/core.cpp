@@ -67,7 +67,7 @@ bool Context::release_reqid(const std::string& key) {
   return true;
 }
 
-Duration Context::random(Duration range) {
+Duration Context::jitter(Duration range) {
   if (range.count() <= 0) return Duration(0);
   return Duration(static_cast<std::int64_t>(rng.u64() % static_cast<std::uint64_t>(range.count())));
 }

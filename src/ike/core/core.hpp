@@ -1,5 +1,5 @@
-// The state of one engine, shared by the demultiplexer (endpoint), the pair supervisor and the tasks of v2.
-// A value: copying it copies the engine.
+// The state of one engine, shared by the demultiplexer (endpoint), the pair supervisor and the
+// tasks of v2. A value: copying it copies the engine.
 #pragma once
 
 #include <deque>
@@ -15,8 +15,8 @@
 namespace espalier::ike {
 
 struct Settings {
-  // The dataplane can only do UDP-encapsulated ESP: NAT detection is made to find a NAT (RFC 7296 section 2.23), so
-  // that the peer encapsulates too.
+  // The dataplane can only do UDP-encapsulated ESP: NAT detection is made to find a NAT (RFC 7296
+  // section 2.23), so that the peer encapsulates too.
   bool force_encap = true;
   std::uint16_t port = 500;
   std::uint16_t nat_port = 4500;
@@ -28,13 +28,13 @@ struct Settings {
 // What the supervisor knows of a configured pair.
 struct Pair {
   v2::ConnectionRef connection;
-  bool disabled = false;        // by Terminate, until Initiate
+  bool disabled = false;  // by Terminate, until Initiate
   bool up = false;
-  std::uint64_t attempts = 0;   // since it was last up
+  std::uint64_t attempts = 0;  // since it was last up
   Duration backoff{};
   std::optional<Instant> retry_at;
   std::string last_error;
-  std::optional<Instant> armed;   // its entry in pair_timers
+  std::optional<Instant> armed;  // its entry in pair_timers
   std::size_t next_address = 0;  // of remote_addresses, tried in turn
   std::set<IkeSpi> sas;          // local SPIs
   friend bool operator==(const Pair&, const Pair&) = default;
@@ -63,7 +63,8 @@ struct Core {
   Settings settings;
   std::map<std::string, Pair> pairs;
   std::map<IkeSpi, v2::IkeSa> sas;  // by our SPI
-  // IKE_SA_INIT requests being answered or answered, by (peer's SPI, peer's address): a repeated one finds its SA.
+  // IKE_SA_INIT requests being answered or answered, by (peer's SPI, peer's address): a repeated
+  // one finds its SA.
   std::map<std::pair<IkeSpi, SocketAddress>, IkeSpi> init_requests;
   std::size_t half_open = 0;
   CookieSecret cookie;
@@ -73,13 +74,13 @@ struct Core {
   std::map<std::string, ReqIdEntry> reqids;  // key: pair, child and selectors
   std::uint32_t last_reqid = 0;
   std::vector<LateRemoval> late_removals;
-  std::set<std::string> touched;             // pairs to look at before the call returns
-  std::set<IkeSpi> dirty;                    // SAs to sweep or to arm a timer for before the call returns
+  std::set<std::string> touched;  // pairs to look at before the call returns
+  std::set<IkeSpi> dirty;         // SAs to sweep or to arm a timer for before the call returns
   std::set<std::pair<Instant, IkeSpi>> sa_timers;
   std::set<std::pair<Instant, std::string>> pair_timers;
-  std::map<IpAddress, std::vector<std::string>> by_address;  // remote address -> pairs
+  std::map<IpAddress, std::vector<std::string>> by_address;          // remote address -> pairs
   std::map<policy::Identity, std::vector<std::string>> by_identity;  // remote identity -> pairs
-  std::vector<std::string> any_address;      // pairs whose peer may come from anywhere
+  std::vector<std::string> any_address;  // pairs whose peer may come from anywhere
 
   std::deque<Transmit> transmits;
   std::deque<Effect> effects;
@@ -98,7 +99,9 @@ struct Context {
   void count(Counter counter) { core.counters.add(counter); }
   void event(EventKind kind, LogLevel level, const std::string& pair, std::string text);
   void effect(Effect effect) { core.effects.push_back(std::move(effect)); }
-  void touch(const std::string& pair) { if (!pair.empty()) core.touched.insert(pair); }
+  void touch(const std::string& pair) {
+    if (!pair.empty()) core.touched.insert(pair);
+  }
   void start_job(v2::IkeSa& sa, v2::JobPurpose purpose, Job job);
   Spi allocate_spi();
   IkeSpi allocate_ike_spi();
@@ -106,14 +109,15 @@ struct Context {
   // True when that was the last user.
   bool release_reqid(const std::string& key);
   // Uniform in [0, range).
-  Duration random(Duration range);
+  Duration jitter(Duration range);
   // Also marks the SA dirty: its timer is armed anew before the call returns.
   v2::IkeSa* find(IkeSpi local);
   v2::IkeSa& add(v2::IkeSa sa);
   Pair* pair_of(const v2::IkeSa& sa);
 };
 
-// ---- core/pairs.cpp: the supervisor; desired pairs against actual SAs --------------------------------------------
+// ---- core/pairs.cpp: the supervisor; desired pairs against actual SAs
+// --------------------------------------------
 void configure(Context& ctx, const std::vector<policy::Connection>& connections);
 void supervise(Context& ctx, const std::string& pair);     // after anything that touched the pair
 void pair_timeout(Context& ctx, const std::string& pair);  // its retry_at has come
@@ -122,9 +126,11 @@ void terminate_pair(Context& ctx, const std::string& pair, bool disable);
 Status rekey_pair(Context& ctx, const std::string& pair, bool ike);
 void attempt_failed(Context& ctx, const std::string& pair, const std::string& why);
 
-// ---- core/cookies.cpp --------------------------------------------------------------------------------------------
-// RFC 7296 section 2.6: Cookie = version | hash(Ni | IPi | SPIi | secret).
+// ---- core/cookies.cpp
+// -------------------------------------------------------------------------------------------- RFC
+// 7296 section 2.6: Cookie = version | hash(Ni | IPi | SPIi | secret).
 Bytes make_cookie(Context& ctx, ByteView nonce, const SocketAddress& from, IkeSpi spi_i);
-bool cookie_is_valid(Context& ctx, ByteView cookie, ByteView nonce, const SocketAddress& from, IkeSpi spi_i);
+bool cookie_is_valid(Context& ctx, ByteView cookie, ByteView nonce, const SocketAddress& from,
+                     IkeSpi spi_i);
 
 }  // namespace espalier::ike

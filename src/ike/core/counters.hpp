@@ -8,51 +8,53 @@
 namespace espalier::ike {
 
 // X(enumerator, name, help)
-#define ESPALIER_IKE_COUNTERS(X)                                                                          \
-  X(kMessagesIn, "ike_messages_in", "IKE datagrams received")                                             \
-  X(kMessagesOut, "ike_messages_out", "IKE datagrams sent")                                               \
-  X(kRetransmits, "ike_retransmits", "requests sent again")                                               \
-  X(kResponsesRepeated, "ike_responses_repeated", "responses sent again for a repeated request")          \
-  X(kInitiated, "ike_initiated", "IKE SAs begun by us")                                                   \
-  X(kEstablished, "ike_established", "IKE SAs established, without rekeys")                               \
-  X(kAttemptsFailed, "ike_attempts_failed", "attempts to bring a pair up that failed")                    \
-  X(kIkeRekeyed, "ike_rekeyed", "IKE SAs rekeyed")                                                        \
-  X(kChildInstalled, "child_installed", "child SA pairs installed, rekeys included")                      \
-  X(kChildRekeyed, "child_rekeyed", "child SA pairs rekeyed")                                             \
-  X(kDuplicates, "ike_duplicates_resolved", "IKE SAs removed by the rule for simultaneous starts")        \
-  X(kLivenessChecks, "ike_liveness_checks", "liveness checks sent")                                       \
-  X(kCookiesDemanded, "ike_cookies_demanded", "IKE_SA_INIT requests answered with COOKIE")                \
-  X(kDropShort, "drop_short", "datagrams too short or with a wrong length field")                         \
-  X(kDropVersion, "drop_version", "datagrams of another major version")                                   \
-  X(kDropUnknownSpi, "drop_unknown_spi", "datagrams for an IKE SA we do not have")                        \
-  X(kDropMalformed, "drop_malformed", "datagrams or payloads that do not parse")                          \
-  X(kDropIntegrity, "drop_integrity", "messages whose integrity check failed")                            \
-  X(kDropMessageId, "drop_message_id", "messages outside the window")                                     \
-  X(kDropBusy, "drop_busy", "requests that came while one was being worked on")                           \
-  X(kDropUnexpected, "drop_unexpected", "messages that are not legal in the SA's state")                  \
-  X(kDropFragment, "drop_fragment", "fragments beyond the limits")                                        \
-  X(kDropHalfOpen, "drop_half_open", "IKE_SA_INIT requests refused because too many are half-open")       \
-  X(kDropCookie, "drop_cookie", "IKE_SA_INIT requests with a wrong cookie")                               \
-  X(kNoProposal, "refused_proposal", "requests refused for their proposals")                              \
-  X(kAuthFailed, "refused_auth", "IKE_AUTH exchanges that failed authentication")                         \
+#define ESPALIER_IKE_COUNTERS(X)                                                                   \
+  X(kMessagesIn, "ike_messages_in", "IKE datagrams received")                                      \
+  X(kMessagesOut, "ike_messages_out", "IKE datagrams sent")                                        \
+  X(kRetransmits, "ike_retransmits", "requests sent again")                                        \
+  X(kResponsesRepeated, "ike_responses_repeated", "responses sent again for a repeated request")   \
+  X(kInitiated, "ike_initiated", "IKE SAs begun by us")                                            \
+  X(kEstablished, "ike_established", "IKE SAs established, without rekeys")                        \
+  X(kAttemptsFailed, "ike_attempts_failed", "attempts to bring a pair up that failed")             \
+  X(kIkeRekeyed, "ike_rekeyed", "IKE SAs rekeyed")                                                 \
+  X(kChildInstalled, "child_installed", "child SA pairs installed, rekeys included")               \
+  X(kChildRekeyed, "child_rekeyed", "child SA pairs rekeyed")                                      \
+  X(kDuplicates, "ike_duplicates_resolved", "IKE SAs removed by the rule for simultaneous starts") \
+  X(kLivenessChecks, "ike_liveness_checks", "liveness checks sent")                                \
+  X(kCookiesDemanded, "ike_cookies_demanded", "IKE_SA_INIT requests answered with COOKIE")         \
+  X(kDropShort, "drop_short", "datagrams too short or with a wrong length field")                  \
+  X(kDropVersion, "drop_version", "datagrams of another major version")                            \
+  X(kDropUnknownSpi, "drop_unknown_spi", "datagrams for an IKE SA we do not have")                 \
+  X(kDropMalformed, "drop_malformed", "datagrams or payloads that do not parse")                   \
+  X(kDropIntegrity, "drop_integrity", "messages whose integrity check failed")                     \
+  X(kDropMessageId, "drop_message_id", "messages outside the window")                              \
+  X(kDropBusy, "drop_busy", "requests that came while one was being worked on")                    \
+  X(kDropUnexpected, "drop_unexpected", "messages that are not legal in the SA's state")           \
+  X(kDropFragment, "drop_fragment", "fragments beyond the limits")                                 \
+  X(kDropHalfOpen, "drop_half_open",                                                               \
+    "IKE_SA_INIT requests refused because too many are half-open")                                 \
+  X(kDropCookie, "drop_cookie", "IKE_SA_INIT requests with a wrong cookie")                        \
+  X(kNoProposal, "refused_proposal", "requests refused for their proposals")                       \
+  X(kAuthFailed, "refused_auth", "IKE_AUTH exchanges that failed authentication")                  \
   X(kTsRefused, "refused_selectors", "child requests refused for their selectors")
 
 enum class Counter : std::uint8_t {
 #define ESPALIER_X(enumerator, name, help) enumerator,
   ESPALIER_IKE_COUNTERS(ESPALIER_X)
 #undef ESPALIER_X
-  kCount
+      kCount
 };
 
 struct CounterInfo {
   std::string_view name;
   std::string_view help;
 };
-inline constexpr std::array<CounterInfo, static_cast<std::size_t>(Counter::kCount)> kCounterInfo = {{
+inline constexpr std::array<CounterInfo, static_cast<std::size_t>(Counter::kCount)> kCounterInfo = {
+    {
 #define ESPALIER_X(enumerator, name, help) {name, help},
-    ESPALIER_IKE_COUNTERS(ESPALIER_X)
+        ESPALIER_IKE_COUNTERS(ESPALIER_X)
 #undef ESPALIER_X
-}};
+    }};
 
 class Counters {
  public:

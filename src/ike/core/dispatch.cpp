@@ -20,7 +20,8 @@ bool is_init_request(const Header& header) {
   return header.exchange == ExchangeType::kIkeSaInit && !header.is_response();
 }
 
-void handle_unprotected_response(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message) {
+void handle_unprotected_response(Context& ctx, IkeSa& sa, ByteView datagram,
+                                 const Message& message) {
   const bool expected = sa.outstanding && sa.outstanding->exchange == ExchangeType::kIkeSaInit &&
                         message.header.message_id == sa.outstanding->id && sa.job.value == 0;
   if (!expected || v2::find_row(sa, message.header) == nullptr) {
@@ -37,7 +38,8 @@ bool repeat_response(Context& ctx, IkeSa& sa, const Message& message) {
     return false;
   }
   const auto* fragment = message.find<wire::ike::SkfPayload>();
-  if (fragment != nullptr && fragment->number != 1) return true;  // RFC 7383 section 2.6.1: once per message
+  if (fragment != nullptr && fragment->number != 1)
+    return true;  // RFC 7383 section 2.6.1: once per message
   ctx.count(Counter::kResponsesRepeated);
   v2::transmit(ctx, sa.path, sa.last_response->packets);
   return true;
@@ -46,7 +48,8 @@ bool repeat_response(Context& ctx, IkeSa& sa, const Message& message) {
 // Whether the message is within the window and the SA free to take it; counts why not.
 bool is_acceptable(Context& ctx, IkeSa& sa, const Header& header) {
   if (header.is_response()) {
-    if (!sa.outstanding || header.message_id != sa.outstanding->id || header.exchange != sa.outstanding->exchange) {
+    if (!sa.outstanding || header.message_id != sa.outstanding->id ||
+        header.exchange != sa.outstanding->exchange) {
       ctx.count(Counter::kDropMessageId);
       return false;
     }
@@ -81,9 +84,12 @@ void call(Context& ctx, IkeSa& sa, v2::Handler handler, const Message& message) 
     case v2::Handler::kAuthRequest: return v2::handle_auth_request(ctx, sa, message);
     case v2::Handler::kAuthResponse: return v2::process_auth_response(ctx, sa, message);
     case v2::Handler::kCreateChildRequest: return v2::handle_create_child_request(ctx, sa, message);
-    case v2::Handler::kCreateChildResponse: return v2::process_create_child_response(ctx, sa, message);
-    case v2::Handler::kInformationalRequest: return v2::handle_informational_request(ctx, sa, message);
-    case v2::Handler::kInformationalResponse: return v2::process_informational_response(ctx, sa, message);
+    case v2::Handler::kCreateChildResponse:
+      return v2::process_create_child_response(ctx, sa, message);
+    case v2::Handler::kInformationalRequest:
+      return v2::handle_informational_request(ctx, sa, message);
+    case v2::Handler::kInformationalResponse:
+      return v2::process_informational_response(ctx, sa, message);
   }
 }
 
@@ -93,19 +99,24 @@ bool refuse_by_table(Context& ctx, IkeSa& sa, const v2::Row& row, const Message&
   const auto missing = v2::missing_payload(row, message);
   if (!critical && !missing) return false;
   ctx.count(Counter::kDropUnexpected);
-  ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),
-            critical ? fmt::format("{} of the peer has a critical payload of type {} that we do not know",
-                                   wire::ike::name(message.header.exchange), static_cast<unsigned>(*critical))
-                     : fmt::format("{} of the peer lacks its {} payload", wire::ike::name(message.header.exchange),
-                                   wire::ike::name(*missing)));
+  ctx.event(
+      EventKind::kDropped, LogLevel::kWarning, sa.pair(),
+      critical
+          ? fmt::format("{} of the peer has a critical payload of type {} that we do not know",
+                        wire::ike::name(message.header.exchange), static_cast<unsigned>(*critical))
+          : fmt::format("{} of the peer lacks its {} payload",
+                        wire::ike::name(message.header.exchange), wire::ike::name(*missing)));
   if (message.header.is_response()) return true;
   const Bytes type = critical ? Bytes{static_cast<std::uint8_t>(*critical)} : Bytes();
-  v2::send_response(ctx, sa, message.header.exchange, message.header.message_id,
-                    {v2::make_notify(critical ? NotifyType::kUnsupportedCriticalPayload : NotifyType::kInvalidSyntax, type)});
+  v2::send_response(
+      ctx, sa, message.header.exchange, message.header.message_id,
+      {v2::make_notify(
+          critical ? NotifyType::kUnsupportedCriticalPayload : NotifyType::kInvalidSyntax, type)});
   return true;
 }
 
-void handle_protected(Context& ctx, IkeSa& sa, const Path& path, ByteView datagram, const Message& message) {
+void handle_protected(Context& ctx, IkeSa& sa, const Path& path, ByteView datagram,
+                      const Message& message) {
   const bool request = !message.header.is_response();
   if (request && repeat_response(ctx, sa, message)) return;
   if (!is_acceptable(ctx, sa, message.header)) return;
@@ -139,7 +150,8 @@ void dispatch(Context& ctx, const Path& path, ByteView datagram) {
   auto message = wire::ike::parse_message(datagram);
   if (!message) return ctx.count(Counter::kDropMalformed);
   if (is_init_request(*header)) {
-    const bool legal = header->from_initiator() && header->message_id.value == 0 && header->spi_r.value == 0;
+    const bool legal =
+        header->from_initiator() && header->message_id.value == 0 && header->spi_r.value == 0;
     if (!legal) return ctx.count(Counter::kDropUnexpected);
     return v2::handle_init_request(ctx, path, datagram, *message);
   }
@@ -151,7 +163,8 @@ void dispatch(Context& ctx, const Path& path, ByteView datagram) {
                      (sa->role == v2::Role::kResponder) == header->from_initiator() &&
                      (sa->remote_spi() == remote || sa->remote_spi().value == 0);
   if (!known) return ctx.count(Counter::kDropUnknownSpi);
-  if (header->exchange == ExchangeType::kIkeSaInit) return handle_unprotected_response(ctx, *sa, datagram, *message);
+  if (header->exchange == ExchangeType::kIkeSaInit)
+    return handle_unprotected_response(ctx, *sa, datagram, *message);
   if (sa->remote_spi() != remote) return ctx.count(Counter::kDropUnknownSpi);
   handle_protected(ctx, *sa, path, datagram, *message);
 }

@@ -46,7 +46,8 @@ void remove_late(Context& ctx) {
   });
 }
 
-std::pair<IkeSa*, v2::ChildSa*> find_child(Context& ctx, Direction direction, Spi spi, const IpAddress& peer) {
+std::pair<IkeSa*, v2::ChildSa*> find_child(Context& ctx, Direction direction, Spi spi,
+                                           const IpAddress& peer) {
   for (auto& [local, sa] : ctx.core.sas) {
     v2::ChildSa* child = direction == Direction::kIn ? sa.child_in(spi) : sa.child_out(spi);
     if (child != nullptr && (direction == Direction::kIn || child->spec.path.remote.ip == peer)) {
@@ -63,7 +64,8 @@ void soft_expired(Context& ctx, const SoftExpired& expired) {
   v2::run_tasks(ctx, *sa);
 }
 
-// The dataplane does not use the SA any more: both ends let it go, and the supervisor makes another.
+// The dataplane does not use the SA any more: both ends let it go, and the supervisor makes
+// another.
 void hard_expired(Context& ctx, Direction direction, Spi spi, const IpAddress& peer) {
   auto [sa, child] = find_child(ctx, direction, spi, peer);
   if (sa == nullptr || child->state == v2::ChildState::kDeleting) return;
@@ -82,7 +84,8 @@ void peer_moved(Context& ctx, const PeerMoved& moved) {
 void shut_down(Context& ctx) {
   for (auto& [local, sa] : ctx.core.sas) {
     if (sa.state != IkeState::kEstablished) continue;
-    v2::send_unacknowledged(ctx, sa, wire::ike::ExchangeType::kInformational, {wire::ike::DeletePayload{}});
+    v2::send_unacknowledged(ctx, sa, wire::ike::ExchangeType::kInformational,
+                            {wire::ike::DeletePayload{}});
   }
 }
 
@@ -123,15 +126,17 @@ Status Endpoint::handle_command(Instant now, crypto::Rng& rng, const Command& co
   } else if (std::holds_alternative<Shutdown>(command)) {
     shut_down(ctx);
   } else {
-    const std::string& name = std::holds_alternative<Initiate>(command)    ? std::get<Initiate>(command).pair
-                              : std::holds_alternative<Terminate>(command) ? std::get<Terminate>(command).pair
-                                                                           : std::get<Rekey>(command).pair;
+    const std::string& name =
+        std::holds_alternative<Initiate>(command)    ? std::get<Initiate>(command).pair
+        : std::holds_alternative<Terminate>(command) ? std::get<Terminate>(command).pair
+                                                     : std::get<Rekey>(command).pair;
     if (!core_.pairs.contains(name)) {
       return make_error(ErrorCode::kNotFound, "there is no pair '" + name + "'");
     }
     if (std::holds_alternative<Initiate>(command)) initiate_pair(ctx, name);
     if (std::holds_alternative<Terminate>(command)) terminate_pair(ctx, name, true);
-    if (const auto* rekey = std::get_if<Rekey>(&command)) status = rekey_pair(ctx, name, rekey->ike);
+    if (const auto* rekey = std::get_if<Rekey>(&command))
+      status = rekey_pair(ctx, name, rekey->ike);
   }
   settle(ctx);
   return status;
@@ -169,8 +174,10 @@ void Endpoint::handle_completion(Instant now, crypto::Rng& rng, const Completion
   }
   if (const auto* failed = std::get_if<InstallFailed>(&completion)) {
     auto [sa, child] = find_child(ctx, failed->direction, failed->spi, IpAddress());
-    ctx.event(EventKind::kNote, LogLevel::kError, sa != nullptr ? sa->pair() : std::string(), failed->text);
-    if (sa != nullptr) hard_expired(ctx, failed->direction, failed->spi, child->spec.path.remote.ip);
+    ctx.event(EventKind::kNote, LogLevel::kError, sa != nullptr ? sa->pair() : std::string(),
+              failed->text);
+    if (sa != nullptr)
+      hard_expired(ctx, failed->direction, failed->spi, child->spec.path.remote.ip);
   }
   if (const auto* moved = std::get_if<PeerMoved>(&completion)) peer_moved(ctx, *moved);
   if (const auto* use = std::get_if<UseReport>(&completion)) {
@@ -218,8 +225,10 @@ std::optional<Wakeup> Endpoint::poll_timeout() const {
     const auto wakeup = v2::next_wakeup(core_.sas.at(spi));
     consider(at, wakeup ? wakeup->reason : "IKE SA");
   }
-  if (!core_.pair_timers.empty()) consider(core_.pair_timers.begin()->first, "next attempt of a pair");
-  for (const LateRemoval& late : core_.late_removals) consider(late.at, "inbound child SA to be removed");
+  if (!core_.pair_timers.empty())
+    consider(core_.pair_timers.begin()->first, "next attempt of a pair");
+  for (const LateRemoval& late : core_.late_removals)
+    consider(late.at, "inbound child SA to be removed");
   return best;
 }
 

@@ -1,8 +1,10 @@
-// The protocol engine: a value with entries and queues, no clock, no socket, no file, no chance of its own (Rng is an argument).
+// The protocol engine: a value with entries and queues, no clock, no socket, no file, no chance of
+// its own (Rng is an argument).
 //
-// After any handle_*: drain poll_effect() first (an inbound SA must stand before the message that tells the peer of it leaves), then
-// poll_transmit(), then poll_event(); then sleep until poll_timeout() and call handle_timeout(). Parents drain children inside handle_*:
-// nothing is left half done between calls.
+// After any handle_*: drain poll_effect() first (an inbound SA must stand before the message that
+// tells the peer of it leaves), then poll_transmit(), then poll_event(); then sleep until
+// poll_timeout() and call handle_timeout(). Parents drain children inside handle_*: nothing is left
+// half done between calls.
 #pragma once
 
 #include <optional>
@@ -48,7 +50,8 @@ class Endpoint {
   Endpoint() = default;
   explicit Endpoint(Settings settings) { core_.settings = settings; }
 
-  // A datagram without non-ESP marker, at most 65535 octets. Whatever it holds: no error comes out, counters tell.
+  // A datagram without non-ESP marker, at most 65535 octets. Whatever it holds: no error comes out,
+  // counters tell.
   void handle_datagram(Instant now, crypto::Rng& rng, const Path& path, ByteView datagram);
   void handle_timeout(Instant now, crypto::Rng& rng);
   // Errors: kNotFound (no such pair), kInvalidArgument (nothing to rekey). Configure never fails.

@@ -1,4 +1,5 @@
-// What goes into the protocol core and what comes out: plain values that can be compared, recorded and replayed.
+// What goes into the protocol core and what comes out: plain values that can be compared, recorded
+// and replayed.
 #pragma once
 
 #include <optional>
@@ -16,7 +17,8 @@
 
 namespace espalier::ike {
 
-// The two ends of a datagram. local.port says which of our sockets: 500, or 4500 (with non-ESP marker).
+// The two ends of a datagram. local.port says which of our sockets: 500, or 4500 (with non-ESP
+// marker).
 struct Path {
   SocketAddress local;
   SocketAddress remote;
@@ -25,12 +27,14 @@ struct Path {
 
 struct Transmit {
   Path path;
-  Bytes datagram;          // without the non-ESP marker: the driver adds it on port 4500
-  bool keepalive = false;  // a NAT-keepalive of RFC 3948 section 2.3: one octet 0xFF, never with a marker
+  Bytes datagram;  // without the non-ESP marker: the driver adds it on port 4500
+  bool keepalive =
+      false;  // a NAT-keepalive of RFC 3948 section 2.3: one octet 0xFF, never with a marker
   friend bool operator==(const Transmit&, const Transmit&) = default;
 };
 
-// ---- effects: what the core wants done -----------------------------------------------------------------
+// ---- effects: what the core wants done
+// -----------------------------------------------------------------
 
 enum class Direction : std::uint8_t { kIn, kOut };
 
@@ -94,13 +98,26 @@ struct QueryUse {  // answered by UseReport: inbound ESP counts as life
   std::vector<Spi> inbound;
   friend bool operator==(const QueryUse&, const QueryUse&) = default;
 };
-using Effect = std::variant<InstallSa, DeleteSa, UpdateSa, SetPolicy, DeletePolicy, StartJob, QueryUse>;
+using Effect =
+    std::variant<InstallSa, DeleteSa, UpdateSa, SetPolicy, DeletePolicy, StartJob, QueryUse>;
 
-// ---- events: facts for observers; no behaviour depends on them --------------------------------------------
+// ---- events: facts for observers; no behaviour depends on them
+// --------------------------------------------
 
 enum class EventKind : std::uint8_t {
-  kNote, kPairUp, kPairDown, kAttemptFailed, kIkeEstablished, kIkeRekeyed, kIkeDeleted,
-  kChildInstalled, kChildRekeyed, kChildDeleted, kRekeyFailed, kDuplicateResolved, kDropped,
+  kNote,
+  kPairUp,
+  kPairDown,
+  kAttemptFailed,
+  kIkeEstablished,
+  kIkeRekeyed,
+  kIkeDeleted,
+  kChildInstalled,
+  kChildRekeyed,
+  kChildDeleted,
+  kRekeyFailed,
+  kDuplicateResolved,
+  kDropped,
 };
 std::string_view name(EventKind kind);
 
@@ -112,24 +129,57 @@ struct Event {
   friend bool operator==(const Event&, const Event&) = default;
 };
 
-// ---- commands ------------------------------------------------------------------------------------------------
+// ---- commands
+// ------------------------------------------------------------------------------------------------
 
-struct Configure { std::vector<policy::Connection> connections; };  // the whole desired set; only differences act
-struct Initiate { std::string pair; };   // now, and enabled from here on
-struct Terminate { std::string pair; };  // disabled until Initiate
-struct Rekey { std::string pair; bool ike = false; };
-struct Shutdown {};                      // tells every peer by a Delete, once, without waiting
+struct Configure {
+  std::vector<policy::Connection> connections;
+};  // the whole desired set; only differences act
+struct Initiate {
+  std::string pair;
+};  // now, and enabled from here on
+struct Terminate {
+  std::string pair;
+};  // disabled until Initiate
+struct Rekey {
+  std::string pair;
+  bool ike = false;
+};
+struct Shutdown {};  // tells every peer by a Delete, once, without waiting
 using Command = std::variant<Configure, Initiate, Terminate, Rekey, Shutdown>;
 
-// ---- completions: answers from outside --------------------------------------------------------------------------
+// ---- completions: answers from outside
+// --------------------------------------------------------------------------
 
-struct JobDone { JobId id; JobResult result; };
-struct SoftExpired { Direction direction; Spi spi; IpAddress peer; };
-struct HardExpired { Direction direction; Spi spi; IpAddress peer; };
-struct InstallFailed { Direction direction; Spi spi; std::string text; };
-struct PeerMoved { Spi inbound; SocketAddress from; };  // an authentic ESP packet came from there
-struct UseReport { IkeSpi sa; std::optional<Instant> last_inbound; };
-using Completion = std::variant<JobDone, SoftExpired, HardExpired, InstallFailed, PeerMoved, UseReport>;
+struct JobDone {
+  JobId id;
+  JobResult result;
+};
+struct SoftExpired {
+  Direction direction;
+  Spi spi;
+  IpAddress peer;
+};
+struct HardExpired {
+  Direction direction;
+  Spi spi;
+  IpAddress peer;
+};
+struct InstallFailed {
+  Direction direction;
+  Spi spi;
+  std::string text;
+};
+struct PeerMoved {
+  Spi inbound;
+  SocketAddress from;
+};  // an authentic ESP packet came from there
+struct UseReport {
+  IkeSpi sa;
+  std::optional<Instant> last_inbound;
+};
+using Completion =
+    std::variant<JobDone, SoftExpired, HardExpired, InstallFailed, PeerMoved, UseReport>;
 
 struct Wakeup {
   Instant at;

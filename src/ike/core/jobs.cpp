@@ -59,11 +59,12 @@ std::optional<Error> verify(const VerifyJob& job, std::int64_t now_utc) {
   }
   if (!policy::certificate_has_identity(*certificate, job.identity)) {
     return make_error(ErrorCode::kAuthentication,
-                      "the peer's certificate (" + certificate->subject + ") does not name its identity '" +
-                          policy::to_string(job.identity) + "': add it as a subjectAltName");
+                      "the peer's certificate (" + certificate->subject +
+                          ") does not name its identity '" + policy::to_string(job.identity) +
+                          "': add it as a subjectAltName");
   }
-  if (const Status signature = crypto::verify_signature(certificate->public_der, job.method,
-                                                        job.octets, job.auth_data);
+  if (const Status signature =
+          crypto::verify_signature(certificate->public_der, job.method, job.octets, job.auth_data);
       !signature) {
     return signature.error();
   }

@@ -1,5 +1,6 @@
-// Slow work as data: Diffie-Hellman, signatures, path validation. The core emits a Job and gets a JobResult back as a
-// completion; run_job() does the work, inline, on another core, or in a simulator's own order.
+// Slow work as data: Diffie-Hellman, signatures, path validation. The core emits a Job and gets a
+// JobResult back as a completion; run_job() does the work, inline, on another core, or in a
+// simulator's own order.
 #pragma once
 
 #include <memory>
@@ -32,12 +33,12 @@ struct DhRespondJob {  // generates a pair and computes g^ir in one go
 struct SignJob {
   std::string key;  // policy::Connection::private_key
   crypto::AuthMethod method = crypto::AuthMethod::kDigitalSignature;
-  Bytes octets;     // RFC 7296 section 2.15
+  Bytes octets;  // RFC 7296 section 2.15
   std::vector<crypto::HashId> peer_hashes;
   friend bool operator==(const SignJob&, const SignJob&) = default;
 };
 struct VerifyJob {  // path, identity and signature; in that order, the first failure is the answer
-  std::vector<Bytes> chain;    // the peer's CERT payloads, end entity first
+  std::vector<Bytes> chain;  // the peer's CERT payloads, end entity first
   std::vector<Bytes> anchors;
   policy::Identity identity;
   crypto::AuthMethod method = crypto::AuthMethod::kDigitalSignature;
@@ -57,7 +58,7 @@ struct JobResult {
   crypto::DhKeyPair key_pair;  // DhGenerate, DhRespond (private key cleared in the latter)
   SecretBytes shared;          // DhShared, DhRespond
   crypto::AuthMethod auth_method = crypto::AuthMethod::kDigitalSignature;  // Sign
-  Bytes auth_data;             // Sign
+  Bytes auth_data;                                                         // Sign
 };
 
 // Private keys by the name that a Connection carries; the core never sees them.
@@ -67,7 +68,8 @@ class KeyStore {
   virtual std::shared_ptr<const crypto::PrivateKey> find(const std::string& name) const = 0;
 };
 
-// Does the work. now_utc (seconds since 1970) is for certificate dates. Never fails to return: errors are in the result.
+// Does the work. now_utc (seconds since 1970) is for certificate dates. Never fails to return:
+// errors are in the result.
 JobResult run_job(const Job& job, crypto::Rng& rng, const KeyStore& keys, std::int64_t now_utc);
 
 }  // namespace espalier::ike

@@ -1,4 +1,5 @@
-// Limits of the protocol core: value, unit, and the RFC section or reason. Overflow is a counted event.
+// Limits of the protocol core: value, unit, and the RFC section or reason. Overflow is a counted
+// event.
 #pragma once
 
 #include <cstddef>
@@ -8,52 +9,64 @@
 
 namespace espalier::ike {
 
-// Retransmission (RFC 7296 section 2.4: "Retries MUST ... increase exponentially"). A request is sent at 0, then after
-// kRetransmitFirst, doubling up to kRetransmitMax, kRetransmitTries times in all; then the SA is given up.
+// Retransmission (RFC 7296 section 2.4: "Retries MUST ... increase exponentially"). A request is
+// sent at 0, then after kRetransmitFirst, doubling up to kRetransmitMax, kRetransmitTries times in
+// all; then the SA is given up.
 inline constexpr Duration kRetransmitFirst = 500ms;
 inline constexpr Duration kRetransmitMax = 8s;
-inline constexpr unsigned kRetransmitTries = 8;  // 0, 0.5, 1.5, 3.5, 7.5, 15.5, 23.5, 31.5 s; given up at 39.5 s
+inline constexpr unsigned kRetransmitTries =
+    8;  // 0, 0.5, 1.5, 3.5, 7.5, 15.5, 23.5, 31.5 s; given up at 39.5 s
 
 // Attempts to bring a pair up go on for ever, with this backoff and a jitter of a quarter.
 inline constexpr Duration kRetryFirst = 1s;
 inline constexpr Duration kRetryMax = 60s;
 
-// Election: in a mesh the host with the lower identity initiates at once, the other after this grace.
+// Election: in a mesh the host with the lower identity initiates at once, the other after this
+// grace.
 inline constexpr Duration kElectionGrace = 2s;
 inline constexpr Duration kStartJitter = 100ms;
 
 // A half-open SA (IKE_SA_INIT answered, IKE_AUTH not seen) lives this long.
 inline constexpr Duration kHalfOpenLifetime = 30s;
-inline constexpr std::size_t kHalfOpenMax = 2048;        // beyond: new ones are refused, counted
-inline constexpr std::size_t kCookieThreshold = 64;      // half-open SAs above which cookies are demanded (RFC 7296 section 2.6)
-inline constexpr Duration kCookieSecretLifetime = 60s;   // the secret changes; the one before is still accepted
+inline constexpr std::size_t kHalfOpenMax = 2048;  // beyond: new ones are refused, counted
+inline constexpr std::size_t kCookieThreshold =
+    64;  // half-open SAs above which cookies are demanded (RFC 7296 section 2.6)
+inline constexpr Duration kCookieSecretLifetime =
+    60s;  // the secret changes; the one before is still accepted
 
-// The responder of a superseded SA waits this long for its initiator to delete it, then does it itself.
+// The responder of a superseded SA waits this long for its initiator to delete it, then does it
+// itself.
 inline constexpr Duration kDuplicateGrace = 10s;
 
-// An inbound child SA is kept this long after its deletion was agreed, for packets still on their way.
+// An inbound child SA is kept this long after its deletion was agreed, for packets still on their
+// way.
 inline constexpr Duration kInboundLinger = 3s;
 
-// The responder of a child rekey sends on the new SA when the old one is deleted, or at the latest after this.
+// The responder of a child rekey sends on the new SA when the old one is deleted, or at the latest
+// after this.
 inline constexpr Duration kOutboundGrace = 5s;
 
-// A rekey answered with TEMPORARY_FAILURE is tried again after this (RFC 7296 section 2.25), plus jitter.
+// A rekey answered with TEMPORARY_FAILURE is tried again after this (RFC 7296 section 2.25), plus
+// jitter.
 inline constexpr Duration kTemporaryFailureRetry = 2s;
 // A rekey that came to nothing for another reason is tried again after this, until the SA expires.
 inline constexpr Duration kRekeyRetry = 30s;
 
 inline constexpr std::size_t kDatagramMax = 65535;
-inline constexpr std::size_t kFragmentsMax = 64;               // RFC 7383 gives none; 64 x 1200 octets hold any chain we accept
+inline constexpr std::size_t kFragmentsMax =
+    64;  // RFC 7383 gives none; 64 x 1200 octets hold any chain we accept
 inline constexpr std::size_t kReassembledOctetsMax = 64 * 1024;
-inline constexpr std::size_t kFragmentIpOctets = 1280;         // outer IP packet; the IPv6 minimum (RFC 7383 section 2.5.1)
-inline constexpr std::size_t kQueuedTasksMax = 64;             // per IKE SA
-inline constexpr std::size_t kChildrenPerIkeSaMax = 64;        // NO_ADDITIONAL_SAS beyond
-inline constexpr std::size_t kIkeSasPerPairMax = 8;            // whatever a peer does, a pair holds no more
-inline constexpr std::size_t kNonceOctets = 32;                // RFC 7296 section 2.10: at least half the PRF key
-inline constexpr std::size_t kInitRestartsMax = 4;             // COOKIE and INVALID_KE_PAYLOAD answers followed in one attempt
+inline constexpr std::size_t kFragmentIpOctets =
+    1280;  // outer IP packet; the IPv6 minimum (RFC 7383 section 2.5.1)
+inline constexpr std::size_t kQueuedTasksMax = 64;       // per IKE SA
+inline constexpr std::size_t kChildrenPerIkeSaMax = 64;  // NO_ADDITIONAL_SAS beyond
+inline constexpr std::size_t kIkeSasPerPairMax = 8;  // whatever a peer does, a pair holds no more
+inline constexpr std::size_t kNonceOctets = 32;  // RFC 7296 section 2.10: at least half the PRF key
+inline constexpr std::size_t kInitRestartsMax =
+    4;  // COOKIE and INVALID_KE_PAYLOAD answers followed in one attempt
 
-inline constexpr Duration kNatKeepalive = 20s;                 // RFC 3948 section 4
-inline constexpr std::uint32_t kReqIdFirst = 0xE5000001;       // DESIGN "Ours in the kernel"
+inline constexpr Duration kNatKeepalive = 20s;            // RFC 3948 section 4
+inline constexpr std::uint32_t kReqIdFirst = 0xE5000001;  // DESIGN "Ours in the kernel"
 inline constexpr std::uint32_t kReqIdLast = 0xE5FFFFFF;
 
 }  // namespace espalier::ike

@@ -1,5 +1,5 @@
-// The supervisor: desired pairs against actual SAs. It looks at a pair after anything that touched it, and sees to it
-// that what should be up comes up; it never gives up.
+// The supervisor: desired pairs against actual SAs. It looks at a pair after anything that touched
+// it, and sees to it that what should be up comes up; it never gives up.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,7 +20,8 @@ bool can_initiate(const policy::Connection& connection) {
 }
 
 bool we_are_elected(const Context& ctx, const policy::Connection& connection) {
-  return !ctx.core.settings.election || connection.foreign || connection.local_id < connection.remote_id;
+  return !ctx.core.settings.election || connection.foreign ||
+         connection.local_id < connection.remote_id;
 }
 
 void index(Core& core) {
@@ -29,7 +30,8 @@ void index(Core& core) {
   core.any_address.clear();
   for (const auto& [name, pair] : core.pairs) {
     const policy::Connection& connection = *pair.connection;
-    for (const IpAddress& address : connection.remote_addresses) core.by_address[address].push_back(name);
+    for (const IpAddress& address : connection.remote_addresses)
+      core.by_address[address].push_back(name);
     if (!can_initiate(connection)) core.any_address.push_back(name);
     core.by_identity[connection.remote_id].push_back(name);
   }
@@ -62,12 +64,13 @@ void schedule_start(Context& ctx, Pair& pair) {
   pair.backoff = kRetryFirst;
   if (pair.connection->start != policy::Start::kNow || !can_initiate(*pair.connection)) return;
   const Duration grace = we_are_elected(ctx, *pair.connection) ? Duration(0) : kElectionGrace;
-  pair.retry_at = ctx.now + grace + ctx.random(kStartJitter);
+  pair.retry_at = ctx.now + grace + ctx.jitter(kStartJitter);
 }
 
 Path path_to(const Context& ctx, const Pair& pair) {
   const policy::Connection& connection = *pair.connection;
-  const IpAddress remote = connection.remote_addresses[pair.next_address % connection.remote_addresses.size()];
+  const IpAddress remote =
+      connection.remote_addresses[pair.next_address % connection.remote_addresses.size()];
   IpAddress local = IpAddress::any(remote.family());
   for (const IpAddress& address : connection.local_addresses) {
     if (address.family() == remote.family()) {
@@ -76,13 +79,14 @@ Path path_to(const Context& ctx, const Pair& pair) {
     }
   }
   const bool own_port = connection.remote_port != ctx.core.settings.port;
-  return {{local, own_port ? ctx.core.settings.nat_port : ctx.core.settings.port}, {remote, connection.remote_port}};
+  return {{local, own_port ? ctx.core.settings.nat_port : ctx.core.settings.port},
+          {remote, connection.remote_port}};
 }
 
 struct Actual {
   bool established = false;
-  bool handshake = false;      // one is under way
-  IkeSa* best = nullptr;       // an established SA that is to stay
+  bool handshake = false;            // one is under way
+  IkeSa* best = nullptr;             // an established SA that is to stay
   std::vector<std::string> missing;  // children that no established SA has
 };
 
@@ -104,10 +108,12 @@ Actual look(Context& ctx, const Pair& pair) {
     if (sa.state != IkeState::kEstablished || v2::has_task(sa, TaskKind::kDeleteIke)) continue;
     actual.established = true;
     live.push_back(&sa);
-    if (actual.best == nullptr || sa.established_at > actual.best->established_at) actual.best = &sa;
+    if (actual.best == nullptr || sa.established_at > actual.best->established_at)
+      actual.best = &sa;
   }
   for (const policy::ChildConfig& child : pair.connection->children) {
-    const bool found = std::any_of(live.begin(), live.end(), [&](const IkeSa* sa) { return carries(*sa, child.name); });
+    const bool found = std::any_of(live.begin(), live.end(),
+                                   [&](const IkeSa* sa) { return carries(*sa, child.name); });
     if (!found) actual.missing.push_back(child.name);
   }
   return actual;
@@ -115,7 +121,7 @@ Actual look(Context& ctx, const Pair& pair) {
 
 void back_off(Context& ctx, Pair& pair) {
   const Duration base = std::max(pair.backoff, kRetryFirst);
-  pair.retry_at = ctx.now + base * 3 / 4 + ctx.random(base / 2);
+  pair.retry_at = ctx.now + base * 3 / 4 + ctx.jitter(base / 2);
   pair.backoff = std::min(base * 2, kRetryMax);
 }
 
@@ -164,8 +170,9 @@ void supervise(Context& ctx, const std::string& name) {
   if (pair.up) {
     pair.up = false;
     ctx.event(EventKind::kPairDown, LogLevel::kWarning, name,
-              pair.disabled ? "down by the operator's wish"
-                            : (pair.last_error.empty() ? std::string("down") : "down: " + pair.last_error));
+              pair.disabled
+                  ? "down by the operator's wish"
+                  : (pair.last_error.empty() ? std::string("down") : "down: " + pair.last_error));
   }
   if (pair.disabled) {
     pair.retry_at.reset();
@@ -175,7 +182,8 @@ void supervise(Context& ctx, const std::string& name) {
   const bool ours_to_do = actual.established || (pair.connection->start == policy::Start::kNow &&
                                                  can_initiate(*pair.connection));
   if (!ours_to_do) return;
-  if (actual.established && actual.best->active) return;  // an exchange is under way; its end touches the pair
+  if (actual.established && actual.best->active)
+    return;  // an exchange is under way; its end touches the pair
   back_off(ctx, pair);
 }
 
@@ -209,7 +217,8 @@ void initiate_pair(Context& ctx, const std::string& name) {
   }
   if (actual.handshake) return;
   if (!actual.established && !can_initiate(*pair.connection)) {
-    attempt_failed(ctx, name, "this peer has no address to connect to (it is behind a NAT): it must initiate");
+    attempt_failed(ctx, name,
+                   "this peer has no address to connect to (it is behind a NAT): it must initiate");
     return;
   }
   pair.backoff = kRetryFirst;
@@ -227,7 +236,9 @@ void terminate_pair(Context& ctx, const std::string& name, bool disable) {
 Status rekey_pair(Context& ctx, const std::string& name, bool ike) {
   const Actual actual = look(ctx, ctx.core.pairs.at(name));
   if (!actual.established) {
-    return make_error(ErrorCode::kInvalidArgument, name + " is not up: there is nothing to rekey ('espalier up " + name + "' brings it up)");
+    return make_error(
+        ErrorCode::kInvalidArgument,
+        name + " is not up: there is nothing to rekey ('espalier up " + name + "' brings it up)");
   }
   IkeSa* sa = ctx.find(actual.best->local_spi());
   if (ike) {

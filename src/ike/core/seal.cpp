@@ -11,8 +11,8 @@ using wire::ike::Header;
 using wire::ike::Payload;
 using wire::ike::PayloadType;
 
-
-// Octets of IV | padded plaintext | ICV for a plaintext of this size. One octet of Pad Length always follows.
+// Octets of IV | padded plaintext | ICV for a plaintext of this size. One octet of Pad Length
+// always follows.
 std::size_t body_octets(std::size_t plaintext, const crypto::SuiteSizes& sizes) {
   const std::size_t block = std::max<std::size_t>(sizes.block, 1);
   const std::size_t padded = (plaintext + 1 + block - 1) / block * block;
@@ -59,11 +59,13 @@ Result<Bytes> open_body(ByteView datagram, std::size_t aad_octets, ByteView body
   TRY_ASSIGN(const crypto::SuiteSizes sizes, crypto::sizes(keys.suite));
   const std::size_t block = std::max<std::size_t>(sizes.block, 1);
   if (body.size() < sizes.iv + 1 + sizes.icv) {
-    return make_error(ErrorCode::kTruncated, "the Encrypted payload is shorter than its IV and ICV");
+    return make_error(ErrorCode::kTruncated,
+                      "the Encrypted payload is shorter than its IV and ICV");
   }
   const std::size_t data_octets = body.size() - sizes.iv - sizes.icv;
   if (data_octets % block != 0) {
-    return make_error(ErrorCode::kMalformed, "the Encrypted payload is not a whole number of blocks");
+    return make_error(ErrorCode::kMalformed,
+                      "the Encrypted payload is not a whole number of blocks");
   }
   TRY_ASSIGN(auto cipher, crypto::make_cipher(keys.suite, keys.encr.reveal(), keys.integ.reveal()));
   Bytes data = to_vector(body.subspan(sizes.iv, data_octets));
@@ -75,11 +77,13 @@ Result<Bytes> open_body(ByteView datagram, std::size_t aad_octets, ByteView body
   item.icv = icv;
   cipher->open({&item, 1});
   if (!item.ok) {
-    return make_error(ErrorCode::kAuthentication, "the integrity check of the Encrypted payload failed");
+    return make_error(ErrorCode::kAuthentication,
+                      "the integrity check of the Encrypted payload failed");
   }
   const std::size_t padding = data.back();
   if (padding + 1 > data.size()) {
-    return make_error(ErrorCode::kMalformed, "the Encrypted payload's pad length exceeds its contents");
+    return make_error(ErrorCode::kMalformed,
+                      "the Encrypted payload's pad length exceeds its contents");
   }
   data.resize(data.size() - padding - 1);
   return data;
@@ -91,11 +95,13 @@ std::vector<Bytes> seal_fragments(const Header& header, PayloadType first, ByteV
   const std::size_t block = std::max<std::size_t>(sizes.block, 1);
   // Fragment payload header: generic header (4) and the two fragment numbers (4).
   const std::size_t fixed = wire::ike::kHeaderOctets + 8 + sizes.iv + sizes.icv + 1 + block;
-  const std::size_t chunk = std::max<std::size_t>(fragment_octets > fixed ? fragment_octets - fixed : 0, 64);
+  const std::size_t chunk =
+      std::max<std::size_t>(fragment_octets > fixed ? fragment_octets - fixed : 0, 64);
   const std::size_t total = (plaintext.size() + chunk - 1) / chunk;
   std::vector<Bytes> fragments;
   for (std::size_t i = 0; i < total; ++i) {
-    const ByteView part = plaintext.subspan(i * chunk, std::min(chunk, plaintext.size() - i * chunk));
+    const ByteView part =
+        plaintext.subspan(i * chunk, std::min(chunk, plaintext.size() - i * chunk));
     const Bytes prefix = wire::ike::encode_skf_prefix(
         header, i == 0 ? first : PayloadType::kNone, static_cast<std::uint16_t>(i + 1),
         static_cast<std::uint16_t>(total), body_octets(part.size(), sizes));

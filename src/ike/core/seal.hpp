@@ -1,4 +1,5 @@
-// The Encrypted payload: sealing and opening whole messages and fragments (RFC 7296 section 3.14, RFC 5282, RFC 7383).
+// The Encrypted payload: sealing and opening whole messages and fragments (RFC 7296 section 3.14,
+// RFC 5282, RFC 7383).
 #pragma once
 
 #include <vector>
@@ -17,20 +18,22 @@ struct SealKeys {
   const SecretBytes& integ;  // empty for an AEAD
 };
 
-// Where IVs come from: `counter` is unique per key for AEADs (RFC 5282 section 3.1) and is incremented; for CBC the Rng's
-// octets, which must be unpredictable, are used (RFC 7296 section 3.14).
+// Where IVs come from: `counter` is unique per key for AEADs (RFC 5282 section 3.1) and is
+// incremented; for CBC the Rng's octets, which must be unpredictable, are used (RFC 7296
+// section 3.14).
 struct IvSource {
   std::uint64_t& counter;
   crypto::Rng& rng;
 };
 
-// A whole message, one datagram, or several fragments when fragment_octets (of datagram, 0: never) is exceeded.
-// The header's next_payload and length are computed.
-std::vector<Bytes> seal(const wire::ike::Header& header, const std::vector<wire::ike::Payload>& payloads,
-                        const SealKeys& keys, IvSource iv, std::size_t fragment_octets);
+// A whole message, one datagram, or several fragments when fragment_octets (of datagram, 0: never)
+// is exceeded. The header's next_payload and length are computed.
+std::vector<Bytes> seal(const wire::ike::Header& header,
+                        const std::vector<wire::ike::Payload>& payloads, const SealKeys& keys,
+                        IvSource iv, std::size_t fragment_octets);
 
-// The payloads inside the SK payload that ends `message`. Errors: kAuthentication when the ICV does not verify, kMalformed or kTruncated
-// for what is inside.
+// The payloads inside the SK payload that ends `message`. Errors: kAuthentication when the ICV does
+// not verify, kMalformed or kTruncated for what is inside.
 Result<std::vector<wire::ike::Payload>> open_sk(ByteView datagram, const wire::ike::SkPayload& sk,
                                                 const SealKeys& keys);
 

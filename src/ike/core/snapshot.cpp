@@ -10,16 +10,18 @@ using v2::IkeSa;
 using v2::IkeState;
 
 bool is_live(const IkeSa& sa) {
-  return sa.state != IkeState::kDead && sa.state != IkeState::kFailed && sa.state != IkeState::kReplaced;
+  return sa.state != IkeState::kDead && sa.state != IkeState::kFailed &&
+         sa.state != IkeState::kReplaced;
 }
 
-// Whether a NAT is really on the way: the peer's source hash may be wrong on purpose (encapsulation is forced), so the
-// far side counts only when its address or port is not the configured one.
+// Whether a NAT is really on the way: the peer's source hash may be wrong on purpose (encapsulation
+// is forced), so the far side counts only when its address or port is not the configured one.
 bool nat_on_path(const IkeSa& sa, const Settings& settings) {
   if (sa.nat_here) return true;
   if (!sa.nat_there || !sa.connection) return false;
   const auto& addresses = sa.connection->remote_addresses;
-  const bool address_known = std::find(addresses.begin(), addresses.end(), sa.path.remote.ip) != addresses.end();
+  const bool address_known =
+      std::find(addresses.begin(), addresses.end(), sa.path.remote.ip) != addresses.end();
   const std::uint16_t port = sa.path.remote.port;
   return !address_known || (port != settings.port && port != settings.nat_port);
 }
@@ -53,7 +55,8 @@ std::string_view state_of(const Pair& pair, const PairSnapshot& snapshot) {
   if (pair.up) return "up";
   if (pair.disabled) return "disabled";
   if (snapshot.ike && !snapshot.ike->established) return "connecting";
-  if (pair.retry_at) return pair.attempts == 0 && pair.last_error.empty() ? "connecting" : "waiting";
+  if (pair.retry_at)
+    return pair.attempts == 0 && pair.last_error.empty() ? "connecting" : "waiting";
   if (snapshot.ike) return "connecting";
   return "down";
 }

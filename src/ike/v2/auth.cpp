@@ -35,9 +35,10 @@ IdPayload id_payload(PayloadType role, const policy::Identity& identity) {
 
 // What the named end signs or MACs.
 Result<Bytes> octets_of(const IkeSa& sa, Role end, ByteView body) {
-  return end == Role::kInitiator
-             ? auth_octets(sa.suite.prf, sa.handshake.init_request, sa.nonce_r, sa.keys.pi.reveal(), body)
-             : auth_octets(sa.suite.prf, sa.handshake.init_response, sa.nonce_i, sa.keys.pr.reveal(), body);
+  return end == Role::kInitiator ? auth_octets(sa.suite.prf, sa.handshake.init_request, sa.nonce_r,
+                                               sa.keys.pi.reveal(), body)
+                                 : auth_octets(sa.suite.prf, sa.handshake.init_response, sa.nonce_i,
+                                               sa.keys.pr.reveal(), body);
 }
 
 Role other(Role role) { return role == Role::kInitiator ? Role::kResponder : Role::kInitiator; }
@@ -71,43 +72,54 @@ Status make_auth(Context& ctx, IkeSa& sa) {
   }
   if (sa.peer_hashes.empty()) {
     return make_error(ErrorCode::kUnsupported,
-                      "the peer does not know signature authentication of RFC 7427, which certificates need here");
+                      "the peer does not know signature authentication of RFC 7427, which "
+                      "certificates need here");
   }
-  SignJob job{sa.connection->private_key, crypto::AuthMethod::kDigitalSignature, std::move(octets), sa.peer_hashes};
+  SignJob job{sa.connection->private_key, crypto::AuthMethod::kDigitalSignature, std::move(octets),
+              sa.peer_hashes};
   ctx.start_job(sa, JobPurpose::kAuthSign, std::move(job));
   return {};
 }
 
-// Checks the peer's AUTH: a result at once for a shared key; for a signature a job is started and `pending` set.
+// Checks the peer's AUTH: a result at once for a shared key; for a signature a job is started and
+// `pending` set.
 Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending) {
   const auto* auth = message.find<AuthPayload>();
   if (auth == nullptr) {
-    return make_error(ErrorCode::kAuthentication, "the peer sent no AUTH payload (it wants EAP, which is not supported)");
+    return make_error(ErrorCode::kAuthentication,
+                      "the peer sent no AUTH payload (it wants EAP, which is not supported)");
   }
   TRY_ASSIGN(Bytes octets, octets_of(sa, other(sa.role), sa.handshake.peer_id_body));
   if (sa.connection->auth == policy::AuthKind::kPsk) {
     if (auth->method != kPskMethod) {
-      return make_error(ErrorCode::kAuthentication,
-                        fmt::format("the peer authenticates by method {} (a certificate?), this side is configured for a "
-                                    "pre-shared key: set the same 'auth' on both", auth->method));
+      return make_error(
+          ErrorCode::kAuthentication,
+          fmt::format(
+              "the peer authenticates by method {} (a certificate?), this side is configured for a "
+              "pre-shared key: set the same 'auth' on both",
+              auth->method));
     }
     TRY_ASSIGN(const SecretBytes mac, psk_auth(sa.suite.prf, sa.connection->psk.reveal(), octets));
     if (constant_time_equal(mac.reveal(), auth->data)) return {};
-    return make_error(ErrorCode::kAuthentication,
-                      fmt::format("the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, the "
-                                  "mesh name and the identities on both sides",
-                                  policy::to_string(sa.connection->remote_id),
-                                  policy::to_string(sa.connection->local_id)));
+    return make_error(
+        ErrorCode::kAuthentication,
+        fmt::format(
+            "the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, the "
+            "mesh name and the identities on both sides",
+            policy::to_string(sa.connection->remote_id),
+            policy::to_string(sa.connection->local_id)));
   }
   if (auth->method == kPskMethod) {
     return make_error(ErrorCode::kAuthentication,
-                      "the peer authenticates by a pre-shared key, this side is configured for certificates: set the "
+                      "the peer authenticates by a pre-shared key, this side is configured for "
+                      "certificates: set the "
                       "same 'auth' on both");
   }
   VerifyJob job;
   for (const Payload& payload : message.payloads) {
     const auto* certificate = std::get_if<CertPayload>(&payload);
-    if (certificate != nullptr && certificate->encoding == 4) job.chain.push_back(certificate->data);
+    if (certificate != nullptr && certificate->encoding == 4)
+      job.chain.push_back(certificate->data);
   }
   job.anchors = sa.connection->anchors;
   job.identity = sa.handshake.peer_id;
@@ -119,7 +131,8 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
   return {};
 }
 
-// ---- responder ---------------------------------------------------------------------------------------------------
+// ---- responder
+// ----------------------------------------------------------------------------------------------
 
 // Answers with an error; the SA is kept a while to repeat the answer.
 void refuse(Context& ctx, IkeSa& sa, NotifyType type, const std::string& why) {
@@ -148,18 +161,21 @@ Result<ConnectionRef> find_connection(Context& ctx, const IkeSa& sa, const polic
                                       const IdPayload* idr) {
   const auto names = ctx.core.by_identity.find(peer);
   if (names == ctx.core.by_identity.end()) {
-    return make_error(ErrorCode::kAuthentication,
-                      fmt::format("no configured peer has the identity '{}'", policy::to_string(peer)));
+    return make_error(
+        ErrorCode::kAuthentication,
+        fmt::format("no configured peer has the identity '{}'", policy::to_string(peer)));
   }
   Error last = make_error(ErrorCode::kAuthentication, "");
   for (const std::string& name : names->second) {
     const ConnectionRef& connection = ctx.core.pairs.at(name).connection;
     if (idr != nullptr && policy::Identity{idr->type, idr->data} != connection->local_id) {
-      last.message = fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'", policy::to_string(peer),
+      last.message = fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'",
+                                 policy::to_string(peer),
                                  policy::to_string(policy::Identity{idr->type, idr->data}),
                                  policy::to_string(connection->local_id));
     } else if (!suite_is_acceptable(*connection, sa.suite)) {
-      last.message = fmt::format("the IKE suite {} is not among the proposals of {}", policy::words(sa.suite), name);
+      last.message = fmt::format("the IKE suite {} is not among the proposals of {}",
+                                 policy::words(sa.suite), name);
     } else {
       return connection;
     }
@@ -185,8 +201,8 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   } else {
     count_refusal(ctx, child.error());
     ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),
-              fmt::format("child SA refused with {}: {}", wire::ike::name(notify_for(child.error())),
-                          child.error().message));
+              fmt::format("child SA refused with {}: {}",
+                          wire::ike::name(notify_for(child.error())), child.error().message));
     if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;
     payloads.push_back(make_notify(notify_for(child.error())));
   }
@@ -203,14 +219,16 @@ void peer_is_authentic(Context& ctx, IkeSa& sa) {
                   "the pair is down by the operator's wish on this side ('espalier up' ends that)");
   }
   if (pair->sas.size() >= kIkeSasPerPairMax) {
-    return refuse(ctx, sa, NotifyType::kNoAdditionalSas, "the peer holds as many IKE SAs as a pair may have");
+    return refuse(ctx, sa, NotifyType::kNoAdditionalSas,
+                  "the peer holds as many IKE SAs as a pair may have");
   }
   if (const Status made = make_auth(ctx, sa); !made) {
     refuse(ctx, sa, NotifyType::kAuthenticationFailed, made.error().message);
   }
 }
 
-// ---- initiator ---------------------------------------------------------------------------------------------------
+// ---- initiator
+// ----------------------------------------------------------------------------------------------
 
 void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
   const policy::Connection& connection = *sa.connection;
@@ -271,11 +289,17 @@ void auth_made(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
 std::string refused_by_peer(const IkeSa& sa, NotifyType type) {
   const std::string who = sa.path.remote.to_string();
   if (type == NotifyType::kAuthenticationFailed) {
-    return fmt::format("{} refused our authentication: its log says why (an unknown identity '{}', another secret, or a "
-                       "certificate it does not trust)", who, policy::to_string(sa.connection->local_id));
+    return fmt::format(
+        "{} refused our authentication: its log says why (an unknown identity '{}', another "
+        "secret, or a "
+        "certificate it does not trust)",
+        who, policy::to_string(sa.connection->local_id));
   }
   if (type == NotifyType::kTemporaryFailure) {
-    return fmt::format("{} answered TEMPORARY_FAILURE: the pair is down there by its operator's wish, or it is busy", who);
+    return fmt::format(
+        "{} answered TEMPORARY_FAILURE: the pair is down there by its operator's wish, or it is "
+        "busy",
+        who);
   }
   return fmt::format("{} refused IKE_AUTH with {}", who, wire::ike::name(type));
 }
@@ -310,14 +334,17 @@ void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
   const IdPayload* idr = message.id(PayloadType::kIdr);
   if (idr == nullptr || message.find<AuthPayload>() == nullptr) {
     const auto* error = find_error(message);
-    return fail_handshake(ctx, sa, error != nullptr
-                                       ? refused_by_peer(sa, error->type)
-                                       : "the peer answered IKE_AUTH without identity and AUTH");
+    return fail_handshake(ctx, sa,
+                          error != nullptr
+                              ? refused_by_peer(sa, error->type)
+                              : "the peer answered IKE_AUTH without identity and AUTH");
   }
   const policy::Identity peer{idr->type, idr->data};
   if (peer != sa.connection->remote_id) {
-    return reject_responder(ctx, sa, fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory",
-                                                 policy::to_string(peer), policy::to_string(sa.connection->remote_id)));
+    return reject_responder(
+        ctx, sa,
+        fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory",
+                    policy::to_string(peer), policy::to_string(sa.connection->remote_id)));
   }
   sa.handshake.peer_id = peer;
   sa.handshake.peer_id_body = idr->body;
@@ -339,7 +366,8 @@ void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
     if (result.error) return reject_responder(ctx, sa, result.error->message);
     return responder_is_authentic(ctx, sa);
   }
-  if (result.error) return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
+  if (result.error)
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
   peer_is_authentic(ctx, sa);
 }
 

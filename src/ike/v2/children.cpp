@@ -11,7 +11,8 @@
 namespace espalier::ike::v2 {
 namespace {
 
-// Children with the same selectors of the same pair share a reqid: the newest outbound SA carries the traffic.
+// Children with the same selectors of the same pair share a reqid: the newest outbound SA carries
+// the traffic.
 std::string reqid_key(const ChildSaSpec& spec) {
   return spec.pair + "|" + spec.child + "|" + policy::to_string(spec.local_ts) + "|" +
          policy::to_string(spec.remote_ts);
@@ -38,7 +39,8 @@ ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now
   child.installed_at = ctx.now;
   ctx.core.inbound_spis.insert(child.spec.spi_in);
   ctx.effect(InstallSa{Direction::kIn, child.spec});
-  ctx.effect(SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts});
+  ctx.effect(
+      SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts});
   schedule_child(ctx, sa, child);
   sa.children.push_back(std::move(child));
   ChildSa& added = sa.children.back();
@@ -49,10 +51,10 @@ ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now
   ctx.count(Counter::kChildInstalled);
   ctx.touch(added.spec.pair);
   ctx.event(EventKind::kChildInstalled, LogLevel::kInfo, added.spec.pair,
-            fmt::format("child SA {} installed: {} === {}, SPIs {} in, {} out, {}", added.spec.child,
-                        policy::to_string(added.spec.local_ts), policy::to_string(added.spec.remote_ts),
-                        to_string(added.spec.spi_in), to_string(added.spec.spi_out),
-                        policy::words(added.spec.suite)));
+            fmt::format("child SA {} installed: {} === {}, SPIs {} in, {} out, {}",
+                        added.spec.child, policy::to_string(added.spec.local_ts),
+                        policy::to_string(added.spec.remote_ts), to_string(added.spec.spi_in),
+                        to_string(added.spec.spi_out), policy::words(added.spec.suite)));
   return added;
 }
 
@@ -66,9 +68,9 @@ void install_outbound(Context& ctx, ChildSa& child) {
 }
 
 void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger) {
-  const auto found = std::find_if(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
-    return child.spec.spi_in == spi_in;
-  });
+  const auto found =
+      std::find_if(sa.children.begin(), sa.children.end(),
+                   [&](const ChildSa& child) { return child.spec.spi_in == spi_in; });
   if (found == sa.children.end()) return;
   const ChildSaSpec spec = found->spec;
   const IpAddress peer = spec.path.remote.ip;
@@ -86,14 +88,14 @@ void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger) {
   sa.children.erase(found);
   ctx.touch(spec.pair);
   ctx.event(EventKind::kChildDeleted, LogLevel::kDebug, spec.pair,
-            fmt::format("child SA {} removed: SPIs {} in, {} out", spec.child, to_string(spec.spi_in),
-                        to_string(spec.spi_out)));
+            fmt::format("child SA {} removed: SPIs {} in, {} out", spec.child,
+                        to_string(spec.spi_in), to_string(spec.spi_out)));
 }
 
 void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.child * lifetimes.jitter_percent / 100;
-  child.rekey_at = ctx.now + lifetimes.child - ctx.random(jitter);
+  child.rekey_at = ctx.now + lifetimes.child - ctx.jitter(jitter);
   // A tenth later the SA is too old to be used at all, whatever became of its rekey.
   child.expire_at = ctx.now + lifetimes.child + lifetimes.child / 10;
 }

@@ -1,4 +1,5 @@
-// CREATE_CHILD_SA for children: new ones and rekeys, with the collisions of RFC 7296 sections 2.8.1 and 2.25.1.
+// CREATE_CHILD_SA for children: new ones and rekeys, with the collisions of RFC 7296 sections 2.8.1
+// and 2.25.1.
 //
 //   HDR, SK {[N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr} -->
 //                                                <-- HDR, SK {SA, Nr, [KEr,] TSi, TSr | N(error)}
@@ -25,11 +26,13 @@ const policy::ChildConfig* find_config(const IkeSa& sa, const std::string& name)
   return nullptr;
 }
 
-// The group of the KE payload: the IKE SA's own if the child's proposals have it (the peer has it for sure), else the first.
+// The group of the KE payload: the IKE SA's own if the child's proposals have it (the peer has it
+// for sure), else the first.
 crypto::DhId pfs_group(const IkeSa& sa, const policy::ChildConfig& config) {
   crypto::DhId first = crypto::DhId::kNone;
   for (const policy::EspProposal& proposal : config.proposals) {
     for (const crypto::DhId group : proposal.dh) {
+      if (group == crypto::DhId::kNone) continue;
       if (group == sa.suite.dh) return group;
       if (first == crypto::DhId::kNone) first = group;
     }
@@ -55,7 +58,8 @@ NotifyPayload spi_notify(NotifyType type, Spi spi) {
 
 const Bytes& lower(const Bytes& a, const Bytes& b) { return a < b ? a : b; }
 
-// ---- initiator ---------------------------------------------------------------------------------------------------
+// ---- initiator
+// ----------------------------------------------------------------------------------------------
 
 void send_create_child(Context& ctx, IkeSa& sa) {
   ActiveTask& active = *sa.active;
@@ -69,7 +73,8 @@ void send_create_child(Context& ctx, IkeSa& sa) {
   payloads.push_back(std::move(offer[0]));
   payloads.push_back(NoncePayload{active.nonce});
   if (active.dh.group != crypto::DhId::kNone) {
-    payloads.push_back(KePayload{static_cast<std::uint16_t>(active.dh.group), active.dh.public_key});
+    payloads.push_back(
+        KePayload{static_cast<std::uint16_t>(active.dh.group), active.dh.public_key});
   }
   payloads.push_back(std::move(offer[1]));
   payloads.push_back(std::move(offer[2]));
@@ -81,13 +86,16 @@ void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why) {
   const Task task = sa.active->task;
   ctx.core.inbound_spis.erase(sa.active->new_spi);
   const bool superseded = sa.active->collision.has_value();
-  if (ChildSa* old = sa.child_in(task.child); old != nullptr && old->state == ChildState::kRekeying) {
+  if (ChildSa* old = sa.child_in(task.child);
+      old != nullptr && old->state == ChildState::kRekeying) {
     old->state = superseded ? ChildState::kReplaced : ChildState::kInstalled;
   }
-  if (Pair* pair = ctx.pair_of(sa); pair != nullptr && task.kind == TaskKind::kCreateChild) pair->last_error = why;
+  if (Pair* pair = ctx.pair_of(sa); pair != nullptr && task.kind == TaskKind::kCreateChild)
+    pair->last_error = why;
   if (!superseded) {
-    ctx.event(task.kind == TaskKind::kRekeyChild ? EventKind::kRekeyFailed : EventKind::kAttemptFailed,
-              LogLevel::kWarning, sa.pair(), why);
+    ctx.event(
+        task.kind == TaskKind::kRekeyChild ? EventKind::kRekeyFailed : EventKind::kAttemptFailed,
+        LogLevel::kWarning, sa.pair(), why);
   }
   ctx.touch(sa.pair());
   finish_task(ctx, sa);
@@ -114,14 +122,17 @@ void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
     // Section 2.25: the peer has no such SA; ours is half of nothing. A new one replaces it.
     const ChildSa* old = sa.child_in(task.child);
     const std::string name = old != nullptr ? old->spec.child : std::string();
-    create_child_failed(ctx, sa, "the peer no longer has the child SA that was to be rekeyed; it is made anew");
-    // Not silently: the peer may get to know the SA yet (our request overtook the response that makes it).
+    create_child_failed(
+        ctx, sa, "the peer no longer has the child SA that was to be rekeyed; it is made anew");
+    // Not silently: the peer may get to know the SA yet (our request overtook the response that
+    // makes it).
     add_task(ctx, sa, {TaskKind::kDeleteChild, task.child, "", ctx.now});
     if (!name.empty()) add_task(ctx, sa, {TaskKind::kCreateChild, Spi(), name, ctx.now});
     return;
   }
-  create_child_failed(ctx, sa, fmt::format("the peer refused to {} {} with {}", name(task.kind), active.child.name,
-                                           wire::ike::name(error.type)));
+  create_child_failed(ctx, sa,
+                      fmt::format("the peer refused to {} {} with {}", name(task.kind),
+                                  active.child.name, wire::ike::name(error.type)));
 }
 
 void delete_own_loser(Context& ctx, IkeSa& sa, Spi spi_in) {
@@ -133,9 +144,11 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
   auto negotiated = accept_child(active.child, active.local_ts, active.remote_ts, response, true);
   if (!negotiated) return create_child_failed(ctx, sa, negotiated.error().message);
   if ((negotiated->selected.suite.dh != crypto::DhId::kNone) == shared.empty()) {
-    return create_child_failed(ctx, sa, "the peer's answer has a KE payload that does not fit its proposal");
+    return create_child_failed(ctx, sa,
+                               "the peer's answer has a KE payload that does not fit its proposal");
   }
-  auto made = make_child(sa, *negotiated, active.new_spi, true, shared, active.nonce, active.peer_nonce);
+  auto made =
+      make_child(sa, *negotiated, active.new_spi, true, shared, active.nonce, active.peer_nonce);
   if (!made) return create_child_failed(ctx, sa, made.error().message);
   if (active.deleted_by_peer.contains(negotiated->peer_spi)) {
     create_child_failed(ctx, sa, "the peer deleted the child SA before its answer reached us");
@@ -145,8 +158,8 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
   const auto collision = active.collision;
   const Bytes lowest = lower(active.nonce, active.peer_nonce);
   finish_task(ctx, sa);
-  // Section 2.8.1: of two SAs made by a collision, the one created with the lowest of the four nonces is closed by the
-  // end that created it.
+  // Section 2.8.1: of two SAs made by a collision, the one created with the lowest of the four
+  // nonces is closed by the end that created it.
   const bool ours_loses = collision && lowest < collision->lowest_nonce;
   const Spi new_spi = made->spec.spi_in;
   if (task.kind == TaskKind::kRekeyChild) made->predecessor = task.child;
@@ -162,19 +175,21 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
   old->successor = new_spi;
   ctx.count(Counter::kChildRekeyed);
   ctx.event(EventKind::kChildRekeyed, LogLevel::kInfo, sa.pair(),
-            fmt::format("child SA {} rekeyed: SPI {} in after {}", old->spec.child, to_string(new_spi),
-                        to_string(old->spec.spi_in)));
+            fmt::format("child SA {} rekeyed: SPI {} in after {}", old->spec.child,
+                        to_string(new_spi), to_string(old->spec.spi_in)));
   add_task(ctx, sa, {TaskKind::kDeleteChild, task.child, "", ctx.now});
 }
 
-// ---- responder ---------------------------------------------------------------------------------------------------
+// ---- responder
+// ----------------------------------------------------------------------------------------------
 
 struct Refusal {
   NotifyPayload notify;
   std::string why;
 };
 
-std::optional<Refusal> refuse_by_state(const IkeSa& sa, const Message& request, const ChildSa* old) {
+std::optional<Refusal> refuse_by_state(const IkeSa& sa, const Message& request,
+                                       const ChildSa* old) {
   const NotifyPayload* rekey = rekey_notify(request);
   const bool making_one = sa.active && (sa.active->task.kind == TaskKind::kCreateChild ||
                                         sa.active->task.kind == TaskKind::kRekeyChild);
@@ -189,26 +204,33 @@ std::optional<Refusal> refuse_by_state(const IkeSa& sa, const Message& request, 
   const bool ike_rekey = sa.active && sa.active->task.kind == TaskKind::kRekeyIke;
   const bool closing = old != nullptr && old->state == ChildState::kDeleting;
   if (sa.state != IkeState::kEstablished || ike_rekey || closing) {
-    return Refusal{make_notify(NotifyType::kTemporaryFailure), "we are rekeying or closing the SA ourselves"};
+    return Refusal{make_notify(NotifyType::kTemporaryFailure),
+                   "we are rekeying or closing the SA ourselves"};
   }
   if (rekey == nullptr && sa.children.size() >= kChildrenPerIkeSaMax) {
-    return Refusal{make_notify(NotifyType::kNoAdditionalSas), "the IKE SA has as many children as it may have"};
+    return Refusal{make_notify(NotifyType::kNoAdditionalSas),
+                   "the IKE SA has as many children as it may have"};
   }
   return std::nullopt;
 }
 
-void send_refusal(Context& ctx, IkeSa& sa, const Message& request, NotifyPayload notify, const std::string& why) {
+void send_refusal(Context& ctx, IkeSa& sa, const Message& request, NotifyPayload notify,
+                  const std::string& why) {
   ctx.event(EventKind::kNote, LogLevel::kInfo, sa.pair(),
-            fmt::format("CREATE_CHILD_SA of the peer refused with {}: {}", wire::ike::name(notify.type), why));
-  send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id, {std::move(notify)});
+            fmt::format("CREATE_CHILD_SA of the peer refused with {}: {}",
+                        wire::ike::name(notify.type), why));
+  send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id,
+                {std::move(notify)});
 }
 
-void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Bytes& nonce_i, const Bytes& nonce_r) {
+void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Bytes& nonce_i,
+                  const Bytes& nonce_r) {
   ChildSa* old = sa.child_in(old_in);
   if (old == nullptr) return;
   made.predecessor = old_in;
   old->successor = made.spec.spi_in;
-  if (sa.active && sa.active->task.kind == TaskKind::kRekeyChild && sa.active->task.child == old_in) {
+  if (sa.active && sa.active->task.kind == TaskKind::kRekeyChild &&
+      sa.active->task.child == old_in) {
     sa.active->collision = Collision{lower(nonce_i, nonce_r), made.spec.spi_in, IkeSpi()};
   } else {
     old->state = ChildState::kReplaced;
@@ -231,26 +253,31 @@ void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const 
   const std::string only = old != nullptr ? old->spec.child : std::string();
   const Spi old_in = old != nullptr ? old->spec.spi_in : Spi();
   const auto* ke = request.find<KePayload>();
-  const crypto::DhId group = ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
+  const crypto::DhId group =
+      ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
   auto child = negotiate_child(*sa.connection, request, true, group, only);
   if (!child) {
     count_refusal(ctx, child.error());
-    return send_refusal(ctx, sa, request, make_notify(notify_for(child.error())), child.error().message);
+    return send_refusal(ctx, sa, request, make_notify(notify_for(child.error())),
+                        child.error().message);
   }
   const Bytes nonce_i = request.find<NoncePayload>()->data;
   const Bytes nonce_r = ctx.rng.bytes(kNonceOctets);
   const Spi spi = ctx.allocate_spi();
-  auto made = make_child(sa, *child, spi, false, dh != nullptr ? dh->shared.reveal() : ByteView(), nonce_i, nonce_r);
+  auto made = make_child(sa, *child, spi, false, dh != nullptr ? dh->shared.reveal() : ByteView(),
+                         nonce_i, nonce_r);
   ASSERT(made);
   std::vector<Payload> answer;
   add_child_answer(answer, *child, spi);
   std::vector<Payload> payloads;
   payloads.push_back(std::move(answer[0]));
   payloads.push_back(NoncePayload{nonce_r});
-  if (dh != nullptr) payloads.push_back(KePayload{static_cast<std::uint16_t>(group), dh->key_pair.public_key});
+  if (dh != nullptr)
+    payloads.push_back(KePayload{static_cast<std::uint16_t>(group), dh->key_pair.public_key});
   payloads.push_back(std::move(answer[1]));
   payloads.push_back(std::move(answer[2]));
-  // The initiator of a rekey can receive on the new SA only when it has our answer: we go on sending on the old one.
+  // The initiator of a rekey can receive on the new SA only when it has our answer: we go on
+  // sending on the old one.
   ChildSa& installed = install_child(ctx, sa, std::move(*made), old_in.value == 0);
   if (old_in.value != 0) link_rekeyed(ctx, sa, old_in, installed, nonce_i, nonce_r);
   send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id, payloads);
@@ -263,12 +290,14 @@ void handle_child_request(Context& ctx, IkeSa& sa, const Message& message) {
     return send_refusal(ctx, sa, message, std::move(refusal->notify), refusal->why);
   }
   const auto* ke = message.find<KePayload>();
-  const crypto::DhId group = ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
+  const crypto::DhId group =
+      ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
   const std::string only = old != nullptr ? old->spec.child : std::string();
   auto child = negotiate_child(*sa.connection, message, true, group, only);
   if (!child) {
     count_refusal(ctx, child.error());
-    return send_refusal(ctx, sa, message, make_notify(notify_for(child.error())), child.error().message);
+    return send_refusal(ctx, sa, message, make_notify(notify_for(child.error())),
+                        child.error().message);
   }
   const crypto::DhId wanted = child->selected.suite.dh;
   if (wanted == crypto::DhId::kNone) return answer_create_child(ctx, sa, message, nullptr);
@@ -292,7 +321,8 @@ void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
     ChildSa* old = sa.child_in(task.child);
     if (old == nullptr || old->state != ChildState::kInstalled) return;
     if (!old->outbound_installed) {
-      // The peer made it by a rekey and may not have our answer yet: it would not know what we rekey.
+      // The peer made it by a rekey and may not have our answer yet: it would not know what we
+      // rekey.
       Task later = task;
       later.not_before = old->installed_at + kOutboundGrace + 1ms;
       return add_task(ctx, sa, std::move(later));
@@ -305,9 +335,10 @@ void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
   const policy::ChildConfig* config = find_config(sa, name);
   if (config == nullptr) return;
   if (task.kind == TaskKind::kCreateChild) {
-    const bool exists = std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
-      return child.spec.child == name && child.state == ChildState::kInstalled;
-    });
+    const bool exists =
+        std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
+          return child.spec.child == name && child.state == ChildState::kInstalled;
+        });
     if (exists) return;
     active.local_ts = config->local_ts;
     active.remote_ts = config->remote_ts;
@@ -324,10 +355,12 @@ void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
 
 void handle_create_child_request(Context& ctx, IkeSa& sa, const Message& message) {
   const auto* offer = message.find<SaPayload>();
-  const bool ike = !offer->proposals.empty() && offer->proposals.front().protocol == wire::ike::ProtocolId::kIke;
+  const bool ike =
+      !offer->proposals.empty() && offer->proposals.front().protocol == wire::ike::ProtocolId::kIke;
   if (!ike) return handle_child_request(ctx, sa, message);
   const auto* ke = message.find<KePayload>();
-  // Section 2.25.2: while a child is being made, rekeyed or closed by us, the IKE SA stays as it is.
+  // Section 2.25.2: while a child is being made, rekeyed or closed by us, the IKE SA stays as it
+  // is.
   const bool busy = sa.active && (sa.active->task.kind == TaskKind::kCreateChild ||
                                   sa.active->task.kind == TaskKind::kRekeyChild ||
                                   sa.active->task.kind == TaskKind::kDeleteChild);
@@ -338,7 +371,8 @@ void handle_create_child_request(Context& ctx, IkeSa& sa, const Message& message
   auto selected = policy::select_ike(sa.connection->proposals, offer->proposals);
   if (!selected) {
     count_refusal(ctx, selected.error());
-    return send_refusal(ctx, sa, message, make_notify(NotifyType::kNoProposalChosen), selected.error().message);
+    return send_refusal(ctx, sa, message, make_notify(NotifyType::kNoProposalChosen),
+                        selected.error().message);
   }
   if (ke == nullptr || static_cast<crypto::DhId>(ke->group) != selected->suite.dh) {
     Writer data;
@@ -353,13 +387,15 @@ void handle_create_child_request(Context& ctx, IkeSa& sa, const Message& message
 void process_create_child_response(Context& ctx, IkeSa& sa, const Message& message) {
   ASSERT(sa.active);
   if (const auto* error = find_error(message)) {
-    if (sa.active->task.kind == TaskKind::kRekeyIke) return complete_rekey_ike(ctx, sa, message, JobResult());
+    if (sa.active->task.kind == TaskKind::kRekeyIke)
+      return complete_rekey_ike(ctx, sa, message, JobResult());
     return follow_error(ctx, sa, *error);
   }
   const auto* nonce = message.find<NoncePayload>();
   const auto* ke = message.find<KePayload>();
   if (nonce == nullptr) {
-    if (sa.active->task.kind == TaskKind::kRekeyIke) return complete_rekey_ike(ctx, sa, message, JobResult());
+    if (sa.active->task.kind == TaskKind::kRekeyIke)
+      return complete_rekey_ike(ctx, sa, message, JobResult());
     return create_child_failed(ctx, sa, "the peer answered CREATE_CHILD_SA without a nonce");
   }
   sa.active->peer_nonce = nonce->data;
@@ -367,7 +403,8 @@ void process_create_child_response(Context& ctx, IkeSa& sa, const Message& messa
     return complete_create_child(ctx, sa, message, ByteView());
   }
   if (ke == nullptr || static_cast<crypto::DhId>(ke->group) != sa.active->dh.group) {
-    if (sa.active->task.kind == TaskKind::kRekeyIke) return complete_rekey_ike(ctx, sa, message, JobResult());
+    if (sa.active->task.kind == TaskKind::kRekeyIke)
+      return complete_rekey_ike(ctx, sa, message, JobResult());
     return create_child_failed(ctx, sa, "the peer's KE payload is of another group than ours");
   }
   sa.active->response = message;
@@ -379,9 +416,11 @@ void child_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult
     const Message request = std::move(sa.responding->request);
     sa.responding.reset();
     if (result.error) {
-      return send_refusal(ctx, sa, request, make_notify(NotifyType::kInvalidSyntax), result.error->message);
+      return send_refusal(ctx, sa, request, make_notify(NotifyType::kInvalidSyntax),
+                          result.error->message);
     }
-    const bool ike = request.find<SaPayload>()->proposals.front().protocol == wire::ike::ProtocolId::kIke;
+    const bool ike =
+        request.find<SaPayload>()->proposals.front().protocol == wire::ike::ProtocolId::kIke;
     if (ike) return answer_rekey_ike(ctx, sa, request, result);
     return answer_create_child(ctx, sa, request, &result);
   }
@@ -389,7 +428,8 @@ void child_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult
   const bool ike = sa.active->task.kind == TaskKind::kRekeyIke;
   if (purpose == JobPurpose::kChildGenerate) {
     if (result.error) {
-      return ike ? complete_rekey_ike(ctx, sa, Message(), result) : create_child_failed(ctx, sa, result.error->message);
+      return ike ? complete_rekey_ike(ctx, sa, Message(), result)
+                 : create_child_failed(ctx, sa, result.error->message);
     }
     sa.active->dh = result.key_pair;
     return ike ? start_rekey_ike(ctx, sa, sa.active->task) : send_create_child(ctx, sa);

@@ -1,18 +1,26 @@
-// The rule for simultaneous starts. NORMATIVE between Espalier versions; docs/simultaneous-start.md says it for readers.
+// The rule for simultaneous starts. NORMATIVE between Espalier versions; docs/simultaneous-start.md
+// says it for readers.
 //
-// RFC 7296 decides collisions of rekeys (section 2.8) but not of first exchanges. Two ends that initiate at once would keep two
-// IKE SAs, or with INITIAL_CONTACT on both (section 2.4) delete both. So:
+// RFC 7296 decides collisions of rekeys (section 2.8) but not of first exchanges. Two ends that
+// initiate at once would keep two IKE SAs, or with INITIAL_CONTACT on both (section 2.4) delete
+// both. So:
 //
-//  1. Two established IKE SAs of one pair of identities CROSS when different ends initiated them and each was begun (its IKE_SA_INIT request
+//  1. Two established IKE SAs of one pair of identities CROSS when different ends initiated them
+//  and each was begun (its IKE_SA_INIT request
 //     sent or received) before the other was established.
-//  2. Of two that cross, the one initiated by the end with the bytewise lower identity (type octet, then data) SURVIVES. INITIAL_CONTACT is
+//  2. Of two that cross, the one initiated by the end with the bytewise lower identity (type octet,
+//  then data) SURVIVES. INITIAL_CONTACT is
 //     not applied between them.
-//  3. The initiator of the other one deletes it with a normal Delete, as soon as it knows both to be established. Its responder does so
+//  3. The initiator of the other one deletes it with a normal Delete, as soon as it knows both to
+//  be established. Its responder does so
 //     only if nothing came within kDuplicateGrace.
-//  4. An end that establishes an IKE SA as responder abandons its own attempts with that peer that have not yet sent IKE_AUTH.
-//  5. Of two that do not cross the younger survives: whoever answered it deletes the older one (silently if INITIAL_CONTACT came).
+//  4. An end that establishes an IKE SA as responder abandons its own attempts with that peer that
+//  have not yet sent IKE_AUTH.
+//  5. Of two that do not cross the younger survives: whoever answered it deletes the older one
+//  (silently if INITIAL_CONTACT came).
 //
-// Every deletion is an ordinary Delete of RFC 7296, so a peer that knows nothing of the rule is left with one SA too.
+// Every deletion is an ordinary Delete of RFC 7296, so a peer that knows nothing of the rule is
+// left with one SA too.
 #include <fmt/format.h>
 
 #include <vector>
@@ -47,7 +55,8 @@ void give_up_loser(Context& ctx, IkeSa& loser, const IkeSa& winner) {
 }
 
 void replace_older(Context& ctx, IkeSa& older, const IkeSa& younger) {
-  // Only the end that answered the younger one acts; the other learns by the Delete, or knew when it began anew.
+  // Only the end that answered the younger one acts; the other learns by the Delete, or knew when
+  // it began anew.
   if (younger.role != Role::kResponder) return;
   if (younger.handshake.initial_contact) {
     destroy(ctx, older, "the peer started anew (INITIAL_CONTACT)");

@@ -26,21 +26,22 @@ wire::ike::Header make_header(const IkeSa& sa, ExchangeType exchange, MessageId 
   header.spi_r = sa.spi_r;
   header.exchange = exchange;
   header.message_id = id;
-  header.flags = static_cast<std::uint8_t>(
-      (sa.role == Role::kInitiator ? wire::ike::kFlagInitiator : 0) |
-      (response ? wire::ike::kFlagResponse : 0));
+  header.flags =
+      static_cast<std::uint8_t>((sa.role == Role::kInitiator ? wire::ike::kFlagInitiator : 0) |
+                                (response ? wire::ike::kFlagResponse : 0));
   return header;
 }
 
-// The largest IKE datagram whose outer packet is at most kFragmentIpOctets; 0 when the peer cannot reassemble.
+// The largest IKE datagram whose outer packet is at most kFragmentIpOctets; 0 when the peer cannot
+// reassemble.
 std::size_t fragment_limit(const IkeSa& sa) {
   if (!sa.peer_fragmentation || (sa.connection && !sa.connection->fragmentation)) return 0;
   const std::size_t ip = sa.path.remote.ip.is_v4() ? 20 : 40;
   return kFragmentIpOctets - ip - 8 - (sa.encap ? 4 : 0);
 }
 
-std::vector<Bytes> build(Context& ctx, IkeSa& sa, ExchangeType exchange, MessageId id, bool response,
-                         const std::vector<Payload>& payloads) {
+std::vector<Bytes> build(Context& ctx, IkeSa& sa, ExchangeType exchange, MessageId id,
+                         bool response, const std::vector<Payload>& payloads) {
   const wire::ike::Header header = make_header(sa, exchange, id, response);
   if (exchange == ExchangeType::kIkeSaInit) return {wire::ike::encode_message(header, payloads)};
   return seal(header, payloads, sending_keys(sa), {sa.iv_counter, ctx.rng}, fragment_limit(sa));
@@ -63,8 +64,8 @@ std::optional<Message> finish_reassembly(Context& ctx, IkeSa& sa, const Message&
   return Message{message.header, std::move(*payloads)};
 }
 
-std::optional<Message> add_fragment(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message,
-                                    const wire::ike::SkfPayload& skf) {
+std::optional<Message> add_fragment(Context& ctx, IkeSa& sa, ByteView datagram,
+                                    const Message& message, const wire::ike::SkfPayload& skf) {
   if (skf.number == 0 || skf.number > skf.total || skf.total > kFragmentsMax) {
     ctx.count(Counter::kDropFragment);
     return std::nullopt;
@@ -76,7 +77,8 @@ std::optional<Message> add_fragment(Context& ctx, IkeSa& sa, ByteView datagram, 
   }
   const MessageId id = message.header.message_id;
   const bool response = message.header.is_response();
-  // RFC 7383 section 2.6: a larger Total Fragments means the peer fragmented anew; what we have is void.
+  // RFC 7383 section 2.6: a larger Total Fragments means the peer fragmented anew; what we have is
+  // void.
   if (!sa.reassembly || sa.reassembly->id != id || sa.reassembly->response != response ||
       skf.total > sa.reassembly->total) {
     sa.reassembly = Reassembly{id, response, skf.total, PayloadType::kNone, {}, 0};
@@ -112,7 +114,7 @@ void send_request(Context& ctx, IkeSa& sa, ExchangeType exchange,
   request.id = sa.next_request;
   request.packets = build(ctx, sa, exchange, request.id, false, payloads);
   request.sent = 1;
-  request.resend_at = ctx.now + kRetransmitFirst + ctx.random(kRetransmitFirst / 10);
+  request.resend_at = ctx.now + kRetransmitFirst + ctx.jitter(kRetransmitFirst / 10);
   sa.next_request.value++;
   transmit(ctx, sa.path, request.packets);
   sa.keepalive_at = ctx.now + kNatKeepalive;
@@ -130,7 +132,8 @@ void send_response(Context& ctx, IkeSa& sa, ExchangeType exchange, MessageId id,
 
 void send_unacknowledged(Context& ctx, IkeSa& sa, ExchangeType exchange,
                          const std::vector<Payload>& payloads) {
-  // A request still outstanding keeps its ID; the peer drops this one if the window says so, and finds out by its liveness check.
+  // A request still outstanding keeps its ID; the peer drops this one if the window says so, and
+  // finds out by its liveness check.
   transmit(ctx, sa.path, build(ctx, sa, exchange, sa.next_request, false, payloads));
   sa.next_request.value++;
 }
@@ -138,13 +141,14 @@ void send_unacknowledged(Context& ctx, IkeSa& sa, ExchangeType exchange,
 void send_stateless(Context& ctx, const Path& path, const wire::ike::Header& request,
                     const std::vector<Payload>& payloads) {
   wire::ike::Header header = request;
-  header.flags = static_cast<std::uint8_t>(wire::ike::kFlagResponse |
-                                           (request.from_initiator() ? 0 : wire::ike::kFlagInitiator));
+  header.flags = static_cast<std::uint8_t>(
+      wire::ike::kFlagResponse | (request.from_initiator() ? 0 : wire::ike::kFlagInitiator));
   header.version = 0x20;
   transmit(ctx, path, {wire::ike::encode_message(header, payloads)});
 }
 
-std::optional<Message> unprotect(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message) {
+std::optional<Message> unprotect(Context& ctx, IkeSa& sa, ByteView datagram,
+                                 const Message& message) {
   if (!message.payloads.empty()) {
     if (const auto* skf = std::get_if<wire::ike::SkfPayload>(&message.payloads.back())) {
       return add_fragment(ctx, sa, datagram, message, *skf);
@@ -167,8 +171,9 @@ bool retransmit(Context& ctx, IkeSa& sa) {
   if (request.sent >= kRetransmitTries) return false;
   transmit(ctx, sa.path, request.packets);
   ctx.count(Counter::kRetransmits);
-  const Duration delay = std::min<Duration>(kRetransmitFirst * (1u << std::min(request.sent, 10u)), kRetransmitMax);
-  request.resend_at = ctx.now + delay + ctx.random(delay / 10);
+  const Duration delay =
+      std::min<Duration>(kRetransmitFirst * (1u << std::min(request.sent, 10u)), kRetransmitMax);
+  request.resend_at = ctx.now + delay + ctx.jitter(delay / 10);
   request.sent++;
   return true;
 }

@@ -16,7 +16,8 @@ using wire::ike::ProtocolId;
 void stop_sending(Context& ctx, ChildSa& child) {
   if (!child.outbound_installed) return;
   child.outbound_installed = false;
-  ctx.effect(DeleteSa{Direction::kOut, child.spec.spi_out, child.spec.path.remote.ip, child.spec.pair});
+  ctx.effect(
+      DeleteSa{Direction::kOut, child.spec.spi_out, child.spec.path.remote.ip, child.spec.pair});
 }
 
 // The children of an SA that goes by agreement: packets may still be on their way.
@@ -31,7 +32,8 @@ void start_delete_child(Context& ctx, IkeSa& sa, const Task& task) {
   stop_sending(ctx, *child);
   sa.active = ActiveTask{};
   sa.active->task = task;
-  send_request(ctx, sa, ExchangeType::kInformational, {DeletePayload{ProtocolId::kEsp, {task.child}}});
+  send_request(ctx, sa, ExchangeType::kInformational,
+               {DeletePayload{ProtocolId::kEsp, {task.child}}});
 }
 
 void start_delete_ike(Context& ctx, IkeSa& sa, const Task& task) {
@@ -43,7 +45,8 @@ void start_delete_ike(Context& ctx, IkeSa& sa, const Task& task) {
   send_request(ctx, sa, ExchangeType::kInformational, {DeletePayload{ProtocolId::kIke, {}}});
 }
 
-// The peer deletes children: its SPIs are our outbound ones. Returns our inbound SPIs for the answer.
+// The peer deletes children: its SPIs are our outbound ones. Returns our inbound SPIs for the
+// answer.
 std::vector<Spi> delete_children(Context& ctx, IkeSa& sa, const DeletePayload& payload) {
   std::vector<Spi> answer;
   for (const Spi spi_out : payload.spis) {
@@ -55,7 +58,8 @@ std::vector<Spi> delete_children(Context& ctx, IkeSa& sa, const DeletePayload& p
       continue;
     }
     const Spi spi_in = child->spec.spi_in;
-    // Section 1.4.1: when both ends delete at once, the SPI is in both requests and in neither response.
+    // Section 1.4.1: when both ends delete at once, the SPI is in both requests and in neither
+    // response.
     if (child->state != ChildState::kDeleting) answer.push_back(spi_in);
     const bool replaced = child->successor.has_value();
     if (child->successor) {
@@ -63,9 +67,11 @@ std::vector<Spi> delete_children(Context& ctx, IkeSa& sa, const DeletePayload& p
     }
     if (!replaced) {
       ctx.event(EventKind::kChildDeleted, LogLevel::kInfo, sa.pair(),
-                fmt::format("the peer deleted child SA {} (SPI {} in)", child->spec.child, to_string(spi_in)));
+                fmt::format("the peer deleted child SA {} (SPI {} in)", child->spec.child,
+                            to_string(spi_in)));
     }
-    std::erase_if(sa.tasks, [&](const Task& task) { return task.child == spi_in && task.child.value != 0; });
+    std::erase_if(sa.tasks,
+                  [&](const Task& task) { return task.child == spi_in && task.child.value != 0; });
     remove_child(ctx, sa, spi_in, true);
   }
   return answer;
@@ -81,7 +87,8 @@ void delete_ike(Context& ctx, IkeSa& sa, MessageId id) {
     }
   }
   send_response(ctx, sa, ExchangeType::kInformational, id, {});
-  const bool replaced = sa.state == IkeState::kReplaced || sa.state == IkeState::kDeleting || sa.children.empty();
+  const bool replaced =
+      sa.state == IkeState::kReplaced || sa.state == IkeState::kDeleting || sa.children.empty();
   if (!replaced) {
     if (Pair* pair = ctx.pair_of(sa)) pair->last_error = "the peer closed the connection";
   }
@@ -113,7 +120,8 @@ void handle_informational_request(Context& ctx, IkeSa& sa, const Message& messag
   DeletePayload deleted{ProtocolId::kEsp, {}};
   for (const Payload& payload : message.payloads) {
     if (const auto* remove = std::get_if<DeletePayload>(&payload)) {
-      if (remove->protocol == ProtocolId::kIke) return delete_ike(ctx, sa, message.header.message_id);
+      if (remove->protocol == ProtocolId::kIke)
+        return delete_ike(ctx, sa, message.header.message_id);
       if (remove->protocol == ProtocolId::kEsp) {
         const std::vector<Spi> spis = delete_children(ctx, sa, *remove);
         deleted.spis.insert(deleted.spis.end(), spis.begin(), spis.end());
@@ -121,9 +129,12 @@ void handle_informational_request(Context& ctx, IkeSa& sa, const Message& messag
     }
   }
   if (message.notify(NotifyType::kAuthenticationFailed) != nullptr) {
-    // Section 2.21.2: the initiator did not accept our proof; the SA it never established is gone there.
+    // Section 2.21.2: the initiator did not accept our proof; the SA it never established is gone
+    // there.
     send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, {});
-    return bury(ctx, sa, "the peer did not accept our authentication (AUTHENTICATION_FAILED): its log says why");
+    return bury(
+        ctx, sa,
+        "the peer did not accept our authentication (AUTHENTICATION_FAILED): its log says why");
   }
   if (!deleted.spis.empty()) answer.push_back(std::move(deleted));
   send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, answer);
@@ -134,9 +145,7 @@ void process_informational_response(Context& ctx, IkeSa& sa, const Message&) {
   const Task task = sa.active->task;
   finish_task(ctx, sa);
   switch (task.kind) {
-    case TaskKind::kDeleteChild:
-      remove_child(ctx, sa, task.child, true);
-      break;
+    case TaskKind::kDeleteChild: remove_child(ctx, sa, task.child, true); break;
     case TaskKind::kDeleteIke:
       remove_children(ctx, sa);
       destroy(ctx, sa, sa.successor ? "" : "deleted");

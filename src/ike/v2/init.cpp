@@ -2,7 +2,8 @@
 //
 //   initiator                                   responder
 //   HDR, [COOKIE], SAi1, KEi, Ni, N(NATD)x2 -->
-//                                           <-- HDR, SAr1, KEr, Nr, N(NATD)x2 | N(COOKIE) | N(INVALID_KE_PAYLOAD)
+//                                           <-- HDR, SAr1, KEr, Nr, N(NATD)x2 | N(COOKIE) |
+//                                           N(INVALID_KE_PAYLOAD)
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -40,8 +41,8 @@ bool wants_encap(const Context& ctx, const ConnectionRef& connection) {
 void add_notifies(Context& ctx, IkeSa& sa, const ConnectionRef& connection,
                   std::vector<Payload>& payloads) {
   if (wants_encap(ctx, connection) && sa.handshake.faked_nat_source.empty()) {
-    // A source hash that fits no address makes the peer see a NAT, and so encapsulate ESP in UDP: the only form
-    // that a dataplane without raw ESP can take.
+    // A source hash that fits no address makes the peer see a NAT, and so encapsulate ESP in UDP:
+    // the only form that a dataplane without raw ESP can take.
     sa.handshake.faked_nat_source = ctx.rng.bytes(20);
   }
   const Bytes source = sa.handshake.faked_nat_source.empty()
@@ -101,7 +102,8 @@ void send_init(Context& ctx, IkeSa& sa) {
     payloads.push_back(make_notify(NotifyType::kCookie, sa.handshake.cookie));
   }
   payloads.push_back(SaPayload{policy::to_wire(sa.connection->proposals, ByteView())});
-  payloads.push_back(KePayload{static_cast<std::uint16_t>(sa.handshake.dh.group), sa.handshake.dh.public_key});
+  payloads.push_back(
+      KePayload{static_cast<std::uint16_t>(sa.handshake.dh.group), sa.handshake.dh.public_key});
   payloads.push_back(NoncePayload{sa.nonce_i});
   add_notifies(ctx, sa, sa.connection, payloads);
   sa.next_request = MessageId(0);
@@ -113,7 +115,8 @@ void send_init(Context& ctx, IkeSa& sa) {
 // The pairs that a request on this path may belong to, before we know who asks.
 std::vector<const Pair*> candidates(const Context& ctx, const Path& path) {
   std::vector<std::string> names;
-  if (const auto found = ctx.core.by_address.find(path.remote.ip); found != ctx.core.by_address.end()) {
+  if (const auto found = ctx.core.by_address.find(path.remote.ip);
+      found != ctx.core.by_address.end()) {
     names = found->second;
   }
   names.insert(names.end(), ctx.core.any_address.begin(), ctx.core.any_address.end());
@@ -132,8 +135,9 @@ struct InitOffer {
 };
 
 Result<InitOffer> choose(const Context& ctx, const Path& path, const SaPayload& sa) {
-  Error last = make_error(ErrorCode::kNoProposalChosen,
-                          "no configured peer has this address, and none may come from any address");
+  Error last =
+      make_error(ErrorCode::kNoProposalChosen,
+                 "no configured peer has this address, and none may come from any address");
   for (const Pair* pair : candidates(ctx, path)) {
     auto selected = policy::select_ike(pair->connection->proposals, sa.proposals);
     if (selected) return InitOffer{std::move(*selected), pair->connection};
@@ -143,11 +147,14 @@ Result<InitOffer> choose(const Context& ctx, const Path& path, const SaPayload& 
   return last;
 }
 
-// Floods: a cookie is demanded above the threshold, and nothing is kept for those who do not return it.
-bool passes_cookie(Context& ctx, const Path& path, const Message& message, const NoncePayload& nonce) {
+// Floods: a cookie is demanded above the threshold, and nothing is kept for those who do not return
+// it.
+bool passes_cookie(Context& ctx, const Path& path, const Message& message,
+                   const NoncePayload& nonce) {
   if (ctx.core.half_open < kCookieThreshold) return true;
   const NotifyPayload* cookie = message.notify(NotifyType::kCookie);
-  if (cookie != nullptr && cookie_is_valid(ctx, cookie->data, nonce.data, path.remote, message.header.spi_i)) {
+  if (cookie != nullptr &&
+      cookie_is_valid(ctx, cookie->data, nonce.data, path.remote, message.header.spi_i)) {
     return true;
   }
   if (cookie != nullptr) ctx.count(Counter::kDropCookie);
@@ -185,14 +192,16 @@ void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
   }
   sa.keys = std::move(*keys);
   sa.iv_counter = ctx.rng.u64();
-  auto selected = policy::select_ike(sa.connection->proposals, request.find<SaPayload>()->proposals);
+  auto selected =
+      policy::select_ike(sa.connection->proposals, request.find<SaPayload>()->proposals);
   if (!selected) {
     fail_handshake(ctx, sa, selected.error().message);
     return;
   }
   std::vector<Payload> payloads;
   payloads.push_back(SaPayload{{selected->reply}});
-  payloads.push_back(KePayload{static_cast<std::uint16_t>(sa.suite.dh), result.key_pair.public_key});
+  payloads.push_back(
+      KePayload{static_cast<std::uint16_t>(sa.suite.dh), result.key_pair.public_key});
   payloads.push_back(NoncePayload{sa.nonce_r});
   add_notifies(ctx, sa, sa.connection, payloads);
   add_certificate_request(*sa.connection, payloads);
@@ -205,7 +214,8 @@ void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
 
 void follow_restart(Context& ctx, IkeSa& sa, const std::string& what) {
   if (++sa.handshake.restarts > kInitRestartsMax) {
-    fail_handshake(ctx, sa, fmt::format("{} answered {} again and again", sa.path.remote.to_string(), what));
+    fail_handshake(ctx, sa,
+                   fmt::format("{} answered {} again and again", sa.path.remote.to_string(), what));
   }
 }
 
@@ -229,14 +239,16 @@ void follow_invalid_ke(Context& ctx, IkeSa& sa, const NotifyPayload& notify) {
   }
   const auto group = static_cast<crypto::DhId>(*wanted);
   const auto& proposals = sa.connection->proposals;
-  const bool ours = std::any_of(proposals.begin(), proposals.end(), [&](const policy::IkeProposal& p) {
-    return std::find(p.dh.begin(), p.dh.end(), group) != p.dh.end();
-  });
+  const bool ours =
+      std::any_of(proposals.begin(), proposals.end(), [&](const policy::IkeProposal& p) {
+        return std::find(p.dh.begin(), p.dh.end(), group) != p.dh.end();
+      });
   auto& tried = sa.handshake.groups_tried;
   if (!ours || std::find(tried.begin(), tried.end(), *wanted) != tried.end()) {
-    fail_handshake(ctx, sa, fmt::format("{} wants Diffie-Hellman group {}, which our proposals do not have: "
-                                        "add it to 'proposals' on this side, or one of ours on the other",
-                                        sa.path.remote.to_string(), *wanted));
+    fail_handshake(ctx, sa,
+                   fmt::format("{} wants Diffie-Hellman group {}, which our proposals do not have: "
+                               "add it to 'proposals' on this side, or one of ours on the other",
+                               sa.path.remote.to_string(), *wanted));
     return;
   }
   follow_restart(ctx, sa, "INVALID_KE_PAYLOAD");
@@ -255,7 +267,8 @@ std::string refusal(const IkeSa& sa, NotifyType type) {
     return fmt::format("{} accepts none of our IKE proposals ({}) or does not know our address",
                        sa.path.remote.to_string(), ours);
   }
-  return fmt::format("{} refused IKE_SA_INIT with {}", sa.path.remote.to_string(), wire::ike::name(type));
+  return fmt::format("{} refused IKE_SA_INIT with {}", sa.path.remote.to_string(),
+                     wire::ike::name(type));
 }
 
 }  // namespace
@@ -279,7 +292,8 @@ void start_init(Context& ctx, const ConnectionRef& connection, const Path& path)
             fmt::format("initiating an IKE SA with {}", path.remote.to_string()));
 }
 
-void handle_init_request(Context& ctx, const Path& path, ByteView datagram, const Message& message) {
+void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
+                         const Message& message) {
   if (is_repeated(ctx, path, datagram, message)) return;
   const auto* offer = message.find<SaPayload>();
   const auto* ke = message.find<KePayload>();
@@ -297,7 +311,8 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram, cons
   if (!chosen) {
     ctx.count(Counter::kNoProposal);
     ctx.event(EventKind::kDropped, LogLevel::kWarning, "",
-              fmt::format("IKE_SA_INIT from {} refused: {}", path.remote.to_string(), chosen.error().message));
+              fmt::format("IKE_SA_INIT from {} refused: {}", path.remote.to_string(),
+                          chosen.error().message));
     send_stateless(ctx, path, message.header, {make_notify(NotifyType::kNoProposalChosen)});
     return;
   }
@@ -331,7 +346,8 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram, cons
 }
 
 void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message) {
-  if (const auto* cookie = message.notify(NotifyType::kCookie)) return follow_cookie(ctx, sa, *cookie);
+  if (const auto* cookie = message.notify(NotifyType::kCookie))
+    return follow_cookie(ctx, sa, *cookie);
   if (const auto* group = message.notify(NotifyType::kInvalidKePayload)) {
     return follow_invalid_ke(ctx, sa, *group);
   }
@@ -352,15 +368,19 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
   if (!accepted) return fail_handshake(ctx, sa, accepted.error().message);
   if (accepted->suite.dh != sa.handshake.dh.group ||
       static_cast<crypto::DhId>(ke->group) != sa.handshake.dh.group) {
-    return fail_handshake(ctx, sa, "the peer chose a Diffie-Hellman group other than the one of our KE payload");
+    return fail_handshake(
+        ctx, sa, "the peer chose a Diffie-Hellman group other than the one of our KE payload");
   }
   sa.suite = accepted->suite;
   sa.spi_r = message.header.spi_r;
   sa.nonce_r = nonce->data;
   read_notifies(ctx, sa, message);
   if (wants_encap(ctx, sa.connection) && !sa.encap) {
-    return fail_handshake(ctx, sa, fmt::format("{} does not offer NAT traversal (UDP encapsulation), the only form "
-                                               "of ESP that this dataplane has", sa.path.remote.to_string()));
+    return fail_handshake(
+        ctx, sa,
+        fmt::format("{} does not offer NAT traversal (UDP encapsulation), the only form "
+                    "of ESP that this dataplane has",
+                    sa.path.remote.to_string()));
   }
   sa.handshake.init_response = to_vector(datagram);
   sa.handshake.peer_wants_cert = message.find<wire::ike::CertReqPayload>() != nullptr;
@@ -384,7 +404,8 @@ void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
   if (sa.encap) {
     // RFC 7296 section 2.23: both ends move to port 4500; a peer on a port of its own stays there.
     sa.path.local.port = ctx.core.settings.nat_port;
-    if (sa.path.remote.port == ctx.core.settings.port) sa.path.remote.port = ctx.core.settings.nat_port;
+    if (sa.path.remote.port == ctx.core.settings.port)
+      sa.path.remote.port = ctx.core.settings.nat_port;
   }
   sa.state = IkeState::kAuth;
   start_auth(ctx, sa);

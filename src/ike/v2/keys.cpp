@@ -22,8 +22,7 @@ Result<IkeKeys> expand(const policy::IkeSuite& suite, ByteView skeyseed, const K
   seed.u64(inputs.spi_i.value);
   seed.u64(inputs.spi_r.value);
   const std::size_t total = 3 * prf->key_octets + 2 * sizes.integ_key + 2 * sizes.encr_key;
-  TRY_ASSIGN(const SecretBytes material,
-             crypto::prf_plus(suite.prf, skeyseed, seed.view(), total));
+  TRY_ASSIGN(const SecretBytes material, crypto::prf_plus(suite.prf, skeyseed, seed.view(), total));
   IkeKeys keys;
   std::size_t offset = 0;
   keys.d = cut(material.reveal(), offset, prf->key_octets);
@@ -61,9 +60,8 @@ Result<ChildKeys> derive_child_keys(const policy::ChildSuite& suite, crypto::Prf
   seed.insert(seed.end(), nonce_i.begin(), nonce_i.end());
   seed.insert(seed.end(), nonce_r.begin(), nonce_r.end());
   const SecretBytes secret_seed(std::move(seed));
-  TRY_ASSIGN(const SecretBytes material,
-             crypto::prf_plus(prf, sk_d, secret_seed.reveal(),
-                              2 * (sizes.encr_key + sizes.integ_key)));
+  TRY_ASSIGN(const SecretBytes material, crypto::prf_plus(prf, sk_d, secret_seed.reveal(),
+                                                          2 * (sizes.encr_key + sizes.integ_key)));
   ChildKeys keys;
   std::size_t offset = 0;
   keys.encr_i = cut(material.reveal(), offset, sizes.encr_key);

@@ -14,7 +14,7 @@ struct IkeKeys {
 };
 
 struct KeyInputs {
-  ByteView shared;   // g^ir
+  ByteView shared;  // g^ir
   ByteView nonce_i;
   ByteView nonce_r;
   IkeSpi spi_i;
@@ -24,24 +24,27 @@ struct KeyInputs {
 // SKEYSEED = prf(Ni | Nr, g^ir), then prf+ (section 2.14).
 Result<IkeKeys> derive_ike_keys(const policy::IkeSuite& suite, const KeyInputs& inputs);
 
-// SKEYSEED = prf_old(SK_d(old), g^ir | Ni | Nr) (section 2.18); the expansion uses the new suite's PRF.
-Result<IkeKeys> derive_rekeyed_ike_keys(const policy::IkeSuite& suite, crypto::PrfId old_prf, ByteView old_sk_d,
-                                        const KeyInputs& inputs);
+// SKEYSEED = prf_old(SK_d(old), g^ir | Ni | Nr) (section 2.18); the expansion uses the new suite's
+// PRF.
+Result<IkeKeys> derive_rekeyed_ike_keys(const policy::IkeSuite& suite, crypto::PrfId old_prf,
+                                        ByteView old_sk_d, const KeyInputs& inputs);
 
 // KEYMAT (section 2.17), split: encryption then integrity, the initiator's direction first.
 struct ChildKeys {
   SecretBytes encr_i, integ_i;  // protects what the exchange's initiator sends
   SecretBytes encr_r, integ_r;
 };
-Result<ChildKeys> derive_child_keys(const policy::ChildSuite& suite, crypto::PrfId prf, ByteView sk_d,
+Result<ChildKeys> derive_child_keys(const policy::ChildSuite& suite, crypto::PrfId prf,
+                                    ByteView sk_d,
                                     ByteView shared,  // empty without PFS
                                     ByteView nonce_i, ByteView nonce_r);
 
 // AUTH of a shared key (section 2.15): prf(prf(key, "Key Pad for IKEv2"), octets).
 Result<SecretBytes> psk_auth(crypto::PrfId prf, ByteView psk, ByteView octets);
 
-// The octets to be signed or MACed (section 2.15): the first message, the other side's nonce, prf(SK_p, RestOfIDPayload).
-Result<Bytes> auth_octets(crypto::PrfId prf, ByteView first_message, ByteView other_nonce, ByteView sk_p,
-                          ByteView id_body);
+// The octets to be signed or MACed (section 2.15): the first message, the other side's nonce,
+// prf(SK_p, RestOfIDPayload).
+Result<Bytes> auth_octets(crypto::PrfId prf, ByteView first_message, ByteView other_nonce,
+                          ByteView sk_p, ByteView id_body);
 
 }  // namespace espalier::ike::v2

@@ -50,7 +50,7 @@ std::string_view name(TaskKind kind) {
 void schedule_ike(Context& ctx, IkeSa& sa) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.ike * lifetimes.jitter_percent / 100;
-  sa.rekey_at = ctx.now + lifetimes.ike - ctx.random(jitter);
+  sa.rekey_at = ctx.now + lifetimes.ike - ctx.jitter(jitter);
   sa.expire_at = ctx.now + lifetimes.ike + lifetimes.ike / 10;
   sa.established_at = ctx.now;
   sa.last_heard = ctx.now;
@@ -88,8 +88,9 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
     --ctx.core.half_open;
   }
   if (!why.empty()) {
-    ctx.event(EventKind::kIkeDeleted, LogLevel::kInfo, sa.pair(),
-              fmt::format("IKE SA {}_i {}_r removed: {}", to_string(sa.spi_i), to_string(sa.spi_r), why));
+    ctx.event(
+        EventKind::kIkeDeleted, LogLevel::kInfo, sa.pair(),
+        fmt::format("IKE SA {}_i {}_r removed: {}", to_string(sa.spi_i), to_string(sa.spi_r), why));
   }
   while (!sa.children.empty()) remove_child(ctx, sa, sa.children.back().spec.spi_in, false);
   if (sa.active && sa.active->new_spi.value != 0) ctx.core.inbound_spis.erase(sa.active->new_spi);
@@ -134,8 +135,9 @@ void fail_handshake(Context& ctx, IkeSa& sa, const std::string& why) {
   } else if (initiator) {
     attempt_failed(ctx, pair, why);
   } else {
-    ctx.event(EventKind::kDropped, LogLevel::kWarning, pair,
-              fmt::format("the peer's attempt from {} failed: {}", sa.path.remote.to_string(), why));
+    ctx.event(
+        EventKind::kDropped, LogLevel::kWarning, pair,
+        fmt::format("the peer's attempt from {} failed: {}", sa.path.remote.to_string(), why));
   }
 }
 
@@ -181,7 +183,7 @@ void finish_task(Context& ctx, IkeSa& sa) {
 
 void retry_task_later(Context& ctx, IkeSa& sa, const Task& task) {
   Task again = task;
-  again.not_before = ctx.now + kTemporaryFailureRetry + ctx.random(kTemporaryFailureRetry);
+  again.not_before = ctx.now + kTemporaryFailureRetry + ctx.jitter(kTemporaryFailureRetry);
   finish_task(ctx, sa);
   add_task(ctx, sa, std::move(again));
 }

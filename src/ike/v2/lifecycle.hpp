@@ -7,10 +7,11 @@
 
 namespace espalier::ike::v2 {
 
-// ---- children (children.cpp) ---------------------------------------------------------------------------------
+// ---- children (children.cpp)
+// ---------------------------------------------------------------------------------
 
-// Adds the child to the SA: inbound first, the policy, and outbound unless it must wait (a responder's rekey: the
-// initiator installs its inbound SA only when our answer arrives).
+// Adds the child to the SA: inbound first, the policy, and outbound unless it must wait (a
+// responder's rekey: the initiator installs its inbound SA only when our answer arrives).
 ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now);
 void install_outbound(Context& ctx, ChildSa& child);
 // Outbound at once, inbound after kInboundLinger when `linger` (packets may be on their way).
@@ -20,7 +21,8 @@ void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child);
 // The authenticated peer is somewhere else now: the SA's and its children's path follows.
 void move_path(Context& ctx, IkeSa& sa, const Path& path);
 
-// ---- the SA (lifecycle.cpp) ----------------------------------------------------------------------------------
+// ---- the SA (lifecycle.cpp)
+// ----------------------------------------------------------------------------------
 
 // IKE_AUTH is done: timers, pair bookkeeping, the rule for simultaneous starts.
 void establish(Context& ctx, IkeSa& sa);
@@ -33,7 +35,8 @@ void bury(Context& ctx, IkeSa& sa, const std::string& why);
 // A handshake that failed: destroys the SA and tells the pair's supervisor.
 void fail_handshake(Context& ctx, IkeSa& sa, const std::string& why);
 
-// ---- tasks ---------------------------------------------------------------------------------------------------
+// ---- tasks
+// ----------------------------------------------------------------------------------------------
 
 void add_task(Context& ctx, IkeSa& sa, Task task);
 bool has_task(const IkeSa& sa, TaskKind kind, Spi child = Spi());
@@ -44,17 +47,20 @@ void finish_task(Context& ctx, IkeSa& sa);
 // The peer answered TEMPORARY_FAILURE: the same task later (RFC 7296 section 2.25).
 void retry_task_later(Context& ctx, IkeSa& sa, const Task& task);
 
-// ---- timers (timers.cpp) -------------------------------------------------------------------------------------
+// ---- timers (timers.cpp)
+// -------------------------------------------------------------------------------------
 
 std::optional<Wakeup> next_wakeup(const IkeSa& sa);
 void handle_sa_timeout(Context& ctx, IkeSa& sa);
 void handle_use_report(Context& ctx, IkeSa& sa, std::optional<Instant> last_inbound);
 
-// ---- duplicates.cpp: the normative rule for simultaneous starts ----------------------------------------------
+// ---- duplicates.cpp: the normative rule for simultaneous starts
+// ----------------------------------------------
 
 void resolve_duplicates(Context& ctx, IkeSa& established);
 
-// ---- the other tasks' doors ----------------------------------------------------------------------------------
+// ---- the other tasks' doors
+// ----------------------------------------------------------------------------------
 
 // init.cpp. Begins an attempt; false when the connection gives no address to try.
 void start_init(Context& ctx, const ConnectionRef& connection, const Path& path);

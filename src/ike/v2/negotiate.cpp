@@ -20,7 +20,8 @@ Result<Spi> spi_of(const Bytes& octets) {
   Reader reader(octets);
   const auto value = reader.u32();
   if (!value || !reader.empty() || *value < 256) {
-    return make_error(ErrorCode::kInvalidSyntax, "the peer's ESP SPI is not one of 4 octets above 255");
+    return make_error(ErrorCode::kInvalidSyntax,
+                      "the peer's ESP SPI is not one of 4 octets above 255");
   }
   return Spi(*value);
 }
@@ -50,16 +51,18 @@ void add_certificate_request(const policy::Connection& connection, std::vector<P
   payloads.push_back(std::move(request));
 }
 
-Result<NegotiatedChild> negotiate_child(const policy::Connection& connection, const Message& request,
-                                        bool with_dh, crypto::DhId prefer_group, const std::string& only) {
+Result<NegotiatedChild> negotiate_child(const policy::Connection& connection,
+                                        const Message& request, bool with_dh,
+                                        crypto::DhId prefer_group, const std::string& only) {
   const auto* sa = request.find<SaPayload>();
   const TsPayload* tsi = request.ts(PayloadType::kTsi);
   const TsPayload* tsr = request.ts(PayloadType::kTsr);
   if (sa == nullptr || tsi == nullptr || tsr == nullptr) return missing_payloads();
-  Error last = make_error(
-      ErrorCode::kTsUnacceptable,
-      fmt::format("the peer wants {} === {}, and no child of ours covers any of it: compare 'subnets' on both sides",
-                  policy::to_string(tsr->selectors), policy::to_string(tsi->selectors)));
+  Error last =
+      make_error(ErrorCode::kTsUnacceptable,
+                 fmt::format("the peer wants {} === {}, and no child of ours covers any of it: "
+                             "compare 'subnets' on both sides",
+                             policy::to_string(tsr->selectors), policy::to_string(tsi->selectors)));
   for (const policy::ChildConfig& config : connection.children) {
     if (!only.empty() && config.name != only) continue;
     policy::SelectorList local = policy::narrow(tsr->selectors, config.local_ts);
@@ -77,14 +80,15 @@ Result<NegotiatedChild> negotiate_child(const policy::Connection& connection, co
   return last;
 }
 
-Result<NegotiatedChild> accept_child(const policy::ChildConfig& config, const policy::SelectorList& local_ts,
+Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
+                                     const policy::SelectorList& local_ts,
                                      const policy::SelectorList& remote_ts, const Message& response,
                                      bool with_dh) {
   if (const auto* error = find_error(response)) {
     return make_error(ErrorCode::kPeerRefused,
-                      fmt::format("the peer refused the child SA {} ({} === {}) with {}", config.name,
-                                  policy::to_string(local_ts), policy::to_string(remote_ts),
-                                  wire::ike::name(error->type)));
+                      fmt::format("the peer refused the child SA {} ({} === {}) with {}",
+                                  config.name, policy::to_string(local_ts),
+                                  policy::to_string(remote_ts), wire::ike::name(error->type)));
   }
   const auto* sa = response.find<SaPayload>();
   const TsPayload* tsi = response.ts(PayloadType::kTsi);
@@ -92,11 +96,12 @@ Result<NegotiatedChild> accept_child(const policy::ChildConfig& config, const po
   if (sa == nullptr || tsi == nullptr || tsr == nullptr) return missing_payloads();
   TRY_ASSIGN(auto selected, policy::accept_esp(config.proposals, sa->proposals, with_dh));
   TRY_ASSIGN(const Spi spi, spi_of(selected.peer_spi));
-  if (tsi->selectors.empty() || tsr->selectors.empty() || !policy::contains(local_ts, tsi->selectors) ||
-      !policy::contains(remote_ts, tsr->selectors)) {
-    return make_error(ErrorCode::kTsUnacceptable,
-                      fmt::format("the peer answered with selectors wider than ours: {} === {}",
-                                  policy::to_string(tsi->selectors), policy::to_string(tsr->selectors)));
+  if (tsi->selectors.empty() || tsr->selectors.empty() ||
+      !policy::contains(local_ts, tsi->selectors) || !policy::contains(remote_ts, tsr->selectors)) {
+    return make_error(
+        ErrorCode::kTsUnacceptable,
+        fmt::format("the peer answered with selectors wider than ours: {} === {}",
+                    policy::to_string(tsi->selectors), policy::to_string(tsr->selectors)));
   }
   return NegotiatedChild{config, std::move(selected), tsi->selectors, tsr->selectors, spi};
 }
@@ -118,9 +123,10 @@ void add_child_answer(std::vector<Payload>& payloads, const NegotiatedChild& chi
 }
 
 Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi spi_in,
-                           bool exchange_initiator, ByteView shared, ByteView nonce_i, ByteView nonce_r) {
-  TRY_ASSIGN(ChildKeys keys, derive_child_keys(child.selected.suite, sa.suite.prf, sa.keys.d.reveal(),
-                                               shared, nonce_i, nonce_r));
+                           bool exchange_initiator, ByteView shared, ByteView nonce_i,
+                           ByteView nonce_r) {
+  TRY_ASSIGN(ChildKeys keys, derive_child_keys(child.selected.suite, sa.suite.prf,
+                                               sa.keys.d.reveal(), shared, nonce_i, nonce_r));
   ChildSa made;
   made.initiator = exchange_initiator;
   ChildSaSpec& spec = made.spec;

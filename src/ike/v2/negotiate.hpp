@@ -1,4 +1,5 @@
-// What IKE_AUTH and CREATE_CHILD_SA share: offers, narrowing and keys of a child SA (RFC 7296 sections 2.7, 2.9, 2.17).
+// What IKE_AUTH and CREATE_CHILD_SA share: offers, narrowing and keys of a child SA (RFC 7296
+// sections 2.7, 2.9, 2.17).
 #pragma once
 
 #include "ike/v2/exchange.hpp"
@@ -13,30 +14,39 @@ struct NegotiatedChild {
   Spi peer_spi;
 };
 
-// Responder: the first configured child whose selectors meet the offer and whose proposals do too. `only`: that child alone
-// (a rekey), or empty. Errors: kTsUnacceptable, kNoProposalChosen, kInvalidSyntax.
-Result<NegotiatedChild> negotiate_child(const policy::Connection& connection, const Message& request, bool with_dh,
+// Responder: the first configured child whose selectors meet the offer and whose proposals do too.
+// `only`: that child alone (a rekey), or empty. Errors: kTsUnacceptable, kNoProposalChosen,
+// kInvalidSyntax.
+Result<NegotiatedChild> negotiate_child(const policy::Connection& connection,
+                                        const Message& request, bool with_dh,
                                         crypto::DhId prefer_group, const std::string& only);
 
-// Initiator: the answer must be within what was proposed. The same errors, and kPeerRefused for an error notify.
-Result<NegotiatedChild> accept_child(const policy::ChildConfig& config, const policy::SelectorList& local_ts,
-                                     const policy::SelectorList& remote_ts, const Message& response, bool with_dh);
+// Initiator: the answer must be within what was proposed. The same errors, and kPeerRefused for an
+// error notify.
+Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
+                                     const policy::SelectorList& local_ts,
+                                     const policy::SelectorList& remote_ts, const Message& response,
+                                     bool with_dh);
 
 // SA, TSi and TSr of an offer with our SPI.
 void add_child_offer(std::vector<Payload>& payloads, const policy::ChildConfig& config,
-                     const policy::SelectorList& local_ts, const policy::SelectorList& remote_ts, Spi spi_in, bool with_dh);
+                     const policy::SelectorList& local_ts, const policy::SelectorList& remote_ts,
+                     Spi spi_in, bool with_dh);
 // SA, TSi and TSr of an answer.
 void add_child_answer(std::vector<Payload>& payloads, const NegotiatedChild& child, Spi spi_in);
 
-// The child as a value, keyed. exchange_initiator: we sent the request of the exchange. shared: empty without PFS.
-Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi spi_in, bool exchange_initiator,
-                           ByteView shared, ByteView nonce_i, ByteView nonce_r);
+// The child as a value, keyed. exchange_initiator: we sent the request of the exchange. shared:
+// empty without PFS.
+Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi spi_in,
+                           bool exchange_initiator, ByteView shared, ByteView nonce_i,
+                           ByteView nonce_r);
 
 // The notify that tells a peer of this error, and the counter for it.
 NotifyType notify_for(const Error& error);
 void count_refusal(Context& ctx, const Error& error);
 
-// CERTREQ with the key hashes of the connection's anchors (RFC 7296 section 3.7); nothing unless it uses certificates.
+// CERTREQ with the key hashes of the connection's anchors (RFC 7296 section 3.7); nothing unless it
+// uses certificates.
 void add_certificate_request(const policy::Connection& connection, std::vector<Payload>& payloads);
 
 // The first error notify of a message, if any.

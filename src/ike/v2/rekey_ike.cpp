@@ -77,8 +77,9 @@ void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
   ctx.count(Counter::kIkeRekeyed);
   ctx.touch(old.pair());
   ctx.event(EventKind::kIkeRekeyed, LogLevel::kInfo, old.pair(),
-            fmt::format("IKE SA {}_i {}_r rekeyed to {}_i {}_r as {}", to_string(old.spi_i), to_string(old.spi_r),
-                        to_string(successor.spi_i), to_string(successor.spi_r), name(successor.role)));
+            fmt::format("IKE SA {}_i {}_r rekeyed to {}_i {}_r as {}", to_string(old.spi_i),
+                        to_string(old.spi_r), to_string(successor.spi_i),
+                        to_string(successor.spi_r), name(successor.role)));
 }
 
 void rekey_failed(Context& ctx, IkeSa& sa, const std::string& why) {
@@ -98,7 +99,8 @@ void rekey_failed(Context& ctx, IkeSa& sa, const std::string& why) {
 void send_rekey(Context& ctx, IkeSa& sa) {
   ActiveTask& active = *sa.active;
   std::vector<Payload> payloads;
-  payloads.push_back(SaPayload{policy::to_wire(sa.connection->proposals, spi_octets(active.new_ike_spi))});
+  payloads.push_back(
+      SaPayload{policy::to_wire(sa.connection->proposals, spi_octets(active.new_ike_spi))});
   payloads.push_back(NoncePayload{active.nonce});
   payloads.push_back(KePayload{static_cast<std::uint16_t>(active.dh.group), active.dh.public_key});
   send_request(ctx, sa, ExchangeType::kCreateChildSa, payloads);
@@ -110,14 +112,17 @@ void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
   if (error.type == NotifyType::kInvalidKePayload && active.group_retries++ < 2) {
     if (const auto wanted = reader.u16()) {
       active.dh = crypto::DhKeyPair();
-      ctx.start_job(sa, JobPurpose::kChildGenerate, DhGenerateJob{static_cast<crypto::DhId>(*wanted)});
+      ctx.start_job(sa, JobPurpose::kChildGenerate,
+                    DhGenerateJob{static_cast<crypto::DhId>(*wanted)});
       return;
     }
   }
   if (error.type == NotifyType::kTemporaryFailure && !active.collision) {
     return retry_task_later(ctx, sa, active.task);
   }
-  rekey_failed(ctx, sa, fmt::format("the peer refused to rekey the IKE SA with {}", wire::ike::name(error.type)));
+  rekey_failed(
+      ctx, sa,
+      fmt::format("the peer refused to rekey the IKE SA with {}", wire::ike::name(error.type)));
 }
 
 struct Completed {
@@ -129,14 +134,17 @@ struct Completed {
 Result<Completed> derive(const IkeSa& sa, const Message& response, ByteView shared) {
   const ActiveTask& active = *sa.active;
   const auto* answer = response.find<SaPayload>();
-  if (answer == nullptr) return make_error(ErrorCode::kInvalidSyntax, "the peer's answer has no SA payload");
+  if (answer == nullptr)
+    return make_error(ErrorCode::kInvalidSyntax, "the peer's answer has no SA payload");
   TRY_ASSIGN(const auto accepted, policy::accept_ike(sa.connection->proposals, answer->proposals));
   if (accepted.suite.dh != active.dh.group) {
-    return make_error(ErrorCode::kInvalidKe, "the peer chose a Diffie-Hellman group other than that of our KE payload");
+    return make_error(ErrorCode::kInvalidKe,
+                      "the peer chose a Diffie-Hellman group other than that of our KE payload");
   }
   TRY_ASSIGN(const IkeSpi peer, spi_of(accepted.peer_spi));
   const KeyInputs inputs{shared, active.nonce, active.peer_nonce, active.new_ike_spi, peer};
-  TRY_ASSIGN(IkeKeys keys, derive_rekeyed_ike_keys(accepted.suite, sa.suite.prf, sa.keys.d.reveal(), inputs));
+  TRY_ASSIGN(IkeKeys keys,
+             derive_rekeyed_ike_keys(accepted.suite, sa.suite.prf, sa.keys.d.reveal(), inputs));
   return Completed{accepted.suite, peer, std::move(keys)};
 }
 
@@ -156,7 +164,9 @@ void start_rekey_ike(Context& ctx, IkeSa& sa, const Task& task) {
 void complete_rekey_ike(Context& ctx, IkeSa& sa, const Message& response, const JobResult& result) {
   if (result.error) return rekey_failed(ctx, sa, result.error->message);
   if (const auto* error = find_error(response)) return follow_error(ctx, sa, *error);
-  if (result.shared.empty()) return rekey_failed(ctx, sa, "the peer's answer to the IKE rekey lacks a nonce or a fitting KE payload");
+  if (result.shared.empty())
+    return rekey_failed(ctx, sa,
+                        "the peer's answer to the IKE rekey lacks a nonce or a fitting KE payload");
   auto completed = derive(sa, response, result.shared.reveal());
   if (!completed) return rekey_failed(ctx, sa, completed.error().message);
   const auto collision = sa.active->collision;
@@ -167,8 +177,8 @@ void complete_rekey_ike(Context& ctx, IkeSa& sa, const Message& response, const 
                                        completed->suite, std::move(completed->keys)));
   if (Pair* pair = ctx.pair_of(made)) pair->sas.insert(own_spi);
   IkeSa* theirs = collision ? ctx.find(collision->ike) : nullptr;
-  // Section 2.8.1, for IKE SAs too: the SA created with the lowest of the four nonces is closed by its creator, and
-  // the creator of the survivor deletes the old one.
+  // Section 2.8.1, for IKE SAs too: the SA created with the lowest of the four nonces is closed by
+  // its creator, and the creator of the survivor deletes the old one.
   if (theirs != nullptr && lowest < collision->lowest_nonce) {
     hand_over(ctx, sa, *theirs);
     sa.discard_at = ctx.now + kHalfOpenLifetime;
@@ -182,7 +192,8 @@ void complete_rekey_ike(Context& ctx, IkeSa& sa, const Message& response, const 
 
 void answer_rekey_ike(Context& ctx, IkeSa& sa, const Message& request, const JobResult& result) {
   const auto* nonce = request.find<NoncePayload>();
-  auto selected = policy::select_ike(sa.connection->proposals, request.find<SaPayload>()->proposals);
+  auto selected =
+      policy::select_ike(sa.connection->proposals, request.find<SaPayload>()->proposals);
   auto peer = selected ? spi_of(selected->peer_spi) : Result<IkeSpi>(selected.error());
   if (!peer || nonce == nullptr) {
     send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id,
@@ -196,10 +207,12 @@ void answer_rekey_ike(Context& ctx, IkeSa& sa, const Message& request, const Job
   ASSERT(keys);
   wire::ike::Proposal reply = selected->reply;
   reply.spi = spi_octets(own);
-  send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id,
-                {SaPayload{{std::move(reply)}}, NoncePayload{nonce_r},
-                 KePayload{static_cast<std::uint16_t>(selected->suite.dh), result.key_pair.public_key}});
-  IkeSa& made = ctx.add(make_successor(ctx, sa, Role::kResponder, *peer, own, selected->suite, std::move(*keys)));
+  send_response(
+      ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id,
+      {SaPayload{{std::move(reply)}}, NoncePayload{nonce_r},
+       KePayload{static_cast<std::uint16_t>(selected->suite.dh), result.key_pair.public_key}});
+  IkeSa& made = ctx.add(
+      make_successor(ctx, sa, Role::kResponder, *peer, own, selected->suite, std::move(*keys)));
   if (Pair* pair = ctx.pair_of(made)) pair->sas.insert(own);
   if (sa.active && sa.active->task.kind == TaskKind::kRekeyIke) {
     sa.active->collision = Collision{lower(nonce->data, nonce_r), Spi(), own};

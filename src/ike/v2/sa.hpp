@@ -1,4 +1,5 @@
-// One IKE SA as a value: everything the protocol knows of it. Behaviour stands in the task files of this folder.
+// One IKE SA as a value: everything the protocol knows of it. Behaviour stands in the task files of
+// this folder.
 #pragma once
 
 #include <deque>
@@ -30,14 +31,14 @@ enum class Role : std::uint8_t { kInitiator, kResponder };
 std::string_view name(Role role);
 
 enum class IkeState : std::uint8_t {
-  kInit,         // IKE_SA_INIT: keys of the exchange are being made, or we wait for the response
-  kHalfOpen,     // responder: answered IKE_SA_INIT, waits for IKE_AUTH
-  kAuth,         // IKE_AUTH is under way
+  kInit,      // IKE_SA_INIT: keys of the exchange are being made, or we wait for the response
+  kHalfOpen,  // responder: answered IKE_SA_INIT, waits for IKE_AUTH
+  kAuth,      // IKE_AUTH is under way
   kEstablished,
-  kReplaced,     // rekeyed: a successor has its children; it waits for its Delete
-  kDeleting,     // we sent the Delete and wait for the answer
-  kFailed,       // responder: IKE_AUTH was answered with an error; kept to repeat that answer
-  kDead,         // to be swept
+  kReplaced,  // rekeyed: a successor has its children; it waits for its Delete
+  kDeleting,  // we sent the Delete and wait for the answer
+  kFailed,    // responder: IKE_AUTH was answered with an error; kept to repeat that answer
+  kDead,      // to be swept
 };
 std::string_view name(IkeState state);
 
@@ -53,16 +54,23 @@ struct ChildSa {
   ChildSaSpec spec;
   ChildState state = ChildState::kInstalled;
   bool outbound_installed = false;
-  bool initiator = false;           // we initiated the exchange that made it
+  bool initiator = false;  // we initiated the exchange that made it
   Instant installed_at{};
   Instant rekey_at{};
   Instant expire_at{};
-  std::optional<Spi> successor;     // spi_in of the SA that replaces it
-  std::optional<Spi> predecessor;   // spi_in of the SA it replaces
+  std::optional<Spi> successor;    // spi_in of the SA that replaces it
+  std::optional<Spi> predecessor;  // spi_in of the SA it replaces
   friend bool operator==(const ChildSa&, const ChildSa&) = default;
 };
 
-enum class TaskKind : std::uint8_t { kCreateChild, kRekeyChild, kDeleteChild, kRekeyIke, kDeleteIke, kLiveness };
+enum class TaskKind : std::uint8_t {
+  kCreateChild,
+  kRekeyChild,
+  kDeleteChild,
+  kRekeyIke,
+  kDeleteIke,
+  kLiveness
+};
 std::string_view name(TaskKind kind);
 
 // An exchange that we want to start, once the window (one request) is free and not before its time.
@@ -74,11 +82,12 @@ struct Task {
   friend bool operator==(const Task&, const Task&) = default;
 };
 
-// What a collision of two rekeys is decided by (RFC 7296 section 2.8.1): the lowest of the four nonces.
+// What a collision of two rekeys is decided by (RFC 7296 section 2.8.1): the lowest of the four
+// nonces.
 struct Collision {
-  Bytes lowest_nonce;      // the lower of the two nonces of the peer's exchange
-  Spi child;               // spi_in of the child that the peer's exchange made
-  IkeSpi ike;              // local SPI of the IKE SA that the peer's exchange made
+  Bytes lowest_nonce;  // the lower of the two nonces of the peer's exchange
+  Spi child;           // spi_in of the child that the peer's exchange made
+  IkeSpi ike;          // local SPI of the IKE SA that the peer's exchange made
   friend bool operator==(const Collision&, const Collision&) = default;
 };
 
@@ -86,17 +95,18 @@ struct Collision {
 struct ActiveTask {
   Task task;
   crypto::DhKeyPair dh;
-  Bytes nonce;             // ours
+  Bytes nonce;  // ours
   Bytes peer_nonce;
-  Spi new_spi;             // our inbound SPI of the child to be
-  IkeSpi new_ike_spi;      // our SPI of the IKE SA to be
+  Spi new_spi;         // our inbound SPI of the child to be
+  IkeSpi new_ike_spi;  // our SPI of the IKE SA to be
   policy::ChildConfig child;
   policy::SelectorList local_ts, remote_ts;  // as proposed
   std::optional<Collision> collision;
   // A CREATE_CHILD_SA response that waits for g^ir.
   std::optional<wire::ike::Message> response;
   unsigned group_retries = 0;
-  // Outbound SPIs that the peer deleted and we do not have: its Delete may have overtaken the answer that makes them.
+  // Outbound SPIs that the peer deleted and we do not have: its Delete may have overtaken the
+  // answer that makes them.
   std::set<Spi> deleted_by_peer;
   friend bool operator==(const ActiveTask&, const ActiveTask&) = default;
 };
@@ -134,25 +144,32 @@ struct Reassembly {
 };
 
 enum class JobPurpose : std::uint8_t {
-  kNone, kInitGenerate, kInitRespond, kInitShared, kAuthSign, kAuthVerify,
-  kChildGenerate, kChildShared, kChildRespond,
+  kNone,
+  kInitGenerate,
+  kInitRespond,
+  kInitShared,
+  kAuthSign,
+  kAuthVerify,
+  kChildGenerate,
+  kChildShared,
+  kChildRespond,
 };
 
 // What only the first two exchanges need; dropped when the SA is established.
 struct Handshake {
   crypto::DhKeyPair dh;
-  Bytes init_request, init_response;   // RealMessage1 and RealMessage2 (RFC 7296 section 2.15)
+  Bytes init_request, init_response;  // RealMessage1 and RealMessage2 (RFC 7296 section 2.15)
   Bytes cookie;
-  unsigned restarts = 0;               // COOKIE and INVALID_KE_PAYLOAD answers followed
+  unsigned restarts = 0;  // COOKIE and INVALID_KE_PAYLOAD answers followed
   std::vector<std::uint16_t> groups_tried;
   std::optional<wire::ike::Message> init_message;  // waits for a DH job
   std::optional<wire::ike::Message> auth_message;  // waits for a signature job
   Bytes peer_id_body, own_id_body;
-  Spi child_spi;                       // initiator: our inbound SPI of the first child
+  Spi child_spi;  // initiator: our inbound SPI of the first child
   policy::Identity peer_id;
   bool peer_wants_cert = false;
-  bool initial_contact = false;        // the peer sent INITIAL_CONTACT
-  Bytes faked_nat_source;              // the same octets in a retry
+  bool initial_contact = false;  // the peer sent INITIAL_CONTACT
+  Bytes faked_nat_source;        // the same octets in a retry
   friend bool operator==(const Handshake&, const Handshake&) = default;
 };
 
@@ -160,10 +177,10 @@ struct IkeSa {
   Role role = Role::kInitiator;
   IkeState state = IkeState::kInit;
   IkeSpi spi_i, spi_r;
-  ConnectionRef connection;            // responder: known from IKE_AUTH on
+  ConnectionRef connection;  // responder: known from IKE_AUTH on
   Path path;
-  bool encap = false;                  // on port 4500
-  bool nat_here = false;               // the peer sees another address of ours than we do
+  bool encap = false;     // on port 4500
+  bool nat_here = false;  // the peer sees another address of ours than we do
   bool nat_there = false;
   bool peer_fragmentation = false;
   std::vector<crypto::HashId> peer_hashes;
@@ -172,11 +189,11 @@ struct IkeSa {
   Bytes nonce_i, nonce_r;
   std::uint64_t iv_counter = 0;
   Handshake handshake;
-  JobId job;                           // value 0: none
+  JobId job;  // value 0: none
   JobPurpose job_purpose = JobPurpose::kNone;
 
-  MessageId next_request;              // of ours
-  MessageId expected_request;          // of the peer's
+  MessageId next_request;      // of ours
+  MessageId expected_request;  // of the peer's
   std::optional<Outstanding> outstanding;
   std::optional<LastResponse> last_response;
   std::optional<Reassembly> reassembly;
@@ -185,19 +202,19 @@ struct IkeSa {
   std::optional<Responding> responding;
 
   std::vector<ChildSa> children;
-  Instant begun{};                     // IKE_SA_INIT sent or received
+  Instant begun{};  // IKE_SA_INIT sent or received
   Instant established_at{};
   Instant rekey_at{};
   Instant expire_at{};
   Instant liveness_at{};
   Instant keepalive_at{};
   Instant last_heard{};
-  std::optional<Instant> discard_at;   // half-open, or superseded and waiting for the other end
+  std::optional<Instant> discard_at;  // half-open, or superseded and waiting for the other end
   bool use_query_sent = false;
-  std::optional<IkeSpi> successor;     // local SPI of the SA that replaces it
+  std::optional<IkeSpi> successor;  // local SPI of the SA that replaces it
   std::optional<Collision> rekey_collision;
-  std::optional<Instant> armed;        // its entry in Core::sa_timers
-  std::string failure;                 // why it goes, for people
+  std::optional<Instant> armed;  // its entry in Core::sa_timers
+  std::string failure;           // why it goes, for people
 
   IkeSpi local_spi() const { return role == Role::kInitiator ? spi_i : spi_r; }
   IkeSpi remote_spi() const { return role == Role::kInitiator ? spi_r : spi_i; }

@@ -12,26 +12,66 @@ using P = wire::ike::PayloadType;
 
 std::vector<Row> make_table() {
   const std::vector<Role> both{Role::kInitiator, Role::kResponder};
-  const std::vector<IkeState> live{IkeState::kEstablished, IkeState::kReplaced, IkeState::kDeleting};
+  const std::vector<IkeState> live{IkeState::kEstablished, IkeState::kReplaced,
+                                   IkeState::kDeleting};
   return {
-      {"the responder answers our first message: keys, or a cookie, or another group", ExchangeType::kIkeSaInit,
-       true, {Role::kInitiator}, {IkeState::kInit}, {}, {P::kSa, P::kKe, P::kNonce, P::kNotify, P::kCertReq, P::kVendorId},
+      {"the responder answers our first message: keys, or a cookie, or another group",
+       ExchangeType::kIkeSaInit,
+       true,
+       {Role::kInitiator},
+       {IkeState::kInit},
+       {},
+       {P::kSa, P::kKe, P::kNonce, P::kNotify, P::kCertReq, P::kVendorId},
        Handler::kInitResponse},
-      {"the initiator says who it is and asks for the first child", ExchangeType::kIkeAuth, false,
-       {Role::kResponder}, {IkeState::kHalfOpen}, {P::kIdi, P::kSa, P::kTsi, P::kTsr},
-       {P::kAuth, P::kCert, P::kCertReq, P::kIdr, P::kNotify, P::kCp, P::kVendorId}, Handler::kAuthRequest},
-      {"the responder proves who it is and gives the first child, or refuses", ExchangeType::kIkeAuth, true,
-       {Role::kInitiator}, {IkeState::kAuth}, {},
-       {P::kIdr, P::kAuth, P::kSa, P::kTsi, P::kTsr, P::kCert, P::kNotify, P::kCp, P::kVendorId, P::kEap},
+      {"the initiator says who it is and asks for the first child",
+       ExchangeType::kIkeAuth,
+       false,
+       {Role::kResponder},
+       {IkeState::kHalfOpen},
+       {P::kIdi, P::kSa, P::kTsi, P::kTsr},
+       {P::kAuth, P::kCert, P::kCertReq, P::kIdr, P::kNotify, P::kCp, P::kVendorId},
+       Handler::kAuthRequest},
+      {"the responder proves who it is and gives the first child, or refuses",
+       ExchangeType::kIkeAuth,
+       true,
+       {Role::kInitiator},
+       {IkeState::kAuth},
+       {},
+       {P::kIdr, P::kAuth, P::kSa, P::kTsi, P::kTsr, P::kCert, P::kNotify, P::kCp, P::kVendorId,
+        P::kEap},
        Handler::kAuthResponse},
-      {"the peer wants a child, or rekeys a child or the IKE SA", ExchangeType::kCreateChildSa, false, both, live,
-       {P::kSa, P::kNonce}, {P::kKe, P::kTsi, P::kTsr, P::kNotify, P::kVendorId}, Handler::kCreateChildRequest},
-      {"the peer answers our child or our rekey", ExchangeType::kCreateChildSa, true, both, live, {},
-       {P::kSa, P::kNonce, P::kKe, P::kTsi, P::kTsr, P::kNotify, P::kVendorId}, Handler::kCreateChildResponse},
-      {"the peer deletes, notifies, or asks whether we live", ExchangeType::kInformational, false, both, live, {},
-       {P::kDelete, P::kNotify, P::kCp, P::kVendorId}, Handler::kInformationalRequest},
-      {"the peer answers our Delete or liveness check", ExchangeType::kInformational, true, both, live, {},
-       {P::kDelete, P::kNotify, P::kCp, P::kVendorId}, Handler::kInformationalResponse},
+      {"the peer wants a child, or rekeys a child or the IKE SA",
+       ExchangeType::kCreateChildSa,
+       false,
+       both,
+       live,
+       {P::kSa, P::kNonce},
+       {P::kKe, P::kTsi, P::kTsr, P::kNotify, P::kVendorId},
+       Handler::kCreateChildRequest},
+      {"the peer answers our child or our rekey",
+       ExchangeType::kCreateChildSa,
+       true,
+       both,
+       live,
+       {},
+       {P::kSa, P::kNonce, P::kKe, P::kTsi, P::kTsr, P::kNotify, P::kVendorId},
+       Handler::kCreateChildResponse},
+      {"the peer deletes, notifies, or asks whether we live",
+       ExchangeType::kInformational,
+       false,
+       both,
+       live,
+       {},
+       {P::kDelete, P::kNotify, P::kCp, P::kVendorId},
+       Handler::kInformationalRequest},
+      {"the peer answers our Delete or liveness check",
+       ExchangeType::kInformational,
+       true,
+       both,
+       live,
+       {},
+       {P::kDelete, P::kNotify, P::kCp, P::kVendorId},
+       Handler::kInformationalResponse},
   };
 }
 
@@ -80,9 +120,9 @@ const Row* find_row(const IkeSa& sa, const wire::ike::Header& header) {
 
 std::optional<P> missing_payload(const Row& row, const wire::ike::Message& message) {
   for (const P type : row.required) {
-    const bool found = std::any_of(message.payloads.begin(), message.payloads.end(), [&](const auto& payload) {
-      return wire::ike::type_of(payload) == type;
-    });
+    const bool found =
+        std::any_of(message.payloads.begin(), message.payloads.end(),
+                    [&](const auto& payload) { return wire::ike::type_of(payload) == type; });
     if (!found) return type;
   }
   return std::nullopt;
@@ -100,12 +140,15 @@ std::optional<P> unsupported_critical(const wire::ike::Message& message) {
 std::string describe_table() {
   std::string text =
       "# Which IKEv2 message is legal when\n\n"
-      "Printed from `src/ike/v2/table.cpp`. An IKE_SA_INIT request makes the SA, so it has no row.\n\n"
-      "| story | exchange | our role | states | must carry | may carry |\n|---|---|---|---|---|---|\n";
+      "Printed from `src/ike/v2/table.cpp`. An IKE_SA_INIT request makes the SA, so it has no "
+      "row.\n\n"
+      "| story | exchange | our role | states | must carry | may carry "
+      "|\n|---|---|---|---|---|---|\n";
   for (const Row& row : transition_table()) {
-    text += fmt::format("| {} | {} {} | {} | {} | {} | {} |\n", row.story, wire::ike::name(row.exchange),
-                        row.response ? "response" : "request",
-                        join(row.roles, [](Role role) { return name(role); }), join(row.states, state_word),
+    text += fmt::format("| {} | {} {} | {} | {} | {} | {} |\n", row.story,
+                        wire::ike::name(row.exchange), row.response ? "response" : "request",
+                        join(row.roles, [](Role role) { return name(role); }),
+                        join(row.states, state_word),
                         join(row.required, [](P type) { return wire::ike::name(type); }),
                         join(row.allowed, [](P type) { return wire::ike::name(type); }));
   }

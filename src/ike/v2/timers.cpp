@@ -48,7 +48,8 @@ void consider_established(const IkeSa& sa, Earliest& earliest) {
 // A request was given up: the peer is gone.
 void peer_is_silent(Context& ctx, IkeSa& sa) {
   const std::string what = fmt::format(
-      "{} did not answer {} ({} tries): it is not running, or something on the way drops UDP {} and {}",
+      "{} did not answer {} ({} tries): it is not running, or something on the way drops UDP {} "
+      "and {}",
       sa.path.remote.to_string(), wire::ike::name(sa.outstanding->exchange), sa.outstanding->sent,
       ctx.core.settings.port, ctx.core.settings.nat_port);
   if (sa.state == IkeState::kInit || sa.state == IkeState::kAuth) {
@@ -118,7 +119,8 @@ void handle_use_report(Context& ctx, IkeSa& sa, std::optional<Instant> last_inbo
   if (!sa.use_query_sent) return;
   sa.use_query_sent = false;
   // RFC 7296 section 2.4: inbound traffic on a child SA proves that the peer is alive.
-  const Instant heard = last_inbound && *last_inbound > sa.last_heard ? *last_inbound : sa.last_heard;
+  const Instant heard =
+      last_inbound && *last_inbound > sa.last_heard ? *last_inbound : sa.last_heard;
   sa.last_heard = heard;
   if (heard + sa.connection->dpd > ctx.now) {
     sa.liveness_at = heard + sa.connection->dpd;
@@ -133,7 +135,8 @@ void handle_sa_timeout(Context& ctx, IkeSa& sa) {
   if (sa.discard_at && ctx.now >= *sa.discard_at) {
     sa.discard_at.reset();
     if (sa.state == IkeState::kEstablished) {
-      // A duplicate whose initiator, against the rule or because it does not know it, did not delete it.
+      // A duplicate whose initiator, against the rule or because it does not know it, did not
+      // delete it.
       add_task(ctx, sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
     } else {
       if (sa.state == IkeState::kHalfOpen && sa.failure.empty()) {
