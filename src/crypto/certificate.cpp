@@ -143,9 +143,9 @@ Result<std::vector<Bytes>> certificates_from_pem(ByteView pem) {
     return make_error(ErrorCode::kLimit, "the certificate file is larger than " +
                                              std::to_string(kMaxPemOctets) + " octets");
   }
-  const OwnedBio bio(BIO_new_mem_buf(pem.empty() ? reinterpret_cast<const std::uint8_t*>("")
-                                                 : pem.data(),
-                                     static_cast<int>(pem.size())));
+  const OwnedBio bio(
+      BIO_new_mem_buf(pem.empty() ? reinterpret_cast<const std::uint8_t*>("") : pem.data(),
+                      static_cast<int>(pem.size())));
   if (!bio) return make_error(ErrorCode::kInternal, "the crypto library is out of memory");
   std::vector<Bytes> out;
   for (;;) {
