@@ -24,8 +24,8 @@ IpAddress IpAddress::any(Family family) {
 
 Result<IpAddress> IpAddress::from_bytes(ByteView bytes) {
   if (bytes.size() != 4 && bytes.size() != 16) {
-    return make_error(ErrorCode::kMalformed, "an IP address has 4 or 16 octets, not " +
-                                                 std::to_string(bytes.size()));
+    return make_error(ErrorCode::kMalformed,
+                      "an IP address has 4 or 16 octets, not " + std::to_string(bytes.size()));
   }
   IpAddress address;
   address.family_ = bytes.size() == 4 ? Family::kIpv4 : Family::kIpv6;
@@ -36,6 +36,10 @@ Result<IpAddress> IpAddress::from_bytes(ByteView bytes) {
 Result<IpAddress> IpAddress::parse(std::string_view text) {
   const std::string copy(text);
   IpAddress address;
+  // inet_pton would stop at a NUL and take what stands before it for the whole.
+  if (copy.find('\0') != std::string::npos) {
+    return make_error(ErrorCode::kMalformed, "an IP address holds no NUL character");
+  }
   if (inet_pton(AF_INET, copy.c_str(), address.octets_.data()) == 1) return address;
   address.family_ = Family::kIpv6;
   if (inet_pton(AF_INET6, copy.c_str(), address.octets_.data()) == 1) return address;
@@ -111,9 +115,10 @@ Result<Prefix> Prefix::parse(std::string_view text) {
   }
   TRY_ASSIGN(const Prefix prefix, make(ip, length));
   if (prefix.ip != ip) {
-    return make_error(ErrorCode::kMalformed, "'" + std::string(text) +
-                                                 "' has bits set after its prefix length; the network is " +
-                                                 prefix.to_string());
+    return make_error(ErrorCode::kMalformed,
+                      "'" + std::string(text) +
+                          "' has bits set after its prefix length; the network is " +
+                          prefix.to_string());
   }
   return prefix;
 }

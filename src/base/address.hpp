@@ -30,7 +30,7 @@ class IpAddress {
   bool is_unspecified() const;  // 0.0.0.0 or ::
   unsigned bits() const { return is_v4() ? 32 : 128; }
   ByteView bytes() const { return {octets_.data(), is_v4() ? 4u : 16u}; }  // network order
-  std::uint32_t v4_host_order() const;  // is_v4()
+  std::uint32_t v4_host_order() const;                                     // is_v4()
   std::string to_string() const;
   // The address one above; wraps to zero after the last.
   IpAddress next() const;

@@ -10,7 +10,6 @@ namespace espalier {
 
 }  // namespace espalier
 
-#define ASSERT(expression)                                                 \
-  (static_cast<bool>(expression)                                           \
-       ? static_cast<void>(0)                                              \
-       : ::espalier::assertion_failed(#expression, __FILE__, __LINE__))
+#define ASSERT(expression)                              \
+  (static_cast<bool>(expression) ? static_cast<void>(0) \
+                                 : ::espalier::assertion_failed(#expression, __FILE__, __LINE__))

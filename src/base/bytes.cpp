@@ -63,7 +63,8 @@ Result<Bytes> from_hex(std::string_view text) {
     const int high = hex_digit(text[i]);
     const int low = hex_digit(text[i + 1]);
     if (high < 0 || low < 0) {
-      return make_error(ErrorCode::kMalformed, "hexadecimal text holds a character other than 0-9, a-f");
+      return make_error(ErrorCode::kMalformed,
+                        "hexadecimal text holds a character other than 0-9, a-f");
     }
     bytes.push_back(static_cast<std::uint8_t>(high << 4 | low));
   }
@@ -84,14 +85,20 @@ std::string to_base64(ByteView bytes) {
 }
 
 Result<Bytes> from_base64(std::string_view text) {
+  const std::size_t whole = text.size();
   while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  const std::size_t padding = whole - text.size();
+  if (padding > 2 || (padding > 0 && whole % 4 != 0)) {
+    return make_error(ErrorCode::kMalformed, "base64 text has wrong padding");
+  }
   Bytes bytes;
   std::uint32_t group = 0;
   int bits = 0;
   for (const char c : text) {
     const std::size_t digit = kBase64Digits.find(c);
     if (digit == std::string_view::npos) {
-      return make_error(ErrorCode::kMalformed, "base64 text holds a character outside its alphabet");
+      return make_error(ErrorCode::kMalformed,
+                        "base64 text holds a character outside its alphabet");
     }
     group = group << 6 | static_cast<std::uint32_t>(digit);
     bits += 6;
@@ -101,6 +108,10 @@ Result<Bytes> from_base64(std::string_view text) {
     }
   }
   if (bits >= 6) return make_error(ErrorCode::kMalformed, "base64 text has an impossible length");
+  // RFC 4648 section 3.5: two texts must not mean the same secret.
+  if ((group & ((1u << bits) - 1)) != 0) {
+    return make_error(ErrorCode::kMalformed, "base64 text ends in bits that should be zero");
+  }
   return bytes;
 }
 

@@ -15,19 +15,19 @@ namespace espalier {
 // The kinds of failure. The name of a code (see name()) is also its log id and its metric label.
 enum class ErrorCode : std::uint16_t {
   kInternal,
-  kTruncated,         // fewer bytes than the format needs
-  kMalformed,         // bytes that the format does not allow
-  kLimit,             // larger than one of our stated limits
-  kUnsupported,       // understood, and not supported by this version
-  kAuthentication,    // an ICV, a signature or a key did not verify
-  kReplay,            // a sequence number seen before or behind the window
+  kTruncated,       // fewer bytes than the format needs
+  kMalformed,       // bytes that the format does not allow
+  kLimit,           // larger than one of our stated limits
+  kUnsupported,     // understood, and not supported by this version
+  kAuthentication,  // an ICV, a signature or a key did not verify
+  kReplay,          // a sequence number seen before or behind the window
   kNotFound,
   kAlreadyExists,
-  kInvalidArgument,   // wrong usage by a caller outside (a command line, a VICI request)
-  kBadInput,          // a wrong input file: the message carries file:line:column
+  kInvalidArgument,  // wrong usage by a caller outside (a command line, a VICI request)
+  kBadInput,         // a wrong input file: the message carries file:line:column
   kPermission,
-  kBusy,              // held by somebody else: a port, a device, a lock
-  kSystem,            // an operating-system call failed; the message carries errno's text
+  kBusy,    // held by somebody else: a port, a device, a lock
+  kSystem,  // an operating-system call failed; the message carries errno's text
   kTimeout,
   kNoProposalChosen,  // RFC 7296 section 3.10.1 notifies, when they end an exchange
   kInvalidSyntax,
@@ -113,15 +113,15 @@ inline Error make_error(ErrorCode code, std::string message) { return {code, std
 #define ESPALIER_JOIN(a, b) ESPALIER_JOIN2(a, b)
 
 // TRY(status_expression); returns the error to the caller.
-#define TRY(expression)                                                 \
-  do {                                                                  \
-    auto espalier_try_result = (expression);                            \
+#define TRY(expression)                                                      \
+  do {                                                                       \
+    auto espalier_try_result = (expression);                                 \
     if (!espalier_try_result) return std::move(espalier_try_result).error(); \
   } while (false)
 
 // TRY_ASSIGN(auto x, result_expression); declares x, or returns the error to the caller.
-#define TRY_ASSIGN(declaration, expression)                                       \
-  auto ESPALIER_JOIN(espalier_try_, __LINE__) = (expression);                     \
-  if (!ESPALIER_JOIN(espalier_try_, __LINE__))                                    \
-    return std::move(ESPALIER_JOIN(espalier_try_, __LINE__)).error();             \
+#define TRY_ASSIGN(declaration, expression)                           \
+  auto ESPALIER_JOIN(espalier_try_, __LINE__) = (expression);         \
+  if (!ESPALIER_JOIN(espalier_try_, __LINE__))                        \
+    return std::move(ESPALIER_JOIN(espalier_try_, __LINE__)).error(); \
   declaration = std::move(ESPALIER_JOIN(espalier_try_, __LINE__)).value()

@@ -17,10 +17,10 @@ struct StrongInt {
   friend constexpr auto operator<=>(const StrongInt&, const StrongInt&) = default;
 };
 
-using IkeSpi = StrongInt<struct IkeSpiTag, std::uint64_t>;      // RFC 7296 section 3.1
-using Spi = StrongInt<struct SpiTag, std::uint32_t>;            // RFC 4303 section 2.1
+using IkeSpi = StrongInt<struct IkeSpiTag, std::uint64_t>;        // RFC 7296 section 3.1
+using Spi = StrongInt<struct SpiTag, std::uint32_t>;              // RFC 4303 section 2.1
 using MessageId = StrongInt<struct MessageIdTag, std::uint32_t>;  // RFC 7296 section 2.2
-using ReqId = StrongInt<struct ReqIdTag, std::uint32_t>;        // binds policies to SAs, as in XFRM
+using ReqId = StrongInt<struct ReqIdTag, std::uint32_t>;  // binds policies to SAs, as in XFRM
 
 // "c0ffee01" (8 digits) and 16 digits, as swanctl prints them.
 std::string to_string(Spi spi);

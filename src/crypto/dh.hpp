@@ -19,8 +19,9 @@ struct DhKeyPair {
 Result<DhKeyPair> dh_generate(DhId group, Rng& rng);
 
 // g^ir as RFC 7296 section 2.14 wants it: MODP padded with zeros to the length of the modulus (RFC
-// 7296), ECP the x coordinate (RFC 5903 section 7), X25519 the 32 octets (RFC 8031). Errors: kInvalidKe
-// for a wrong length, a point off the curve, a value outside 2..p-2 (RFC 6989) or an all-zero result.
+// 7296), ECP the x coordinate (RFC 5903 section 7), X25519 the 32 octets (RFC 8031). Errors:
+// kInvalidKe for a wrong length, a point off the curve, a value outside 2..p-2 (RFC 6989) or an
+// all-zero result.
 Result<SecretBytes> dh_shared(const DhKeyPair& own, ByteView peer_public);
 
 }  // namespace espalier::crypto

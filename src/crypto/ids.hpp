@@ -16,24 +16,49 @@ enum class EncrId : std::uint16_t {
   kChaCha20Poly1305 = 28,
 };
 // Transform Type 2.
-enum class PrfId : std::uint16_t { kNone = 0, kHmacSha1 = 2, kHmacSha2_256 = 5, kHmacSha2_384 = 6, kHmacSha2_512 = 7 };
+enum class PrfId : std::uint16_t {
+  kNone = 0,
+  kHmacSha1 = 2,
+  kHmacSha2_256 = 5,
+  kHmacSha2_384 = 6,
+  kHmacSha2_512 = 7
+};
 // Transform Type 3.
-enum class IntegId : std::uint16_t { kNone = 0, kHmacSha1_96 = 2, kHmacSha2_256_128 = 12, kHmacSha2_384_192 = 13, kHmacSha2_512_256 = 14 };
+enum class IntegId : std::uint16_t {
+  kNone = 0,
+  kHmacSha1_96 = 2,
+  kHmacSha2_256_128 = 12,
+  kHmacSha2_384_192 = 13,
+  kHmacSha2_512_256 = 14
+};
 // Transform Type 4.
-enum class DhId : std::uint16_t { kNone = 0, kModp2048 = 14, kModp3072 = 15, kEcp256 = 19, kEcp384 = 20, kX25519 = 31 };
+enum class DhId : std::uint16_t {
+  kNone = 0,
+  kModp2048 = 14,
+  kModp3072 = 15,
+  kEcp256 = 19,
+  kEcp384 = 20,
+  kX25519 = 31
+};
 // Hash Algorithms of RFC 7427 (SIGNATURE_HASH_ALGORITHMS notify); 5 is RFC 8420.
-enum class HashId : std::uint16_t { kSha1 = 1, kSha2_256 = 2, kSha2_384 = 3, kSha2_512 = 4, kIdentity = 5 };
+enum class HashId : std::uint16_t {
+  kSha1 = 1,
+  kSha2_256 = 2,
+  kSha2_384 = 3,
+  kSha2_512 = 4,
+  kIdentity = 5
+};
 
 // What an encryption algorithm needs. Sizes in octets.
 struct EncrInfo {
   EncrId id;
-  std::string_view name;      // strongSwan's word without the key size: "aes", "aes-gcm16", ...
+  std::string_view name;  // strongSwan's word without the key size: "aes", "aes-gcm16", ...
   bool aead;
-  bool variable_key;          // carries a Key Length attribute on the wire (RFC 7296 section 3.3.5)
-  std::size_t salt_octets;    // taken from the end of the key material (RFC 4106 section 8.1)
-  std::size_t iv_octets;      // explicit IV in each packet
-  std::size_t block_octets;   // the plaintext is padded to a multiple of this in IKE's SK payload
-  std::size_t icv_octets;     // of an AEAD; 0 otherwise
+  bool variable_key;         // carries a Key Length attribute on the wire (RFC 7296 section 3.3.5)
+  std::size_t salt_octets;   // taken from the end of the key material (RFC 4106 section 8.1)
+  std::size_t iv_octets;     // explicit IV in each packet
+  std::size_t block_octets;  // the plaintext is padded to a multiple of this in IKE's SK payload
+  std::size_t icv_octets;    // of an AEAD; 0 otherwise
 };
 std::optional<EncrInfo> info(EncrId id);
 // The key without salt, in octets, for a Key Length attribute in bits (0: the fixed length).
@@ -51,7 +76,7 @@ std::optional<IntegInfo> info(IntegId id);
 struct PrfInfo {
   PrfId id;
   std::string_view name;
-  std::size_t key_octets;     // preferred key length: the length of SK_d, SK_pi, SK_pr
+  std::size_t key_octets;  // preferred key length: the length of SK_d, SK_pi, SK_pr
   std::size_t output_octets;
 };
 std::optional<PrfInfo> info(PrfId id);

@@ -17,7 +17,7 @@ Result<SecretBytes> prf(PrfId id, ByteView key, std::initializer_list<ByteView> 
 // prf+(key, seed), RFC 7296 section 2.13: exactly `octets` octets, at most 255 * output length.
 Result<SecretBytes> prf_plus(PrfId id, ByteView key, ByteView seed, std::size_t octets);
 
-Bytes sha1(std::initializer_list<ByteView> parts);     // NAT detection only (RFC 7296 section 2.23)
+Bytes sha1(std::initializer_list<ByteView> parts);  // NAT detection only (RFC 7296 section 2.23)
 Bytes sha256(std::initializer_list<ByteView> parts);
 
 // HKDF-SHA-256 (RFC 5869), octets <= 255 * 32.

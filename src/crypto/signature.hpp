@@ -1,4 +1,5 @@
-// Private keys, certificates and signatures for IKE authentication (RFC 7296 section 2.15, RFC 7427).
+// Private keys, certificates and signatures for IKE authentication (RFC 7296 section 2.15, RFC
+// 7427).
 #pragma once
 
 #include <memory>
@@ -14,12 +15,13 @@ enum class KeyType : std::uint8_t { kRsa, kEcdsa, kEd25519 };
 
 // IKEv2 Authentication Method numbers.
 enum class AuthMethod : std::uint8_t {
-  kRsaSignature = 1,        // RSASSA-PKCS1-v1_5 with SHA-1 (RFC 7296 section 3.8): verified never, refused
+  kRsaSignature =
+      1,  // RSASSA-PKCS1-v1_5 with SHA-1 (RFC 7296 section 3.8): verified never, refused
   kSharedKeyMic = 2,
-  kEcdsa256 = 9,            // RFC 4754; signature is r | s
+  kEcdsa256 = 9,  // RFC 4754; signature is r | s
   kEcdsa384 = 10,
   kEcdsa521 = 11,
-  kDigitalSignature = 14,   // RFC 7427
+  kDigitalSignature = 14,  // RFC 7427
 };
 
 // A private key, loaded from PEM (PKCS#8, PKCS#1, SEC1). Immutable and shareable.
@@ -30,10 +32,11 @@ class PrivateKey {
   virtual KeyType type() const = 0;
   // SubjectPublicKeyInfo, DER: to match a key with its certificate.
   virtual Bytes public_der() const = 0;
-  // Signs `data` (the octets of RFC 7296 section 2.15) and returns the whole Authentication Data of method
-  // kDigitalSignature: AlgorithmIdentifier length, AlgorithmIdentifier, signature (RFC 7427 section 3).
-  // The hash is the strongest of `peer_hashes` that fits the key (RSA: PKCS#1 v1.5 with SHA-2; ECDSA: the
-  // hash of the curve's size if offered; Ed25519: needs kIdentity). Errors: kUnsupported when none fits.
+  // Signs `data` (the octets of RFC 7296 section 2.15) and returns the whole Authentication Data of
+  // method kDigitalSignature: AlgorithmIdentifier length, AlgorithmIdentifier, signature (RFC 7427
+  // section 3). The hash is the strongest of `peer_hashes` that fits the key (RSA: PKCS#1 v1.5 with
+  // SHA-2; ECDSA: the hash of the curve's size if offered; Ed25519: needs kIdentity). Errors:
+  // kUnsupported when none fits.
   virtual Result<Bytes> sign(ByteView data, const std::vector<HashId>& peer_hashes) const = 0;
   // The same for the older methods kEcdsa256/384/521 (RFC 4754), towards peers without RFC 7427.
   virtual Result<Bytes> sign_ecdsa(AuthMethod method, ByteView data) const = 0;
@@ -44,17 +47,17 @@ std::vector<HashId> supported_hashes();
 
 // What a certificate says, in our words.
 struct CertificateInfo {
-  std::string subject;                     // RFC 4514 text, for people
-  Bytes subject_dn;                        // DER Name: ID_DER_ASN1_DN
-  std::vector<std::string> dns_names;      // subjectAltName dNSName
+  std::string subject;                 // RFC 4514 text, for people
+  Bytes subject_dn;                    // DER Name: ID_DER_ASN1_DN
+  std::vector<std::string> dns_names;  // subjectAltName dNSName
   std::vector<std::string> emails;
-  std::vector<Bytes> ip_addresses;         // 4 or 16 octets
-  std::int64_t not_before = 0;             // seconds since 1970, UTC
+  std::vector<Bytes> ip_addresses;  // 4 or 16 octets
+  std::int64_t not_before = 0;      // seconds since 1970, UTC
   std::int64_t not_after = 0;
   bool is_ca = false;
   KeyType key_type = KeyType::kRsa;
   Bytes public_der;
-  Bytes ca_key_hash;                       // SHA-1 of the SubjectPublicKeyInfo: CERTREQ (RFC 7296 section 3.7)
+  Bytes ca_key_hash;  // SHA-1 of the SubjectPublicKeyInfo: CERTREQ (RFC 7296 section 3.7)
 };
 Result<CertificateInfo> inspect_certificate(ByteView der);
 
@@ -62,14 +65,15 @@ Result<CertificateInfo> inspect_certificate(ByteView der);
 Result<std::vector<Bytes>> certificates_from_pem(ByteView pem);
 
 // Path validation (RFC 5280): the first of `chain` is the end entity, the others untrusted helpers;
-// `anchors` are DER CA certificates. Checks signatures, dates at `now_utc` (seconds since 1970), basic
-// constraints, key usage when present. Returns nothing on success; kAuthentication with a sentence that names
-// the certificate and the reason otherwise.
+// `anchors` are DER CA certificates. Checks signatures, dates at `now_utc` (seconds since 1970),
+// basic constraints, key usage when present. Returns nothing on success; kAuthentication with a
+// sentence that names the certificate and the reason otherwise.
 Status validate_path(const std::vector<Bytes>& chain, const std::vector<Bytes>& anchors,
                      std::int64_t now_utc);
 
 // Verifies Authentication Data against the public key of a certificate (DER SubjectPublicKeyInfo).
-// method is kDigitalSignature or an ECDSA one; anything else, SHA-1, and RSA keys under 2048 bits are refused.
+// method is kDigitalSignature or an ECDSA one; anything else, SHA-1, and RSA keys under 2048 bits
+// are refused.
 Status verify_signature(ByteView public_der, AuthMethod method, ByteView data, ByteView auth_data);
 
 }  // namespace espalier::crypto
