@@ -247,8 +247,9 @@ TEST(DhModp, ValuesOutsideTheGroupAreRefused) {
     const DhId group = v.at("group") == "modp2048" ? DhId::kModp2048 : DhId::kModp3072;
     const auto own = pair_of(group, unhex(v.at("private_a")));
     const Bytes prime = unhex(v.at("prime"));
-    Bytes one(prime.size());
-    one.back() = 1;
+    ASSERT_FALSE(prime.empty());
+    Bytes one(prime.size() - 1);
+    one.push_back(1);
     Bytes two = one;
     two.back() = 2;
     Bytes prime_minus_1 = prime;
