@@ -31,6 +31,8 @@ BANNED = [  # (pattern, what to do instead)
     (r"\b(usleep|nanosleep|sleep_for|sleep_until)\s*\(", "pure rooms do not wait"),
     (r"\b(printf|puts|abort|exit)\s*\(|\bstd::c(out|err)\b", "pure rooms print nothing and end nothing"),
 ]
+# Files that only tests and fuzz targets are made of.
+TEST_ONLY = ("_test.cpp", "_fuzz.cpp", "_testing.hpp", "test_support.hpp")
 EXEMPT = {  # file: patterns' remedies it may break, with the reason
     "src/base/assert.cpp": "the one place that prints and aborts, for our own bugs",
 }
@@ -118,7 +120,7 @@ def check_includes(path, text, layers):
         fault(path, 0, f"room {room} is not in tools/layers.txt")
         return
     allowed = set(layers[room]) | {room}
-    if path.endswith(("_test.cpp", "_testing.hpp", "test_support.hpp")):
+    if path.endswith(TEST_ONLY):
         allowed |= set(layers)  # tests may bring a neighbour; TEST_DEPS in src/CMakeLists.txt names it
     for number, line in enumerate(text.splitlines(), 1):
         match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
@@ -137,7 +139,7 @@ def check_banned(path, code):
         for pattern, remedy in NOT_IN_CPP20_HERE:
             if re.search(pattern, line):
                 fault(path, number, f"'{line.strip()}': {remedy}")
-    if inside.startswith(IMPURE) or path in EXEMPT or inside.endswith(("_test.cpp", "_testing.hpp", "test_support.hpp")):
+    if inside.startswith(IMPURE) or path in EXEMPT or inside.endswith(TEST_ONLY):
         return
     for number, line in enumerate(code.splitlines(), 1):
         for pattern, remedy in BANNED:

@@ -36,10 +36,15 @@ Result<IpAddress> IpAddress::from_bytes(ByteView bytes) {
 Result<IpAddress> IpAddress::parse(std::string_view text) {
   const std::string copy(text);
   IpAddress address;
+  // inet_pton would stop at a NUL and take what stands before it for the whole.
+  if (copy.find('\0') != std::string::npos) {
+    return make_error(ErrorCode::kMalformed, "an IP address holds no NUL character");
+  }
   if (inet_pton(AF_INET, copy.c_str(), address.octets_.data()) == 1) return address;
   address.family_ = Family::kIpv6;
   if (inet_pton(AF_INET6, copy.c_str(), address.octets_.data()) == 1) return address;
-  return make_error(ErrorCode::kMalformed, "'" + copy + "' is not an IPv4 or IPv6 address");
+  return make_error(ErrorCode::kMalformed,
+                    std::string("'") + copy + "' is not an IPv4 or IPv6 address");
 }
 
 bool IpAddress::is_unspecified() const {
@@ -106,13 +111,13 @@ Result<Prefix> Prefix::parse(std::string_view text) {
   unsigned length = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
   if (error != std::errc() || end != digits.data() + digits.size() || digits.empty()) {
-    return make_error(ErrorCode::kMalformed,
-                      "'" + std::string(text) + "' has no whole number after its slash");
+    return make_error(ErrorCode::kMalformed, std::string("'") + std::string(text) +
+                                                 "' has no whole number after its slash");
   }
   TRY_ASSIGN(const Prefix prefix, make(ip, length));
   if (prefix.ip != ip) {
     return make_error(ErrorCode::kMalformed,
-                      "'" + std::string(text) +
+                      std::string("'") + std::string(text) +
                           "' has bits set after its prefix length; the network is " +
                           prefix.to_string());
   }

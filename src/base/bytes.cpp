@@ -85,7 +85,12 @@ std::string to_base64(ByteView bytes) {
 }
 
 Result<Bytes> from_base64(std::string_view text) {
+  const std::size_t whole = text.size();
   while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  const std::size_t padding = whole - text.size();
+  if (padding > 2 || (padding > 0 && whole % 4 != 0)) {
+    return make_error(ErrorCode::kMalformed, "base64 text has wrong padding");
+  }
   Bytes bytes;
   std::uint32_t group = 0;
   int bits = 0;
@@ -103,6 +108,10 @@ Result<Bytes> from_base64(std::string_view text) {
     }
   }
   if (bits >= 6) return make_error(ErrorCode::kMalformed, "base64 text has an impossible length");
+  // RFC 4648 section 3.5: two texts must not mean the same secret.
+  if ((group & ((1u << bits) - 1)) != 0) {
+    return make_error(ErrorCode::kMalformed, "base64 text ends in bits that should be zero");
+  }
   return bytes;
 }
 

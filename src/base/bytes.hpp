@@ -2,6 +2,7 @@
 // are big-endian (network order) unless a function's name says otherwise.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -30,7 +31,10 @@ inline bool equal(ByteView a, ByteView b) {
 std::string to_hex(ByteView bytes);
 // Digits in either case; an odd count or a foreign character is an error.
 Result<Bytes> from_hex(std::string_view text);
+// RFC 4648 section 4: the standard alphabet, with padding.
 std::string to_base64(ByteView bytes);
+// With its padding or without any; wrong padding, a foreign character (white space too), an
+// impossible length, or bits left over that are not zero (a letter lost or mistyped) are errors.
 Result<Bytes> from_base64(std::string_view text);
 
 // Reads from a span and never past its end. After an error the Reader stays where it was.

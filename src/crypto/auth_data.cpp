@@ -230,7 +230,7 @@ Bytes encode_auth_data(const SignatureAlgorithm& algorithm, ByteView signature) 
     out.bytes(signature);
     return out.take();
   }
-  ASSERT(!"an algorithm that sign() does not make");
+  ASSERT(false && "an algorithm that sign() does not make");
   return {};
 }
 

@@ -1,5 +1,6 @@
 #include "crypto/public_key.hpp"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -32,12 +33,15 @@ Result<Facts> facts_of(const EVP_PKEY* key) {
     return unsupported("keys of type " + std::string(word != nullptr ? word : "unknown") +
                        " are not supported; RSA, ECDSA and Ed25519 are");
   }
+  // RFC 5480 section 2.1.1: a curve is given by its name. Keys that spell out its parameters can
+  // lie about the generator (CVE-2020-0601).
+  int spelled_out = 0;
   char group[32];
   std::size_t size = 0;
-  // A curve given by its parameters instead of its name has no group name: such keys can lie about
-  // the generator (CVE-2020-0601), and RFC 5480 section 2.1.1 forbids them.
-  if (EVP_PKEY_get_group_name(key, group, sizeof group, &size) != 1) {
-    return unsupported("its elliptic curve has no name");
+  if (EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &spelled_out) !=
+          1 ||
+      spelled_out != 0 || EVP_PKEY_get_group_name(key, group, sizeof group, &size) != 1) {
+    return unsupported("its elliptic curve is not given by a name");
   }
   const std::string_view curve(group, size);
   if (curve == "prime256v1") return Facts{KeyType::kEcdsa, 256};
