@@ -154,7 +154,7 @@ void EngineDriver::apply(const std::vector<dataplane::Change>& changes) {
     if (one || add == nullptr || one.error().code == ErrorCode::kAlreadyExists) continue;
     engine_.handle_completion(
         monotonic_now(), rng_,
-        ike::InstallFailed{direction_of(add->sa.direction), add->sa.spi,
+        ike::InstallFailed{direction_of(add->sa.direction), add->sa.spi, add->sa.remote.ip,
                            "the dataplane refused an SA: " + one.error().message});
   }
 }

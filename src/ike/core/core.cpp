@@ -23,7 +23,30 @@ std::string_view name(EventKind kind) {
   return "note";
 }
 
+namespace {
+
+// Whether one more event about a dropped message may be told now.
+bool may_tell_drop(Core& core, Instant now) {
+  if (now - core.drop_window >= 1s) {
+    if (core.drops_untold > 0) {
+      core.events.push_back({EventKind::kNote, LogLevel::kWarning, "",
+                             std::to_string(core.drops_untold) +
+                                 " more refused or dropped messages were not logged one by one: "
+                                 "the counters have them all"});
+    }
+    core.drop_window = now;
+    core.drops_told = 0;
+    core.drops_untold = 0;
+  }
+  if (core.drops_told++ < kDropEventsPerSecond) return true;
+  ++core.drops_untold;
+  return false;
+}
+
+}  // namespace
+
 void Context::event(EventKind kind, LogLevel level, const std::string& pair, std::string text) {
+  if (kind == EventKind::kDropped && !may_tell_drop(core, now)) return;
   core.events.push_back({kind, level, pair, std::move(text)});
 }
 

@@ -82,6 +82,10 @@ struct Core {
   std::map<policy::Identity, std::vector<std::string>> by_identity;  // remote identity -> pairs
   std::vector<std::string> any_address;  // pairs whose peer may come from anywhere
 
+  Instant drop_window{};  // of the events about dropped messages: a flood must not flood the log
+  std::size_t drops_told = 0;
+  std::uint64_t drops_untold = 0;
+
   std::deque<Transmit> transmits;
   std::deque<Effect> effects;
   std::deque<Event> events;

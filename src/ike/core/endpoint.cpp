@@ -173,7 +173,7 @@ void Endpoint::handle_completion(Instant now, crypto::Rng& rng, const Completion
     hard_expired(ctx, hard->direction, hard->spi, hard->peer);
   }
   if (const auto* failed = std::get_if<InstallFailed>(&completion)) {
-    auto [sa, child] = find_child(ctx, failed->direction, failed->spi, IpAddress());
+    auto [sa, child] = find_child(ctx, failed->direction, failed->spi, failed->peer);
     ctx.event(EventKind::kNote, LogLevel::kError, sa != nullptr ? sa->pair() : std::string(),
               failed->text);
     if (sa != nullptr)

@@ -168,6 +168,7 @@ struct HardExpired {
 struct InstallFailed {
   Direction direction;
   Spi spi;
+  IpAddress peer;
   std::string text;
 };
 struct PeerMoved {

@@ -65,6 +65,8 @@ inline constexpr std::size_t kNonceOctets = 32;  // RFC 7296 section 2.10: at le
 inline constexpr std::size_t kInitRestartsMax =
     4;  // COOKIE and INVALID_KE_PAYLOAD answers followed in one attempt
 
+inline constexpr std::size_t kDropEventsPerSecond = 10;  // beyond: counted, not logged
+
 inline constexpr Duration kNatKeepalive = 20s;            // RFC 3948 section 4
 inline constexpr std::uint32_t kReqIdFirst = 0xE5000001;  // DESIGN "Ours in the kernel"
 inline constexpr std::uint32_t kReqIdLast = 0xE5FFFFFF;

@@ -179,6 +179,7 @@ void run_tasks(Context& ctx, IkeSa& sa) {
 void finish_task(Context& ctx, IkeSa& sa) {
   sa.active.reset();
   ctx.core.dirty.insert(sa.local_spi());
+  ctx.touch(sa.pair());  // the supervisor waits for exchanges to end
 }
 
 void retry_task_later(Context& ctx, IkeSa& sa, const Task& task) {
