@@ -154,7 +154,8 @@ Status Daemon::start() {
                           options_.config)});
   } else {
     log_.log({LogLevel::kInfo, "daemon", "",
-              fmt::format("espalierd {} is {} in mesh {}: {} pairs, userspace dataplane on {}",
+              fmt::format("espalierd {} is {} in mesh {}: {} pairs, userspace dataplane on {} "
+                          "(this version has no other)",
                           control::kVersion, configuration_->plan.self, configuration_->plan.mesh,
                           configuration_->plan.connections.size(), network_.tun_name)});
   }
@@ -171,6 +172,16 @@ Result<control::ReloadReport> Daemon::reload() {
     log_.log({LogLevel::kError, "config", "",
               "not reloaded, nothing changed: " + loaded.error().message});
     return loaded.error();
+  }
+  if (loaded->plan.self.empty() && !configuration_->plan.self.empty()) {
+    // A file that is being replaced, or lost: that must not open what it protected.
+    const Error gone = make_error(
+        ErrorCode::kBadInput,
+        fmt::format("{}/mesh.yaml is gone; nothing changed. To take the mesh down, stop the daemon "
+                    "and run 'espalier teardown'",
+                    options_.config));
+    log_.log({LogLevel::kError, "config", "", "not reloaded: " + gone.message});
+    return gone;
   }
   const mesh::PlanDiff diff = mesh::plan_diff(configuration_->plan, loaded->plan);
   // Closed before anything opens: the rules of the new plan first.
