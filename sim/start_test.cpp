@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "sim/seeds.hpp"
 #include "sim/world.hpp"
 
 namespace espalier::sim {
@@ -36,7 +37,7 @@ TEST(Start, TwoHostsComeUp) {
 }
 
 TEST(Start, BothAtOnceEndInOne) {
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+  for (const std::uint64_t seed : seeds(200)) {
     World world = two_hosts(seed, false);
     world.network.jitter = 20ms;
     world.configure_all();
@@ -49,7 +50,7 @@ TEST(Start, BothAtOnceEndInOne) {
 }
 
 TEST(Start, BothAtOnceUnderLossDuplicationAndReordering) {
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+  for (const std::uint64_t seed : seeds(200)) {
     World world = two_hosts(seed, false);
     world.network = {0.2, 0.1, 5ms, 200ms};
     world.configure_all();
@@ -63,7 +64,7 @@ TEST(Start, BothAtOnceUnderLossDuplicationAndReordering) {
 }
 
 TEST(Start, ARebootedHostIsBackInSeconds) {
-  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+  for (const std::uint64_t seed : seeds(50)) {
     World world = two_hosts(seed, true);
     world.configure_all();
     ASSERT_TRUE(world.run_until([&] { return world.all_up(); }, 10s));
@@ -92,7 +93,7 @@ TEST(Start, AWrongKeyIsNamedAndTriedAgain) {
 }
 
 TEST(Start, TwentyHostsAtOnceAtTwentyPercentLoss) {
-  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+  for (const std::uint64_t seed : seeds(3)) {
     World world(seed);
     ike::Settings settings;
     settings.election = false;
