@@ -150,6 +150,9 @@ TEST_F(CliTest, help_and_version) {
   EXPECT_THAT(env.out_text, HasSubstr("espalier secret new"));
   EXPECT_THAT(env.out_text, HasSubstr("espalier secret pair PEER"));
   env.out_text.clear();
+  EXPECT_EQ(run({"secret", "--help"}), kDone);
+  EXPECT_THAT(env.out_text, HasSubstr("espalier secret pair PEER"));
+  env.out_text.clear();
   EXPECT_EQ(run({"help", "--completion", "bash"}), kDone);
   EXPECT_THAT(env.out_text, HasSubstr("rekey) words=\"--ike --timeout\""));
   EXPECT_EQ(env.err_text, "");

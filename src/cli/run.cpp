@@ -96,6 +96,10 @@ int run(Environment& env, std::span<const std::string> arguments) {
     return kWrongUsage;
   }
   const Chosen chosen = choose(rest);
+  if (chosen.verb == nullptr && rest.size() == 2 && (rest[1] == "--help" || rest[1] == "-h")) {
+    const std::string asked[] = {"help", rest[0]};  // `secret --help`: of all that begin so
+    return run(env, asked);
+  }
   if (chosen.verb == nullptr) return unknown_verb(env, rest);
   return run_verb(env, *chosen.verb, rest.subspan(chosen.words), *global);
 }

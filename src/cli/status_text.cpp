@@ -71,8 +71,11 @@ void append_children(std::vector<std::vector<Cell>>& rows, const control::PairSt
 }  // namespace
 
 std::string status_table(const control::StatusSnapshot& snapshot, bool color) {
-  std::string out = fmt::format("{} in mesh {}: espalierd {}, {} dataplane, configuration {}\n",
-                                printable(snapshot.self), printable(snapshot.mesh),
+  const std::string who =
+      snapshot.self.empty()
+          ? "no inventory"
+          : fmt::format("{} in mesh {}", printable(snapshot.self), printable(snapshot.mesh));
+  std::string out = fmt::format("{}: espalierd {}, {} dataplane, configuration {}\n", who,
                                 snapshot.version, snapshot.dataplane, snapshot.generation);
   std::vector<std::vector<Cell>> rows;
   rows.push_back({Cell("PAIR", Color::kBold), Cell("STATE", Color::kBold),
@@ -126,10 +129,12 @@ std::string status_detail(const control::PairStatus& pair, bool color) {
     row("local", printable(fmt::format("{} as {}", ike.local, ike.local_id)));
     row("remote", printable(fmt::format("{} as {}", ike.remote, ike.remote_id)));
     row("spi", fmt::format("local {}, remote {}", ike.spi_local, ike.spi_remote));
-    row("suite", printable(ike.suite));
-    row("age", fmt::format("established {} ago, rekey in {}", human_seconds(ike.established_s),
-                           human_seconds(ike.rekey_in_s)));
-    row("nat", ike.nat ? "yes" : "no");
+    if (ike.state != "connecting") {  // before that there is none of these
+      row("suite", printable(ike.suite));
+      row("age", fmt::format("established {} ago, rekey in {}", human_seconds(ike.established_s),
+                             human_seconds(ike.rekey_in_s)));
+      row("nat", ike.nat ? "yes" : "no");
+    }
   }
   append_children(rows, pair);
   return render_table(rows, color);

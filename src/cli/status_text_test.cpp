@@ -34,6 +34,24 @@ TEST(StatusTextTest, table_without_pairs) {
             "0 of 0 pairs up\n");
 }
 
+TEST(StatusTextTest, table_without_inventory) {
+  control::StatusSnapshot empty;
+  empty.version = "0.1.0";
+  empty.dataplane = "userspace";
+  EXPECT_EQ(status_table(empty, false),
+            "no inventory: espalierd 0.1.0, userspace dataplane, configuration 0\n"
+            "0 of 0 pairs up\n");
+}
+
+TEST(StatusTextTest, detail_says_nothing_of_keys_that_are_not_there_yet) {
+  auto snapshot = control::two_pairs();
+  snapshot.pairs[1].ike->state = "connecting";
+  const std::string text = status_detail(snapshot.pairs[1], false);
+  EXPECT_NE(text.find("connecting, initiator"), text.npos);
+  EXPECT_EQ(text.find("established"), text.npos);
+  EXPECT_EQ(text.find("aes256gcm16-prfsha384"), text.npos);
+}
+
 TEST(StatusTextTest, detail) {
   const auto snapshot = control::two_pairs();
   EXPECT_EQ(status_detail(snapshot.pairs[1], false),

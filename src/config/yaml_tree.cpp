@@ -177,6 +177,25 @@ bool check_octets(std::string_view text, Diagnostics& diagnostics) {
   return true;
 }
 
+// yaml-cpp stumbles over a tab in the indentation only later, and with other words. In an inventory
+// no text goes over several lines, so a tab there is never meant as content.
+bool check_indentation(std::string_view text, Diagnostics& diagnostics) {
+  Position at{1, 1};
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    const std::size_t indent = line.find_first_not_of(' ');
+    const std::size_t content = line.find_first_not_of(" \t\r");
+    if (indent != content && content != line.npos && line[content] != '#') {
+      at.column = static_cast<unsigned>(indent) + 1;
+      diagnostics.bad(at, "a tab indents this line; YAML takes spaces only");
+      return false;
+    }
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    ++at.line;
+  }
+  return true;
+}
+
 }  // namespace
 
 const YamlEntry* YamlNode::find(std::string_view key) const {
@@ -203,7 +222,8 @@ std::optional<YamlNode> parse_yaml(std::string_view text, Diagnostics& diagnosti
                         std::to_string(kMaxFileOctets) + " are read");
     return std::nullopt;
   }
-  if (!check_octets(text, diagnostics)) return std::nullopt;
+  if (!check_octets(text, diagnostics) || !check_indentation(text, diagnostics))
+    return std::nullopt;
   Builder builder(diagnostics);
   try {
     std::istringstream in{std::string(text)};

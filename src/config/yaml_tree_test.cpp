@@ -72,8 +72,14 @@ TEST(YamlTree, SurprisesAreRefused) {
 TEST(YamlTree, BrokenSyntax) {
   EXPECT_THAT(faults("a: [1, 2\nb: 3\n"), ElementsAre(HasSubstr("f:2:2: this is not YAML")));
   EXPECT_THAT(faults("a: b: c\n"), ElementsAre(HasSubstr("this is not YAML")));
-  EXPECT_THAT(faults("\ta: 1\n"), ElementsAre(HasSubstr("this is not YAML")));
   EXPECT_THAT(faults("a: *nothing\n"), ElementsAre(HasSubstr("this is not YAML")));
+}
+
+TEST(YamlTree, TabsThatIndent) {
+  EXPECT_THAT(faults("a:\n\tb: 1\n"),
+              ElementsAre("f:2:1: a tab indents this line; YAML takes spaces only"));
+  EXPECT_THAT(faults("a:\n \tb: 1\n"), ElementsAre(HasSubstr("f:2:2: a tab")));
+  EXPECT_THAT(faults("a:\t1 # x\n\t\n\t# y\nb: 2\n"), IsEmpty());
 }
 
 TEST(YamlTree, OctetsThatAreNoText) {

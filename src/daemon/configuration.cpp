@@ -47,6 +47,10 @@ Error with_reason(const Error& error, const std::string& why) {
   return make_error(error.code, fmt::format("{} ({})", error.message, why));
 }
 
+Error in_file(const std::string& path, const Error& error) {
+  return make_error(error.code, path + ": " + error.message);
+}
+
 Result<std::vector<Bytes>> read_anchors(const std::string& folder) {
   std::vector<std::string> names;
   DIR* directory = opendir(folder.c_str());
@@ -64,8 +68,9 @@ Result<std::vector<Bytes>> read_anchors(const std::string& folder) {
   std::vector<Bytes> anchors;
   for (const std::string& name : names) {
     TRY_ASSIGN(const Bytes pem, read_file(folder + "/" + name, kMaxFileOctets));
-    TRY_ASSIGN(const std::vector<Bytes> certificates, crypto::certificates_from_pem(pem));
-    anchors.insert(anchors.end(), certificates.begin(), certificates.end());
+    auto certificates = crypto::certificates_from_pem(pem);
+    if (!certificates) return in_file(folder + "/" + name, certificates.error());
+    anchors.insert(anchors.end(), certificates->begin(), certificates->end());
   }
   if (anchors.empty()) {
     return make_error(
@@ -84,25 +89,39 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
   }
   if (file.kind == Kind::kCertificate) {
     TRY_ASSIGN(const Bytes pem, read_file(path, kMaxFileOctets));
-    TRY_ASSIGN(into.certificates, crypto::certificates_from_pem(pem));
+    auto certificates = crypto::certificates_from_pem(pem);
+    if (!certificates) return in_file(path, certificates.error());
+    into.certificates = std::move(*certificates);
     if (into.certificates.empty())
       return make_error(ErrorCode::kBadInput, path + " holds no certificate");
     return {};
   }
-  TRY_ASSIGN(const SecretBytes contents, read_private_file(path));
+  auto contents = read_private_file(path);
+  if (!contents) {
+    const bool absent = !file_exists(path);
+    if (!absent || file.kind == Kind::kPrivateKey) return contents.error();
+    return make_error(ErrorCode::kBadInput,
+                      fmt::format("{} does not exist: {}", path,
+                                  file.kind == Kind::kMeshSecret
+                                      ? "make it once with 'espalier secret new' and give the same "
+                                        "file to every host, with mode 0600"
+                                      : "put the secret there that the peer has too, in one line "
+                                        "and with mode 0600"));
+  }
   if (file.kind == Kind::kPrivateKey) {
-    TRY_ASSIGN(auto key, crypto::PrivateKey::from_pem(contents.reveal()));
+    auto key = crypto::PrivateKey::from_pem(contents->reveal());
+    if (!key) return in_file(path, key.error());
     into.private_key = file.path;
-    keys.add(file.path, std::move(key));
+    keys.add(file.path, std::move(*key));
     return {};
   }
-  const ByteView view = contents.reveal();
-  TRY_ASSIGN(SecretBytes secret,
-             mesh::parse_secret({reinterpret_cast<const char*>(view.data()), view.size()}));
+  const ByteView view = contents->reveal();
+  auto secret = mesh::parse_secret({reinterpret_cast<const char*>(view.data()), view.size()});
+  if (!secret) return in_file(path, secret.error());
   if (file.kind == Kind::kMeshSecret) {
-    into.mesh_secret = std::move(secret);
+    into.mesh_secret = std::move(*secret);
   } else {
-    into.foreign_secrets[file.name] = std::move(secret);
+    into.foreign_secrets[file.name] = std::move(*secret);
   }
   return {};
 }
@@ -127,19 +146,7 @@ Result<std::string> which_self(const config::Inventory& inventory,
   return mesh::find_self(inventory, hostname, addresses_of_this_machine());
 }
 
-}  // namespace
-
-std::shared_ptr<const crypto::PrivateKey> FileKeyStore::find(const std::string& name) const {
-  const auto found = keys_.find(name);
-  return found == keys_.end() ? nullptr : found->second;
-}
-
-void FileKeyStore::add(const std::string& name, std::shared_ptr<const crypto::PrivateKey> key) {
-  keys_[name] = std::move(key);
-}
-
-Result<Configuration> load_configuration(const std::string& folder,
-                                         const std::optional<std::string>& self) {
+Result<Configuration> load(const std::string& folder, const std::optional<std::string>& self) {
   Configuration configuration;
   const std::string path = folder + "/mesh.yaml";
   if (!file_exists(path)) return configuration;
@@ -156,6 +163,25 @@ Result<Configuration> load_configuration(const std::string& folder,
   TRY(check_key_fits(credentials, configuration.keys));
   TRY_ASSIGN(configuration.plan, mesh::compile(*outcome.inventory, name, credentials));
   return configuration;
+}
+
+}  // namespace
+
+std::shared_ptr<const crypto::PrivateKey> FileKeyStore::find(const std::string& name) const {
+  const auto found = keys_.find(name);
+  return found == keys_.end() ? nullptr : found->second;
+}
+
+void FileKeyStore::add(const std::string& name, std::shared_ptr<const crypto::PrivateKey> key) {
+  keys_[name] = std::move(key);
+}
+
+Result<Configuration> load_configuration(const std::string& folder,
+                                         const std::optional<std::string>& self) {
+  auto loaded = load(folder, self);
+  // Whatever it was, a file is what has to change: exit 65 for the daemon and for `reload`.
+  if (!loaded) return make_error(ErrorCode::kBadInput, loaded.error().message);
+  return loaded;
 }
 
 }  // namespace espalier::daemon

@@ -37,7 +37,7 @@ constexpr const char* kTwoHosts =
     "hosts:\n"
     "  bender: {address: 192.0.2.1, subnets: [10.1.0.0/24]}\n"
     "  flexo: {address: [192.0.2.2, \"2001:db8::2\"]}\n";
-constexpr const char* kSecret = "0sMTIzNDU2Nzg5MGFiY2RlZmdoaWprbG1ub3BxcnN0dXY=\n";
+constexpr const char* kSecret = "0sq8kS0xw2mJb7u5nYV1hTz4pGQeDfRaLcXoWyNiKs3vE=\n";
 
 TEST_F(Folder, NoInventoryIsAnEmptyPlan) {
   const auto loaded = load_configuration(path_, std::nullopt);
@@ -68,16 +68,46 @@ TEST_F(Folder, ASecretThatOthersMayReadIsRefusedWithTheChmod) {
   write("private/mesh.secret", kSecret, 0640);
   const auto loaded = load_configuration(path_, "bender");
   ASSERT_FALSE(loaded);
-  EXPECT_EQ(loaded.error().code, ErrorCode::kPermission);
+  EXPECT_EQ(loaded.error().code, ErrorCode::kBadInput);  // exit 65, of `reload` too
   EXPECT_THAT(loaded.error().message, HasSubstr("chmod 600 " + path_ + "/private/mesh.secret"));
-  EXPECT_THAT(loaded.error().message, ::testing::Not(HasSubstr("MTIzNDU2")));
+  EXPECT_THAT(loaded.error().message, ::testing::Not(HasSubstr("q8kS0xw2")));
 }
 
 TEST_F(Folder, AMissingSecretIsNamed) {
   write("mesh.yaml", kTwoHosts, 0644);
   const auto loaded = load_configuration(path_, "bender");
   ASSERT_FALSE(loaded);
-  EXPECT_THAT(loaded.error().message, HasSubstr("private/mesh.secret"));
+  EXPECT_EQ(loaded.error().code, ErrorCode::kBadInput);
+  EXPECT_THAT(loaded.error().message, HasSubstr("private/mesh.secret does not exist"));
+  EXPECT_THAT(loaded.error().message, HasSubstr("espalier secret new"));
+}
+
+TEST_F(Folder, ABadSecretIsNamedByItsFile) {
+  write("mesh.yaml", kTwoHosts, 0644);
+  for (const char* secret : {"", "\n", "0xabz\n", "0s!!!\n", "one\ntwo\n"}) {
+    write("private/mesh.secret", secret);
+    const auto loaded = load_configuration(path_, "bender");
+    ASSERT_FALSE(loaded);
+    EXPECT_THAT(loaded.error().message, HasSubstr(path_ + "/private/mesh.secret: "));
+  }
+}
+
+TEST_F(Folder, ABadCertificateIsNamedByItsFile) {
+  write("mesh.yaml", std::string("defaults: {auth: cert}\n") + kTwoHosts, 0644);
+  std::filesystem::create_directory(path_ + "/x509");
+  write("x509/bender.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+  write("private/bender.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+  const auto loaded = load_configuration(path_, "bender");
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().message, HasSubstr(path_ + "/"));
+  EXPECT_THAT(loaded.error().message, HasSubstr("/bender.pem: "));
+}
+
+TEST_F(Folder, AFileThatIsTooLargeIsBadInput) {
+  write("mesh.yaml", std::string(9 << 20, '#'), 0644);
+  const auto loaded = load_configuration(path_, "bender");
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, ErrorCode::kBadInput);
 }
 
 TEST_F(Folder, AFaultInTheInventoryHasItsPlace) {
@@ -92,7 +122,7 @@ TEST_F(Folder, AnUnknownSelfNamesTheHosts) {
   write("private/mesh.secret", kSecret);
   const auto loaded = load_configuration(path_, "fry");
   ASSERT_FALSE(loaded);
-  EXPECT_EQ(loaded.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(loaded.error().code, ErrorCode::kBadInput);
 }
 
 }  // namespace

@@ -21,16 +21,19 @@ Error system_error(const std::string& path, const char* what) {
 
 }  // namespace
 
+Status ControlSocket::check_path(const std::string& path) {
+  constexpr std::size_t kMax = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.size() <= kMax) return {};
+  return make_error(ErrorCode::kInvalidArgument,
+                    fmt::format("{} is too long for a socket's name ({} octets at most): choose a "
+                                "shorter --run",
+                                path, kMax));
+}
+
 Result<ControlSocket> ControlSocket::open(const std::string& path) {
+  TRY(check_path(path));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return make_error(
-        ErrorCode::kInvalidArgument,
-        fmt::format(
-            "{} is too long for a socket's name ({} octets at most): choose a shorter --run", path,
-            sizeof address.sun_path - 1));
-  }
   std::memcpy(address.sun_path, path.c_str(), path.size());
   const auto* plain = reinterpret_cast<const sockaddr*>(&address);
   {

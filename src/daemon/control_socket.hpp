@@ -10,6 +10,8 @@ namespace espalier::daemon {
 
 class ControlSocket {
  public:
+  // kInvalidArgument when a socket cannot have this name.
+  static Status check_path(const std::string& path);
   // Binds the socket, mode 0600; a stale one is replaced. Errors: kBusy when another daemon answers
   // on it, kSystem.
   static Result<ControlSocket> open(const std::string& path);

@@ -28,6 +28,7 @@ using dataplane::userspace::Fd;
 constexpr std::size_t kDatagramsPerTurn =
     64;  // of port 500: control clients and timers get their turn too
 constexpr Duration kRoutesRetry = 1s;
+constexpr const char* kSocketName = "/vici.sock";
 
 control::DaemonInfo daemon_info() {
   control::DaemonInfo info;
@@ -50,6 +51,7 @@ Daemon::~Daemon() {
 }
 
 Status Daemon::claim_run_folder() {
+  TRY(ControlSocket::check_path(options_.run + kSocketName));
   TRY(make_folder(options_.run));
   const std::string path = options_.run + "/espalierd.pid";
   pid_file_ = Fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
@@ -92,6 +94,8 @@ void Daemon::warn_about_host() {
 
 Status Daemon::set_up_host(const mesh::HostPlan& plan) {
   network_ = make_host_network(plan);
+  // Without an inventory the rules of an earlier run stay: its absence opens nothing.
+  if (plan.self.empty()) return {};
   TRY(dataplane::userspace::apply_protection(network_));
   return {};
 }
@@ -135,8 +139,10 @@ Status Daemon::start() {
   auto sockets = IkeSockets::open(network_.fwmark);
   if (!sockets) return sockets.error();
   sockets_ = std::move(*sockets);
+  // Before the routes are made, so that no change is missed.
+  TRY_ASSIGN(address_watch_, AddressWatch::open());
   TRY(start_plane());
-  TRY_ASSIGN(control_, ControlSocket::open(options_.run + "/vici.sock"));
+  TRY_ASSIGN(control_, ControlSocket::open(options_.run + kSocketName));
   TRY(drop_capabilities());
   configuration_ = std::make_unique<Configuration>(std::move(configuration));
   driver_ = std::make_unique<EngineDriver>(DriverParts{*plane_, *sockets_, log_,
@@ -252,9 +258,10 @@ void Daemon::handle_control(const pollfd& entry) {
 }
 
 void Daemon::poll_once() {
-  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0},   {plane_->notify_fd(), POLLIN, 0},
-                           {log_.notify_fd(), POLLIN, 0}, {sockets_->ike4(), POLLIN, 0},
-                           {sockets_->ike6(), POLLIN, 0}, {control_->listener(), POLLIN, 0}};
+  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0},      {plane_->notify_fd(), POLLIN, 0},
+                           {log_.notify_fd(), POLLIN, 0},    {sockets_->ike4(), POLLIN, 0},
+                           {sockets_->ike6(), POLLIN, 0},    {address_watch_.fd(), POLLIN, 0},
+                           {control_->listener(), POLLIN, 0}};
   const std::size_t fixed = wait.size() - 1;
   for (const auto& [fd, full] : control_->clients()) {
     wait.push_back({fd, static_cast<short>(POLLIN | (full ? POLLOUT : 0)), 0});
@@ -274,7 +281,8 @@ void Daemon::poll_once() {
   const Instant now = monotonic_now();
   if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now)
     driver_->handle_timeout();
-  if (routes_waiting_ && now >= routes_retry_at_) retry_routes();
+  const bool addresses_changed = wait[5].revents != 0 && address_watch_.take_changes();
+  if (addresses_changed || (routes_waiting_ && now >= routes_retry_at_)) retry_routes();
   for (std::size_t i = fixed; i < wait.size(); ++i) {
     if (wait[i].revents != 0) handle_control(wait[i]);
   }

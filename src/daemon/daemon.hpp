@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "control/daemon_options.hpp"
+#include "daemon/address_watch.hpp"
 #include "daemon/configuration.hpp"
 #include "daemon/control_socket.hpp"
 #include "daemon/daemon_view.hpp"
@@ -56,6 +57,7 @@ class Daemon {
   bool stopping_ = false;
   dataplane::userspace::Fd signals_, pid_file_;
   std::optional<IkeSockets> sockets_;
+  AddressWatch address_watch_;
   dataplane::userspace::Tun tun_;
   std::unique_ptr<dataplane::Userspace> plane_;
   std::unique_ptr<EngineDriver> driver_;

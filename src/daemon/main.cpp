@@ -19,11 +19,8 @@ constexpr int kBadInput = 65;
 
 int exit_status(const Error& error) {
   switch (error.code) {
-    case ErrorCode::kBadInput:
-    case ErrorCode::kUnsupported:
-    case ErrorCode::kMalformed:
-    case ErrorCode::kLimit:
-    case ErrorCode::kNotFound: return kBadInput;
+    case ErrorCode::kBadInput: return kBadInput;
+    case ErrorCode::kInvalidArgument: return kUsage;
     default: return 1;
   }
 }

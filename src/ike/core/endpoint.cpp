@@ -50,7 +50,8 @@ std::pair<IkeSa*, v2::ChildSa*> find_child(Context& ctx, Direction direction, Sp
                                            const IpAddress& peer) {
   for (auto& [local, sa] : ctx.core.sas) {
     v2::ChildSa* child = direction == Direction::kIn ? sa.child_in(spi) : sa.child_out(spi);
-    if (child != nullptr && (direction == Direction::kIn || child->spec.path.remote.ip == peer)) {
+    const bool any_peer = direction == Direction::kIn || peer.is_unspecified();
+    if (child != nullptr && (any_peer || child->spec.path.remote.ip == peer)) {
       return {ctx.find(local), child};
     }
   }

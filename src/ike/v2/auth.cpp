@@ -141,8 +141,8 @@ void refuse(Context& ctx, IkeSa& sa, NotifyType type, const std::string& why) {
             fmt::format("IKE_AUTH from {} refused with {}: {}", sa.path.remote.to_string(),
                         wire::ike::name(type), why));
   send_response(ctx, sa, ExchangeType::kIkeAuth, sa.expected_request, {make_notify(type)});
-  ASSERT(ctx.core.half_open > 0);
-  --ctx.core.half_open;
+  // It still counts as half-open until it is discarded: who only ever fails cannot make us keep
+  // more than kHalfOpenMax.
   sa.state = IkeState::kFailed;
   sa.discard_at = ctx.now + kDuplicateGrace;
   sa.failure = why;
@@ -212,12 +212,22 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   run_tasks(ctx, sa);
 }
 
-void peer_is_authentic(Context& ctx, IkeSa& sa) {
+// Whether the pair is still as it was when the exchange began, and wanted.
+bool is_wanted(Context& ctx, const IkeSa& sa) {
   const Pair* pair = ctx.pair_of(sa);
-  if (pair == nullptr || (pair->disabled && !sa.connection->foreign)) {
-    return refuse(ctx, sa, NotifyType::kTemporaryFailure,
-                  "the pair is down by the operator's wish on this side ('espalier up' ends that)");
-  }
+  return pair != nullptr && pair->connection == sa.connection &&
+         (!pair->disabled || sa.connection->foreign);
+}
+
+void refuse_unwanted(Context& ctx, IkeSa& sa) {
+  refuse(ctx, sa, NotifyType::kTemporaryFailure,
+         "the pair is down by the operator's wish on this side ('espalier up' ends that), or was "
+         "just configured anew");
+}
+
+void peer_is_authentic(Context& ctx, IkeSa& sa) {
+  if (!is_wanted(ctx, sa)) return refuse_unwanted(ctx, sa);
+  const Pair* pair = ctx.pair_of(sa);
   if (pair->sas.size() >= kIkeSasPerPairMax) {
     return refuse(ctx, sa, NotifyType::kNoAdditionalSas,
                   "the peer holds as many IKE SAs as a pair may have");
@@ -358,6 +368,8 @@ void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
 
 void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result) {
   if (purpose == JobPurpose::kAuthSign) {
+    // A command or a reload may have come while the signature was made.
+    if (sa.role == Role::kResponder && !is_wanted(ctx, sa)) return refuse_unwanted(ctx, sa);
     if (!result.error) return auth_made(ctx, sa, result.auth_method, result.auth_data);
     if (sa.role == Role::kInitiator) return fail_handshake(ctx, sa, result.error->message);
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);

@@ -207,7 +207,10 @@ std::optional<Refusal> refuse_by_state(const IkeSa& sa, const Message& request,
     return Refusal{make_notify(NotifyType::kTemporaryFailure),
                    "we are rekeying or closing the SA ourselves"};
   }
-  if (rekey == nullptr && sa.children.size() >= kChildrenPerIkeSaMax) {
+  // A rekey adds one for a while, and each may be rekeyed at once; a peer that rekeys without ever
+  // deleting ends here too.
+  const std::size_t room = rekey == nullptr ? kChildrenPerIkeSaMax : 2 * kChildrenPerIkeSaMax;
+  if (sa.children.size() >= room) {
     return Refusal{make_notify(NotifyType::kNoAdditionalSas),
                    "the IKE SA has as many children as it may have"};
   }
@@ -320,11 +323,13 @@ void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
   if (task.kind == TaskKind::kRekeyChild) {
     ChildSa* old = sa.child_in(task.child);
     if (old == nullptr || old->state != ChildState::kInstalled) return;
+    const Instant due = old->installed_at + kOutboundGrace;
+    if (!old->outbound_installed && due <= ctx.now) install_outbound(ctx, *old);  // a late timer
     if (!old->outbound_installed) {
       // The peer made it by a rekey and may not have our answer yet: it would not know what we
       // rekey.
       Task later = task;
-      later.not_before = old->installed_at + kOutboundGrace + 1ms;
+      later.not_before = due + 1ms;
       return add_task(ctx, sa, std::move(later));
     }
     name = old->spec.child;
@@ -364,9 +369,13 @@ void handle_create_child_request(Context& ctx, IkeSa& sa, const Message& message
   const bool busy = sa.active && (sa.active->task.kind == TaskKind::kCreateChild ||
                                   sa.active->task.kind == TaskKind::kRekeyChild ||
                                   sa.active->task.kind == TaskKind::kDeleteChild);
-  if (sa.state != IkeState::kEstablished || busy) {
+  const bool again = sa.active && sa.active->collision;  // it has rekeyed this SA already
+  const Pair* pair = ctx.pair_of(sa);
+  const bool full = pair == nullptr || pair->sas.size() >= kIkeSasPerPairMax;
+  if (sa.state != IkeState::kEstablished || busy || again || full) {
     return send_refusal(ctx, sa, message, make_notify(NotifyType::kTemporaryFailure),
-                        "an exchange of ours for a child is under way, or the SA is being closed");
+                        "an exchange of ours for a child is under way, the SA is being closed, or "
+                        "the peer holds too many");
   }
   auto selected = policy::select_ike(sa.connection->proposals, offer->proposals);
   if (!selected) {

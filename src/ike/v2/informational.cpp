@@ -81,7 +81,8 @@ std::vector<Spi> delete_children(Context& ctx, IkeSa& sa, const DeletePayload& p
 void delete_ike(Context& ctx, IkeSa& sa, MessageId id) {
   if (sa.active && sa.active->collision && sa.active->collision->ike.value != 0) {
     // Our own rekey is under way and the peer's has won: its new SA takes over.
-    if (IkeSa* theirs = ctx.find(sa.active->collision->ike)) {
+    IkeSa* theirs = ctx.find(sa.active->collision->ike);
+    if (theirs != nullptr && theirs->state == IkeState::kEstablished) {
       for (ChildSa& child : sa.children) theirs->children.push_back(std::move(child));
       sa.children.clear();
     }

@@ -339,6 +339,7 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   read_notifies(ctx, sa, message);
   sa.handshake.init_request = to_vector(datagram);
   sa.handshake.init_message = message;
+  sa.half_open = true;
   ++ctx.core.half_open;
   IkeSa& added = ctx.add(std::move(sa));
   ctx.core.init_requests[{added.spi_i, path.remote}] = added.local_spi();

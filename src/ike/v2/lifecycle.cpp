@@ -59,12 +59,20 @@ void schedule_ike(Context& ctx, IkeSa& sa) {
   sa.discard_at.reset();
 }
 
+namespace {
+
+void no_longer_half_open(Context& ctx, IkeSa& sa) {
+  if (!sa.half_open) return;
+  ASSERT(ctx.core.half_open > 0);
+  --ctx.core.half_open;
+  sa.half_open = false;
+}
+
+}  // namespace
+
 void establish(Context& ctx, IkeSa& sa) {
   ASSERT(sa.connection);
-  if (sa.role == Role::kResponder && sa.state != IkeState::kEstablished) {
-    ASSERT(ctx.core.half_open > 0);
-    --ctx.core.half_open;
-  }
+  no_longer_half_open(ctx, sa);
   sa.state = IkeState::kEstablished;
   schedule_ike(ctx, sa);
   if (Pair* pair = ctx.pair_of(sa)) pair->sas.insert(sa.local_spi());
@@ -80,13 +88,7 @@ namespace {
 
 // Everything that destroy and bury have in common.
 void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
-  const bool half_open = sa.role == Role::kResponder &&
-                         (sa.state == IkeState::kInit || sa.state == IkeState::kHalfOpen ||
-                          sa.state == IkeState::kAuth);
-  if (half_open) {
-    ASSERT(ctx.core.half_open > 0);
-    --ctx.core.half_open;
-  }
+  no_longer_half_open(ctx, sa);
   if (!why.empty()) {
     ctx.event(
         EventKind::kIkeDeleted, LogLevel::kInfo, sa.pair(),
@@ -143,9 +145,10 @@ void fail_handshake(Context& ctx, IkeSa& sa, const std::string& why) {
 
 void add_task(Context& ctx, IkeSa& sa, Task task) {
   if (has_task(sa, task.kind, task.child) && task.kind != TaskKind::kCreateChild) return;
-  if (sa.tasks.size() >= kQueuedTasksMax) return;
-  // A Delete of the whole SA makes everything else pointless.
+  // A Delete of the whole SA makes everything else pointless, and is never refused for want of
+  // room.
   if (task.kind == TaskKind::kDeleteIke) sa.tasks.clear();
+  if (sa.tasks.size() >= kQueuedTasksMax) return;
   sa.tasks.push_back(std::move(task));
   ctx.core.dirty.insert(sa.local_spi());
 }

@@ -64,6 +64,10 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
 void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
   for (ChildSa& child : old.children) successor.children.push_back(std::move(child));
   old.children.clear();
+  // Who wants the SA closed wants its successor closed.
+  if (has_task(old, TaskKind::kDeleteIke)) {
+    add_task(ctx, successor, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
+  }
   for (Task& task : old.tasks) {
     if (task.kind != TaskKind::kDeleteIke && task.kind != TaskKind::kRekeyIke &&
         task.kind != TaskKind::kLiveness) {

@@ -202,7 +202,8 @@ struct IkeSa {
   std::optional<Responding> responding;
 
   std::vector<ChildSa> children;
-  Instant begun{};  // IKE_SA_INIT sent or received
+  bool half_open = false;  // counted in Core::half_open
+  Instant begun{};         // IKE_SA_INIT sent or received
   Instant established_at{};
   Instant rekey_at{};
   Instant expire_at{};

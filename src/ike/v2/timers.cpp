@@ -19,7 +19,7 @@ class Earliest {
 };
 
 void consider_established(const IkeSa& sa, Earliest& earliest) {
-  const bool idle = !sa.active && !sa.outstanding;
+  const bool idle = !sa.active && !sa.outstanding && sa.job.value == 0;
   if (sa.state == IkeState::kEstablished) {
     if (!has_task(sa, TaskKind::kRekeyIke) && !sa.rekey_collision) {
       earliest.consider(sa.rekey_at, "IKE SA rekey");
