@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "policy/selectors.hpp"
 #include "sim/seeds.hpp"
 #include "sim/world.hpp"
 
@@ -90,6 +91,33 @@ TEST(Start, AWrongKeyIsNamedAndTriedAgain) {
   EXPECT_EQ(pair.state, "waiting") << log_of(world);
   EXPECT_TRUE(pair.retry_at.has_value());
   EXPECT_NE(log_of(world).find("the pre-shared keys differ"), std::string::npos) << log_of(world);
+}
+
+TEST(Start, APairThatOnlyThePeerStartsSaysWhyItIsNotUp) {
+  World world = two_hosts(1, false);
+  world.host("bender").connections.front().start = policy::Start::kNone;
+  world.host("flexo").connections.front().psk = SecretBytes(as_bytes("another"));
+  world.configure_all();
+  world.run_for(20s);
+  const auto pair = world.host("bender").engine.snapshot().front();
+  EXPECT_EQ(pair.state, "down") << log_of(world);
+  EXPECT_NE(pair.last_error.find("the pre-shared keys differ"), std::string::npos) << log_of(world);
+}
+
+TEST(Start, APeerThatNarrowsIsNamed) {
+  const auto network = [](const char* text) {
+    return policy::from_prefix(Prefix::parse(text).value());
+  };
+  World world = two_hosts(1, false);
+  auto& ours = world.host("bender").connections.front().children.front();
+  ours.local_ts.push_back(network("10.1.0.0/24"));
+  world.host("flexo").connections.front().start = policy::Start::kNone;
+  world.configure_all();
+  EXPECT_TRUE(world.run_until([&] { return world.all_up(); }, 10s)) << log_of(world);
+  EXPECT_NE(log_of(world).find("the peer narrowed child SA net to 10.0.0.1/32 === 10.0.0.2/32, of "
+                               "10.0.0.1/32 10.1.0.0/24 === 10.0.0.2/32"),
+            std::string::npos)
+      << log_of(world);
 }
 
 TEST(Start, TwentyHostsAtOnceAtTwentyPercentLoss) {

@@ -292,6 +292,8 @@ class Lab:
         if self.closed:
             return
         self.closed = True
+        # A second Ctrl-C must not leave half of it behind.
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         for process in self.processes:
             if process.alive():
                 process.popen.kill()
@@ -302,6 +304,8 @@ class Lab:
         remove_namespace(self.net)
         if not os.environ.get("ESPALIER_KEEP_LOGS"):
             shutil.rmtree(self.folder, ignore_errors=True)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def in_netns(name, call):

@@ -140,6 +140,11 @@ void refuse(Context& ctx, IkeSa& sa, NotifyType type, const std::string& why) {
   ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),
             fmt::format("IKE_AUTH from {} refused with {}: {}", sa.path.remote.to_string(),
                         wire::ike::name(type), why));
+  // Of a pair that only the peer starts, nothing else would say why it is not up.
+  if (Pair* pair = ctx.pair_of(sa);
+      pair != nullptr && !pair->up && !pair->retry_at && !pair->disabled) {
+    pair->last_error = why;
+  }
   send_response(ctx, sa, ExchangeType::kIkeAuth, sa.expected_request, {make_notify(type)});
   // It still counts as half-open until it is discarded: who only ever fails cannot make us keep
   // more than kHalfOpenMax.
@@ -274,6 +279,7 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
     auto made = make_child(sa, *child, spi, true, ByteView(), sa.nonce_i, sa.nonce_r);
     ASSERT(made);
     install_child(ctx, sa, std::move(*made), true);
+    warn_if_narrowed(ctx, sa, *child);
   } else {
     ctx.core.inbound_spis.erase(spi);
     if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;

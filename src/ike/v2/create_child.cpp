@@ -170,6 +170,7 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
     if (old != nullptr) old->state = ChildState::kReplaced;
     return delete_own_loser(ctx, sa, new_spi);
   }
+  if (task.kind == TaskKind::kCreateChild) warn_if_narrowed(ctx, sa, *negotiated);
   if (old == nullptr) return;
   old->state = ChildState::kReplaced;
   old->successor = new_spi;

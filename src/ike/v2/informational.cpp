@@ -133,9 +133,10 @@ void handle_informational_request(Context& ctx, IkeSa& sa, const Message& messag
     // Section 2.21.2: the initiator did not accept our proof; the SA it never established is gone
     // there.
     send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, {});
-    return bury(
-        ctx, sa,
-        "the peer did not accept our authentication (AUTHENTICATION_FAILED): its log says why");
+    const std::string why =
+        "the peer did not accept our authentication (AUTHENTICATION_FAILED): its log says why";
+    if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
+    return bury(ctx, sa, why);
   }
   if (!deleted.spis.empty()) answer.push_back(std::move(deleted));
   send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, answer);

@@ -106,6 +106,21 @@ Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
   return NegotiatedChild{config, std::move(selected), tsi->selectors, tsr->selectors, spi};
 }
 
+void warn_if_narrowed(Context& ctx, const IkeSa& sa, const NegotiatedChild& child) {
+  const policy::ChildConfig& config = child.config;
+  if (policy::contains(child.local_ts, config.local_ts) &&
+      policy::contains(child.remote_ts, config.remote_ts)) {
+    return;
+  }
+  ctx.event(EventKind::kNote, LogLevel::kWarning, sa.pair(),
+            fmt::format(
+                "the peer narrowed child SA {} to {} === {}, of {} === {}: all other traffic "
+                "of the pair is blocked until the peer starts a child SA for it; compare "
+                "'subnets' with the selectors of the peer",
+                config.name, policy::to_string(child.local_ts), policy::to_string(child.remote_ts),
+                policy::to_string(config.local_ts), policy::to_string(config.remote_ts)));
+}
+
 void add_child_offer(std::vector<Payload>& payloads, const policy::ChildConfig& config,
                      const policy::SelectorList& local_ts, const policy::SelectorList& remote_ts,
                      Spi spi_in, bool with_dh) {
