@@ -83,7 +83,7 @@ TEST(Seal, EveryOctetIsProtected) {
     Sealer sealer(suite);
     const Bytes datagram = sealer.seal(payloads_of(20), 0).front();
     for (std::size_t i = 0; i < datagram.size(); ++i) {
-      for (const std::uint8_t change : {0x01, 0x80}) {
+      for (const std::uint8_t change : {std::uint8_t{0x01}, std::uint8_t{0x80}}) {
         Bytes tampered = datagram;
         tampered[i] = static_cast<std::uint8_t>(tampered[i] ^ change);
         // Octets that make it another kind of message (length, type of the payload) do not get as
