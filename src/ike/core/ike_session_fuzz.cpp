@@ -410,7 +410,8 @@ void complete(World& world, Orders& orders) {
       end.engine.handle_completion(world.now, end.rng, HardExpired{direction, spi, peer});
       break;
     case 2:
-      end.engine.handle_completion(world.now, end.rng, InstallFailed{direction, spi, "refused"});
+      end.engine.handle_completion(world.now, end.rng,
+                                   InstallFailed{direction, spi, IpAddress(), "refused"});
       break;
     default:
       world.moved = true;
