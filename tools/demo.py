@@ -182,16 +182,18 @@ def show_matrix(lab):
 
 def ping_all(lab):
     """One ping, IPv4 and IPv6, and into the subnets, for every pair and direction; hosts in parallel."""
-    results, lock = {}, threading.Lock()
+    results, lock, turns = {}, threading.Lock(), threading.Semaphore(4)
 
     def from_host(here):
-        for there in lab.hosts.values():
-            if there is here:
-                continue
-            for address in [bare(a) for a in there.addresses] + there.subnet_addresses():
-                got = here.ping(address, pattern=PATTERN)
-                with lock:
-                    results[here.name, address] = got == 1
+        addresses = [address for there in lab.hosts.values() if there is not here
+                     for address in [bare(a) for a in there.addresses] + there.subnet_addresses()]
+        # One shell for all of a host's pings: fifty hosts send five thousand.
+        ping = f"ping -n -q -c 1 -W 2 -p {PATTERN} $a >/dev/null 2>&1 && echo $a"
+        script = f"for a in {' '.join(addresses)}; do ({ping}) & done; wait"
+        with turns:
+            answered = set(here.run(["sh", "-c", script], check=False, timeout=120).stdout.split())
+        with lock:
+            results.update({(here.name, address): address in answered for address in addresses})
 
     threads = [threading.Thread(target=from_host, args=(h,)) for h in lab.hosts.values()]
     for thread in threads:

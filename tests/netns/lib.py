@@ -299,9 +299,13 @@ class Lab:
                 process.popen.kill()
         for process in self.processes:
             process.popen.wait()
-        for host in self.hosts.values():
-            remove_namespace(host.netns)
-        remove_namespace(self.net)
+        # Each removal waits for the kernel: all at once, or fifty hosts take minutes.
+        removals = [threading.Thread(target=remove_namespace, args=(name,))
+                    for name in [h.netns for h in self.hosts.values()] + [self.net]]
+        for removal in removals:
+            removal.start()
+        for removal in removals:
+            removal.join()
         if not os.environ.get("ESPALIER_KEEP_LOGS"):
             shutil.rmtree(self.folder, ignore_errors=True)
         for number, handler in handlers.items():
