@@ -1,6 +1,7 @@
 // Starts: one end, both ends at once, with and without loss, and after crashes.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include "policy/selectors.hpp"
 #include "sim/seeds.hpp"
@@ -138,6 +139,38 @@ TEST(Start, TwentyHostsAtOnceAtTwentyPercentLoss) {
     world.run_for(60s);
     ASSERT_EQ(world.fault(), "") << "seed " << seed;
   }
+}
+
+// A peer with a child for each pair of networks answers our one child with its first; we ask for
+// the rest.
+TEST(Start, APeerWithAChildForEachPairOfNetworksGetsThemAll) {
+  World world = two_hosts(12, true);
+  const auto selector = [](const char* text) {
+    return policy::from_prefix(Prefix::parse(text).value());
+  };
+  policy::ChildConfig& whole = world.host("bender").connections.front().children.front();
+  whole.local_ts.push_back(selector("10.1.0.0/24"));
+  whole.remote_ts.push_back(selector("10.2.0.0/24"));
+  policy::Connection& parts = world.host("flexo").connections.front();
+  parts.children.push_back(parts.children.front());
+  parts.children.back().name = "networks";
+  parts.children.back().local_ts = {selector("10.2.0.0/24")};
+  parts.children.back().remote_ts = {selector("10.1.0.0/24")};
+  parts.start = policy::Start::kNone;
+  world.configure_all();
+  ASSERT_TRUE(world.run_until([&] { return world.all_up(); }, 20s)) << log_of(world);
+  world.run_for(20s);
+  std::vector<std::string> covered;
+  const auto pairs = world.host("bender").engine.snapshot();
+  for (const auto& child : pairs.front().children) {
+    covered.push_back(policy::to_string(child.spec.local_ts) +
+                      " === " + policy::to_string(child.spec.remote_ts));
+  }
+  std::sort(covered.begin(), covered.end());
+  EXPECT_EQ(covered, (std::vector<std::string>{"10.0.0.1/32 === 10.0.0.2/32",
+                                               "10.1.0.0/24 === 10.2.0.0/24"}))
+      << log_of(world);
+  EXPECT_NE(log_of(world).find("stays blocked"), std::string::npos);  // the two mixed ones
 }
 
 TEST(Start, AnEngineIsAValue) {

@@ -373,6 +373,14 @@ class Packet:
         """Neighbour discovery and multicast listener reports."""
         return self.protocol == 58 and self.payload[0] in (130, 131, 132, 133, 134, 135, 136, 137, 143)
 
+    def is_refusal_of_ipsec(self):
+        """Destination unreachable that quotes IKE or ESP in UDP: from a host whose daemon has never run yet."""
+        kind, head = {1: (3, 20), 58: (1, 40)}.get(self.protocol, (None, 0))
+        quoted = self.payload[8:] if kind is not None and self.payload[:1] == bytes([kind]) else b""
+        if len(quoted) < head + 4 or quoted[9 if head == 20 else 6] != 17:
+            return False
+        return struct.unpack("!H", quoted[head + 2:head + 4])[0] in (500, 4500)
+
     def __str__(self):
         ports = f" {self.sport}->{self.dport}" if self.sport is not None else ""
         return f"{self.src} > {self.dst} proto {self.protocol}{ports} {len(self.frame)} octets"
@@ -420,7 +428,8 @@ def leaks(packets, addresses):
     """Packets between two of the addresses that are neither IPsec nor link upkeep."""
     bare = {address.split("/")[0] for address in addresses}
     return [p for p in packets
-            if p.is_ip() and p.src in bare and p.dst in bare and not p.is_ipsec() and not p.is_link_upkeep()]
+            if p.is_ip() and p.src in bare and p.dst in bare and not p.is_ipsec() and not p.is_link_upkeep()
+            and not p.is_refusal_of_ipsec()]
 
 
 def inventory(name, hosts, subnets=None, extra=""):

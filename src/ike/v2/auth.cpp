@@ -279,7 +279,7 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
     auto made = make_child(sa, *child, spi, true, ByteView(), sa.nonce_i, sa.nonce_r);
     ASSERT(made);
     install_child(ctx, sa, std::move(*made), true);
-    warn_if_narrowed(ctx, sa, *child);
+    ask_for_the_rest(ctx, sa, *child);
   } else {
     ctx.core.inbound_spis.erase(spi);
     if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;

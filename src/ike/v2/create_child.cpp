@@ -10,6 +10,7 @@
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
+#include "policy/selectors.hpp"
 
 namespace espalier::ike::v2 {
 namespace {
@@ -90,9 +91,16 @@ void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why) {
       old != nullptr && old->state == ChildState::kRekeying) {
     old->state = superseded ? ChildState::kReplaced : ChildState::kInstalled;
   }
-  if (Pair* pair = ctx.pair_of(sa); pair != nullptr && task.kind == TaskKind::kCreateChild)
-    pair->last_error = why;
-  if (!superseded) {
+  const bool part = !task.local_ts.empty();
+  Pair* pair = ctx.pair_of(sa);
+  if (pair != nullptr && task.kind == TaskKind::kCreateChild && !part) pair->last_error = why;
+  if (part) {
+    ctx.event(
+        EventKind::kNote, LogLevel::kWarning, sa.pair(),
+        fmt::format("{}: traffic between {} and {} stays blocked until the peer has a child "
+                    "SA for it",
+                    why, policy::to_string(task.local_ts), policy::to_string(task.remote_ts)));
+  } else if (!superseded) {
     ctx.event(
         task.kind == TaskKind::kRekeyChild ? EventKind::kRekeyFailed : EventKind::kAttemptFailed,
         LogLevel::kWarning, sa.pair(), why);
@@ -170,7 +178,9 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
     if (old != nullptr) old->state = ChildState::kReplaced;
     return delete_own_loser(ctx, sa, new_spi);
   }
-  if (task.kind == TaskKind::kCreateChild) warn_if_narrowed(ctx, sa, *negotiated);
+  if (task.kind == TaskKind::kCreateChild && task.local_ts.empty()) {
+    ask_for_the_rest(ctx, sa, *negotiated);
+  }
   if (old == nullptr) return;
   old->state = ChildState::kReplaced;
   old->successor = new_spi;
@@ -343,11 +353,14 @@ void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
   if (task.kind == TaskKind::kCreateChild) {
     const bool exists =
         std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
-          return child.spec.child == name && child.state == ChildState::kInstalled;
+          return child.spec.child == name && child.state == ChildState::kInstalled &&
+                 (task.local_ts.empty() ||
+                  (policy::contains(child.spec.local_ts, task.local_ts) &&
+                   policy::contains(child.spec.remote_ts, task.remote_ts)));
         });
     if (exists) return;
-    active.local_ts = config->local_ts;
-    active.remote_ts = config->remote_ts;
+    active.local_ts = task.local_ts.empty() ? config->local_ts : task.local_ts;
+    active.remote_ts = task.remote_ts.empty() ? config->remote_ts : task.remote_ts;
   }
   active.child = *config;
   active.nonce = ctx.rng.bytes(kNonceOctets);

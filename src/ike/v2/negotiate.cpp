@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/v2/lifecycle.hpp"
 #include "policy/selectors.hpp"
 
 namespace espalier::ike::v2 {
@@ -106,19 +107,27 @@ Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
   return NegotiatedChild{config, std::move(selected), tsi->selectors, tsr->selectors, spi};
 }
 
-void warn_if_narrowed(Context& ctx, const IkeSa& sa, const NegotiatedChild& child) {
+void ask_for_the_rest(Context& ctx, IkeSa& sa, const NegotiatedChild& child) {
   const policy::ChildConfig& config = child.config;
   if (policy::contains(child.local_ts, config.local_ts) &&
       policy::contains(child.remote_ts, config.remote_ts)) {
     return;
   }
   ctx.event(EventKind::kNote, LogLevel::kWarning, sa.pair(),
-            fmt::format(
-                "the peer narrowed child SA {} to {} === {}, of {} === {}: all other traffic "
-                "of the pair is blocked until the peer starts a child SA for it; compare "
-                "'subnets' with the selectors of the peer",
-                config.name, policy::to_string(child.local_ts), policy::to_string(child.remote_ts),
-                policy::to_string(config.local_ts), policy::to_string(config.remote_ts)));
+            fmt::format("the peer narrowed child SA {} to {} === {}, of {} === {}: asking for the "
+                        "rest, one pair of networks at a time",
+                        config.name, policy::to_string(child.local_ts),
+                        policy::to_string(child.remote_ts), policy::to_string(config.local_ts),
+                        policy::to_string(config.remote_ts)));
+  for (const policy::TrafficSelector& local : config.local_ts) {
+    for (const policy::TrafficSelector& remote : config.remote_ts) {
+      const bool possible = local.start.family() == remote.start.family();
+      const bool covered =
+          policy::contains(child.local_ts, {local}) && policy::contains(child.remote_ts, {remote});
+      if (!possible || covered) continue;
+      add_task(ctx, sa, {TaskKind::kCreateChild, Spi(), config.name, ctx.now, {local}, {remote}});
+    }
+  }
 }
 
 void add_child_offer(std::vector<Payload>& payloads, const policy::ChildConfig& config,

@@ -28,9 +28,10 @@ Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
                                      const policy::SelectorList& remote_ts, const Message& response,
                                      bool with_dh);
 
-// Initiator: says it when the answer leaves out some of what our file has. A peer with a child for
-// each pair of networks answers so (RFC 7296 section 2.9), and the rest stays blocked.
-void warn_if_narrowed(Context& ctx, const IkeSa& sa, const NegotiatedChild& child);
+// Initiator: when the answer leaves out some of what our file has, says it and asks for the rest,
+// one pair of selectors each. A peer with a child for each pair of networks answers so (RFC 7296
+// section 2.9).
+void ask_for_the_rest(Context& ctx, IkeSa& sa, const NegotiatedChild& child);
 
 // SA, TSi and TSr of an offer with our SPI.
 void add_child_offer(std::vector<Payload>& payloads, const policy::ChildConfig& config,

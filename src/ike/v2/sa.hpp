@@ -79,6 +79,10 @@ struct Task {
   Spi child;               // spi_in: kRekeyChild, kDeleteChild
   std::string child_name;  // kCreateChild
   Instant not_before{};
+  // kCreateChild: these selectors alone, of a child that the peer narrowed; empty: the configured
+  // ones.
+  policy::SelectorList local_ts = {};
+  policy::SelectorList remote_ts = {};
   friend bool operator==(const Task&, const Task&) = default;
 };
 
