@@ -87,6 +87,8 @@ def make_hosts(count, keep):
     subnets = {"amy": ["10.3.0.0/24"]} if count >= 3 else {}
     os.makedirs(FOLDER, mode=0o700)
     lab = lib.Lab(hosts, subnets, prefix=PREFIX, folder=FOLDER, outlive=keep)
+    if count > 20:
+        lab.know_all_neighbours()
     example = os.path.join(SOURCE, "examples", "three-hosts.yaml")
     if count == 3:
         with open(example, encoding="utf-8") as file:

@@ -288,6 +288,19 @@ class Lab:
             raise LabError(f"{error}\n{tails}") from None
         return time.monotonic() - start
 
+    def know_all_neighbours(self):
+        """Fixed link addresses for all hosts at all hosts. The kernel's neighbour tables are shared by every namespace
+        of a machine (1024 entries unless gc_thresh3 says otherwise): fifty hosts that learn each other overflow them.
+        Fixed entries do not count."""
+        links = {}
+        for host in self.hosts.values():
+            link = json.loads(run(["ip", "-n", host.netns, "-j", "link", "show", "eth0"]).stdout)[0]["address"]
+            links.update({address.split("/")[0]: (host.name, link) for address in host.addresses})
+        for host in self.hosts.values():
+            lines = [f"neigh replace {address} lladdr {link} dev eth0 nud permanent"
+                     for address, (name, link) in links.items() if name != host.name]
+            run(["ip", "-n", host.netns, "-batch", "-"], text_input="\n".join(lines) + "\n")
+
     def close(self):
         if self.closed:
             return
