@@ -35,10 +35,10 @@ IdPayload id_payload(PayloadType role, const policy::Identity& identity) {
 
 // What the named end signs or MACs.
 Result<Bytes> octets_of(const IkeSa& sa, Role end, ByteView body) {
-  return end == Role::kInitiator ? auth_octets(sa.suite.prf, sa.handshake.init_request, sa.nonce_r,
-                                               sa.keys.pi.reveal(), body)
-                                 : auth_octets(sa.suite.prf, sa.handshake.init_response, sa.nonce_i,
-                                               sa.keys.pr.reveal(), body);
+  return end == Role::kInitiator ? auth_octets(sa.suite.prf, sa.handshake().init_request,
+                                               sa.nonce_r, sa.keys.pi.reveal(), body)
+                                 : auth_octets(sa.suite.prf, sa.handshake().init_response,
+                                               sa.nonce_i, sa.keys.pr.reveal(), body);
 }
 
 Role other(Role role) { return role == Role::kInitiator ? Role::kResponder : Role::kInitiator; }
@@ -63,8 +63,8 @@ bool has_established(Context& ctx, const IkeSa& sa) {
 void auth_made(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data);
 
 Status make_auth(Context& ctx, IkeSa& sa) {
-  sa.handshake.own_id_body = id_body(sa.connection->local_id);
-  TRY_ASSIGN(Bytes octets, octets_of(sa, sa.role, sa.handshake.own_id_body));
+  sa.handshake().own_id_body = id_body(sa.connection->local_id);
+  TRY_ASSIGN(Bytes octets, octets_of(sa, sa.role, sa.handshake().own_id_body));
   if (sa.connection->auth == policy::AuthKind::kPsk) {
     TRY_ASSIGN(const SecretBytes mac, psk_auth(sa.suite.prf, sa.connection->psk.reveal(), octets));
     auth_made(ctx, sa, crypto::AuthMethod::kSharedKeyMic, to_vector(mac.reveal()));
@@ -89,7 +89,7 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
     return make_error(ErrorCode::kAuthentication,
                       "the peer sent no AUTH payload (it wants EAP, which is not supported)");
   }
-  TRY_ASSIGN(Bytes octets, octets_of(sa, other(sa.role), sa.handshake.peer_id_body));
+  TRY_ASSIGN(Bytes octets, octets_of(sa, other(sa.role), sa.handshake().peer_id_body));
   if (sa.connection->auth == policy::AuthKind::kPsk) {
     if (auth->method != kPskMethod) {
       return make_error(
@@ -122,7 +122,7 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
       job.chain.push_back(certificate->data);
   }
   job.anchors = sa.connection->anchors;
-  job.identity = sa.handshake.peer_id;
+  job.identity = sa.handshake().peer_id;
   job.method = static_cast<crypto::AuthMethod>(auth->method);
   job.octets = std::move(octets);
   job.auth_data = auth->data;
@@ -189,8 +189,8 @@ Result<ConnectionRef> find_connection(Context& ctx, const IkeSa& sa, const polic
 }
 
 void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
-  const Message request = std::move(*sa.handshake.auth_message);
-  sa.handshake.auth_message.reset();
+  const Message request = std::move(*sa.handshake().auth_message);
+  sa.handshake().auth_message.reset();
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
   add_certificates(*sa.connection, payloads);
@@ -213,7 +213,7 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   }
   send_response(ctx, sa, ExchangeType::kIkeAuth, request.header.message_id, payloads);
   resolve_duplicates(ctx, sa);
-  sa.handshake = Handshake();
+  sa.drop_handshake();
   run_tasks(ctx, sa);
 }
 
@@ -255,8 +255,9 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
   payloads.push_back(id_payload(PayloadType::kIdr, connection.remote_id));
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
   const policy::ChildConfig& child = connection.children.front();
-  sa.handshake.child_spi = ctx.allocate_spi();
-  add_child_offer(payloads, child, child.local_ts, child.remote_ts, sa.handshake.child_spi, false);
+  sa.handshake().child_spi = ctx.allocate_spi();
+  add_child_offer(payloads, child, child.local_ts, child.remote_ts, sa.handshake().child_spi,
+                  false);
   send_request(ctx, sa, ExchangeType::kIkeAuth, payloads);
 }
 
@@ -269,11 +270,11 @@ void reject_responder(Context& ctx, IkeSa& sa, const std::string& why) {
 }
 
 void responder_is_authentic(Context& ctx, IkeSa& sa) {
-  const Message response = std::move(*sa.handshake.auth_message);
-  sa.handshake.auth_message.reset();
+  const Message response = std::move(*sa.handshake().auth_message);
+  sa.handshake().auth_message.reset();
   establish(ctx, sa);
   const policy::ChildConfig& config = sa.connection->children.front();
-  const Spi spi = sa.handshake.child_spi;
+  const Spi spi = sa.handshake().child_spi;
   auto child = accept_child(config, config.local_ts, config.remote_ts, response, false);
   if (child) {
     auto made = make_child(sa, *child, spi, true, ByteView(), sa.nonce_i, sa.nonce_r);
@@ -285,12 +286,12 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
     if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;
     ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(), child.error().message);
   }
-  sa.handshake.child_spi = Spi();
+  sa.handshake().child_spi = Spi();
   for (std::size_t i = 1; i < sa.connection->children.size(); ++i) {
     add_task(ctx, sa, {TaskKind::kCreateChild, Spi(), sa.connection->children[i].name, ctx.now});
   }
   resolve_duplicates(ctx, sa);
-  sa.handshake = Handshake();
+  sa.drop_handshake();
   run_tasks(ctx, sa);
 }
 
@@ -330,15 +331,15 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
   sa.state = IkeState::kAuth;
   const IdPayload* idi = message.id(PayloadType::kIdi);
   ASSERT(idi != nullptr);  // the transition table requires it
-  sa.handshake.peer_id = {idi->type, idi->data};
-  sa.handshake.peer_id_body = idi->body;
-  sa.handshake.initial_contact = message.notify(NotifyType::kInitialContact) != nullptr;
-  auto connection = find_connection(ctx, sa, sa.handshake.peer_id, message.id(PayloadType::kIdr));
+  sa.handshake().peer_id = {idi->type, idi->data};
+  sa.handshake().peer_id_body = idi->body;
+  sa.handshake().initial_contact = message.notify(NotifyType::kInitialContact) != nullptr;
+  auto connection = find_connection(ctx, sa, sa.handshake().peer_id, message.id(PayloadType::kIdr));
   if (!connection) {
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, connection.error().message);
   }
   sa.connection = *connection;
-  sa.handshake.auth_message = message;
+  sa.handshake().auth_message = message;
   bool pending = false;
   if (const Status checked = check_auth(ctx, sa, message, pending); !checked) {
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, checked.error().message);
@@ -362,9 +363,9 @@ void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
         fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory",
                     policy::to_string(peer), policy::to_string(sa.connection->remote_id)));
   }
-  sa.handshake.peer_id = peer;
-  sa.handshake.peer_id_body = idr->body;
-  sa.handshake.auth_message = message;
+  sa.handshake().peer_id = peer;
+  sa.handshake().peer_id_body = idr->body;
+  sa.handshake().auth_message = message;
   bool pending = false;
   if (const Status checked = check_auth(ctx, sa, message, pending); !checked) {
     return reject_responder(ctx, sa, checked.error().message);

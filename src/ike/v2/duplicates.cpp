@@ -58,7 +58,7 @@ void replace_older(Context& ctx, IkeSa& older, const IkeSa& younger) {
   // Only the end that answered the younger one acts; the other learns by the Delete, or knew when
   // it began anew.
   if (younger.role != Role::kResponder) return;
-  if (younger.handshake.initial_contact) {
+  if (younger.if_handshake() && younger.if_handshake()->initial_contact) {
     destroy(ctx, older, "the peer started anew (INITIAL_CONTACT)");
     return;
   }

@@ -40,14 +40,14 @@ bool wants_encap(const Context& ctx, const ConnectionRef& connection) {
 // NAT detection, fragmentation and the hashes we verify: in both directions of IKE_SA_INIT.
 void add_notifies(Context& ctx, IkeSa& sa, const ConnectionRef& connection,
                   std::vector<Payload>& payloads) {
-  if (wants_encap(ctx, connection) && sa.handshake.faked_nat_source.empty()) {
+  if (wants_encap(ctx, connection) && sa.handshake().faked_nat_source.empty()) {
     // A source hash that fits no address makes the peer see a NAT, and so encapsulate ESP in UDP:
     // the only form that a dataplane without raw ESP can take.
-    sa.handshake.faked_nat_source = ctx.rng.bytes(20);
+    sa.handshake().faked_nat_source = ctx.rng.bytes(20);
   }
-  const Bytes source = sa.handshake.faked_nat_source.empty()
+  const Bytes source = sa.handshake().faked_nat_source.empty()
                            ? nat_hash(sa.spi_i, sa.spi_r, sa.path.local)
-                           : sa.handshake.faked_nat_source;
+                           : sa.handshake().faked_nat_source;
   payloads.push_back(make_notify(NotifyType::kNatDetectionSourceIp, source));
   payloads.push_back(make_notify(NotifyType::kNatDetectionDestinationIp,
                                  nat_hash(sa.spi_i, sa.spi_r, sa.path.remote)));
@@ -97,19 +97,19 @@ void read_notifies(Context& ctx, IkeSa& sa, const Message& message) {
 
 void send_init(Context& ctx, IkeSa& sa) {
   std::vector<Payload> payloads;
-  if (!sa.handshake.cookie.empty()) {
+  if (!sa.handshake().cookie.empty()) {
     // RFC 7296 section 2.6: the cookie comes first.
-    payloads.push_back(make_notify(NotifyType::kCookie, sa.handshake.cookie));
+    payloads.push_back(make_notify(NotifyType::kCookie, sa.handshake().cookie));
   }
   payloads.push_back(SaPayload{policy::to_wire(sa.connection->proposals, ByteView())});
   payloads.push_back(
-      KePayload{static_cast<std::uint16_t>(sa.handshake.dh.group), sa.handshake.dh.public_key});
+      KePayload{static_cast<std::uint16_t>(sa.handshake().dh.group), sa.handshake().dh.public_key});
   payloads.push_back(NoncePayload{sa.nonce_i});
   add_notifies(ctx, sa, sa.connection, payloads);
   sa.next_request = MessageId(0);
   sa.outstanding.reset();
   send_request(ctx, sa, ExchangeType::kIkeSaInit, payloads);
-  sa.handshake.init_request = sa.outstanding->packets.front();
+  sa.handshake().init_request = sa.outstanding->packets.front();
 }
 
 // The pairs that a request on this path may belong to, before we know who asks.
@@ -172,7 +172,7 @@ bool is_repeated(Context& ctx, const Path& path, ByteView datagram, const Messag
   IkeSa* sa = ctx.find(known->second);
   if (sa == nullptr) return false;
   if (sa->state == IkeState::kHalfOpen && sa->last_response &&
-      equal(sa->handshake.init_request, datagram)) {
+      equal(sa->handshake().init_request, datagram)) {
     ctx.count(Counter::kResponsesRepeated);
     transmit(ctx, sa->path, sa->last_response->packets);
   } else {
@@ -182,8 +182,8 @@ bool is_repeated(Context& ctx, const Path& path, ByteView datagram, const Messag
 }
 
 void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
-  const Message request = std::move(*sa.handshake.init_message);
-  sa.handshake.init_message.reset();
+  const Message request = std::move(*sa.handshake().init_message);
+  sa.handshake().init_message.reset();
   const KeyInputs inputs{result.shared.reveal(), sa.nonce_i, sa.nonce_r, sa.spi_i, sa.spi_r};
   auto keys = derive_ike_keys(sa.suite, inputs);
   if (!keys) {
@@ -206,14 +206,14 @@ void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
   add_notifies(ctx, sa, sa.connection, payloads);
   add_certificate_request(*sa.connection, payloads);
   send_response(ctx, sa, ExchangeType::kIkeSaInit, MessageId(0), payloads);
-  sa.handshake.init_response = sa.last_response->packets.front();
+  sa.handshake().init_response = sa.last_response->packets.front();
   sa.state = IkeState::kHalfOpen;
   // Who asks is known from IKE_AUTH on; until then no pair may act on this SA.
   sa.connection = ConnectionRef();
 }
 
 void follow_restart(Context& ctx, IkeSa& sa, const std::string& what) {
-  if (++sa.handshake.restarts > kInitRestartsMax) {
+  if (++sa.handshake().restarts > kInitRestartsMax) {
     fail_handshake(ctx, sa,
                    fmt::format("{} answered {} again and again", sa.path.remote.to_string(), what));
   }
@@ -226,7 +226,7 @@ void follow_cookie(Context& ctx, IkeSa& sa, const NotifyPayload& cookie) {
     ctx.count(Counter::kDropMalformed);  // RFC 7296 section 2.6: between 1 and 64 octets
     return;
   }
-  sa.handshake.cookie = cookie.data;
+  sa.handshake().cookie = cookie.data;
   send_init(ctx, sa);
 }
 
@@ -243,7 +243,7 @@ void follow_invalid_ke(Context& ctx, IkeSa& sa, const NotifyPayload& notify) {
       std::any_of(proposals.begin(), proposals.end(), [&](const policy::IkeProposal& p) {
         return std::find(p.dh.begin(), p.dh.end(), group) != p.dh.end();
       });
-  auto& tried = sa.handshake.groups_tried;
+  auto& tried = sa.handshake().groups_tried;
   if (!ours || std::find(tried.begin(), tried.end(), *wanted) != tried.end()) {
     fail_handshake(ctx, sa,
                    fmt::format("{} wants Diffie-Hellman group {}, which our proposals do not have: "
@@ -286,7 +286,7 @@ void start_init(Context& ctx, const ConnectionRef& connection, const Path& path)
   IkeSa& added = ctx.add(std::move(sa));
   if (Pair* pair = ctx.pair_of(added)) pair->sas.insert(added.local_spi());
   const crypto::DhId group = connection->proposals.front().dh.front();
-  added.handshake.groups_tried.push_back(static_cast<std::uint16_t>(group));
+  added.handshake().groups_tried.push_back(static_cast<std::uint16_t>(group));
   ctx.start_job(added, JobPurpose::kInitGenerate, DhGenerateJob{group});
   ctx.event(EventKind::kNote, LogLevel::kInfo, connection->name,
             fmt::format("initiating an IKE SA with {}", path.remote.to_string()));
@@ -337,8 +337,8 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   sa.begun = ctx.now;
   sa.discard_at = ctx.now + kHalfOpenLifetime;
   read_notifies(ctx, sa, message);
-  sa.handshake.init_request = to_vector(datagram);
-  sa.handshake.init_message = message;
+  sa.handshake().init_request = to_vector(datagram);
+  sa.handshake().init_message = message;
   sa.half_open = true;
   ++ctx.core.half_open;
   IkeSa& added = ctx.add(std::move(sa));
@@ -367,8 +367,8 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
   }
   auto accepted = policy::accept_ike(sa.connection->proposals, answer->proposals);
   if (!accepted) return fail_handshake(ctx, sa, accepted.error().message);
-  if (accepted->suite.dh != sa.handshake.dh.group ||
-      static_cast<crypto::DhId>(ke->group) != sa.handshake.dh.group) {
+  if (accepted->suite.dh != sa.handshake().dh.group ||
+      static_cast<crypto::DhId>(ke->group) != sa.handshake().dh.group) {
     return fail_handshake(
         ctx, sa, "the peer chose a Diffie-Hellman group other than the one of our KE payload");
   }
@@ -383,17 +383,17 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
                     "of ESP that this dataplane has",
                     sa.path.remote.to_string()));
   }
-  sa.handshake.init_response = to_vector(datagram);
-  sa.handshake.peer_wants_cert = message.find<wire::ike::CertReqPayload>() != nullptr;
+  sa.handshake().init_response = to_vector(datagram);
+  sa.handshake().peer_wants_cert = message.find<wire::ike::CertReqPayload>() != nullptr;
   sa.outstanding.reset();
-  ctx.start_job(sa, JobPurpose::kInitShared, DhSharedJob{sa.handshake.dh, ke->data});
+  ctx.start_job(sa, JobPurpose::kInitShared, DhSharedJob{sa.handshake().dh, ke->data});
 }
 
 void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result) {
   if (result.error) return fail_handshake(ctx, sa, result.error->message);
   if (purpose == JobPurpose::kInitRespond) return answer_init(ctx, sa, result);
   if (purpose == JobPurpose::kInitGenerate) {
-    sa.handshake.dh = result.key_pair;
+    sa.handshake().dh = result.key_pair;
     return send_init(ctx, sa);
   }
   const KeyInputs inputs{result.shared.reveal(), sa.nonce_i, sa.nonce_r, sa.spi_i, sa.spi_r};
@@ -401,7 +401,7 @@ void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
   if (!keys) return fail_handshake(ctx, sa, keys.error().message);
   sa.keys = std::move(*keys);
   sa.iv_counter = ctx.rng.u64();
-  sa.handshake.dh = crypto::DhKeyPair();
+  sa.handshake().dh = crypto::DhKeyPair();
   if (sa.encap) {
     // RFC 7296 section 2.23: both ends move to port 4500; a peer on a port of its own stays there.
     sa.path.local.port = ctx.core.settings.nat_port;

@@ -96,7 +96,10 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
   }
   while (!sa.children.empty()) remove_child(ctx, sa, sa.children.back().spec.spi_in, false);
   if (sa.active && sa.active->new_spi.value != 0) ctx.core.inbound_spis.erase(sa.active->new_spi);
-  if (sa.handshake.child_spi.value != 0) ctx.core.inbound_spis.erase(sa.handshake.child_spi);
+  if (const auto& begun = sa.if_handshake(); begun && begun->child_spi.value != 0) {
+    ctx.core.inbound_spis.erase(begun->child_spi);
+  }
+  sa.drop_handshake();
   if (sa.job.value != 0) ctx.core.jobs.erase(sa.job);
   if (sa.role == Role::kResponder) {
     std::erase_if(ctx.core.init_requests,

@@ -2,7 +2,6 @@
 // this folder.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/box.hpp"
 #include "ike/core/io.hpp"
 #include "ike/v2/keys.hpp"
 #include "wire/ike/message.hpp"
@@ -192,18 +192,17 @@ struct IkeSa {
   IkeKeys keys;
   Bytes nonce_i, nonce_r;
   std::uint64_t iv_counter = 0;
-  Handshake handshake;
   JobId job;  // value 0: none
   JobPurpose job_purpose = JobPurpose::kNone;
 
   MessageId next_request;      // of ours
   MessageId expected_request;  // of the peer's
-  std::optional<Outstanding> outstanding;
-  std::optional<LastResponse> last_response;
-  std::optional<Reassembly> reassembly;
-  std::deque<Task> tasks;
-  std::optional<ActiveTask> active;
-  std::optional<Responding> responding;
+  Box<Outstanding> outstanding;
+  Box<LastResponse> last_response;
+  Box<Reassembly> reassembly;
+  std::vector<Task> tasks;  // in order; few
+  Box<ActiveTask> active;
+  Box<Responding> responding;
 
   std::vector<ChildSa> children;
   bool half_open = false;  // counted in Core::half_open
@@ -221,6 +220,15 @@ struct IkeSa {
   std::optional<Instant> armed;  // its entry in Core::sa_timers
   std::string failure;           // why it goes, for people
 
+  // Made when first asked for; dropped when the SA is established.
+  Handshake& handshake() { return handshake_.made(); }
+  const Handshake& handshake() const {
+    static const Handshake kNone;
+    return handshake_ ? *handshake_ : kNone;
+  }
+  const Box<Handshake>& if_handshake() const { return handshake_; }
+  void drop_handshake() { handshake_.reset(); }
+
   IkeSpi local_spi() const { return role == Role::kInitiator ? spi_i : spi_r; }
   IkeSpi remote_spi() const { return role == Role::kInitiator ? spi_r : spi_i; }
   std::string pair() const { return connection ? connection->name : std::string(); }
@@ -228,6 +236,9 @@ struct IkeSa {
   ChildSa* child_in(Spi spi_in);
   ChildSa* child_out(Spi spi_out);
   friend bool operator==(const IkeSa&, const IkeSa&) = default;
+
+ private:
+  Box<Handshake> handshake_;
 };
 
 }  // namespace espalier::ike::v2
