@@ -65,8 +65,9 @@ void peer_is_silent(Context& ctx, IkeSa& sa) {
 void handle_children(Context& ctx, IkeSa& sa) {
   for (ChildSa& child : sa.children) {
     const Spi spi = child.spec.spi_in;
+    // Of an SA that is being deleted the outbound SAs are gone for good (RFC 7296 section 1.4.1).
     if (!child.outbound_installed && child.state == ChildState::kInstalled &&
-        ctx.now >= child.installed_at + kOutboundGrace) {
+        sa.state == IkeState::kEstablished && ctx.now >= child.installed_at + kOutboundGrace) {
       install_outbound(ctx, child);
     }
     if (ctx.now >= child.expire_at) {
