@@ -223,7 +223,7 @@ void finish_task(Context& ctx, IkeSa& sa) {
 void delete_orphan(Context& ctx, IkeSa& sa, Spi spi_in) {
   Task task{TaskKind::kDeleteChild, spi_in, "", ctx.now};
   task.orphan = true;
-  ctx.core.inbound_spis.insert(spi_in);
+  ctx.core.inbound_spis[spi_in] = sa.local_spi();
   const std::size_t before = sa.tasks.size();
   add_task(ctx, sa, std::move(task));
   if (sa.tasks.size() == before) ctx.core.inbound_spis.erase(spi_in);  // no room, or it is closed
