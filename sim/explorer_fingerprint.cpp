@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "ike/core/limits.hpp"
 #include "sim/explorer_state.hpp"
 
 namespace espalier::sim {
@@ -185,6 +186,7 @@ void Canon::child(const ike::v2::ChildSa& child) {
   put(static_cast<std::uint64_t>(child.state));
   put(child.outbound_installed);
   put(child.initiator);
+  put(state_.now() - child.installed_at < ike::kCrossingTime);
   if (!child.outbound_installed) when(child.installed_at);
   when(child.rekey_at);
   when(child.expire_at);
