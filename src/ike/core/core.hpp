@@ -37,6 +37,8 @@ struct Pair {
   std::optional<Instant> armed;  // its entry in pair_timers
   std::size_t next_address = 0;  // of remote_addresses, tried in turn
   std::set<IkeSpi> sas;          // local SPIs
+  // Of a pair whose remote_id is a wildcard: who it is while it has an established IKE SA.
+  Box<policy::Identity> holder;
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
@@ -78,8 +80,11 @@ struct Core {
   std::set<IkeSpi> dirty;         // SAs to sweep or to arm a timer for before the call returns
   std::set<std::pair<Instant, IkeSpi>> sa_timers;
   std::set<std::pair<Instant, std::string>> pair_timers;
-  std::map<IpAddress, std::vector<std::string>> by_address;          // remote address -> pairs
-  std::map<policy::Identity, std::vector<std::string>> by_identity;  // remote identity -> pairs
+  std::map<IpAddress, std::vector<std::string>> by_address;  // remote address -> pairs
+  // Canonical remote identity -> pairs, and the masks of the distinguished names with wildcards
+  // among them, the most specific first: policy::lookup_keys() makes the keys of a peer's identity.
+  std::map<policy::Identity, std::vector<std::string>> by_identity;
+  std::vector<std::uint32_t> name_masks;
   std::vector<std::string> any_address;  // pairs whose peer may come from anywhere
 
   Instant drop_window{};  // of the events about dropped messages: a flood must not flood the log
