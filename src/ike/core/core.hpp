@@ -72,20 +72,26 @@ struct Core {
   CookieSecret cookie;
   std::map<JobId, IkeSpi> jobs;
   std::uint64_t last_job = 0;
-  std::set<Spi> inbound_spis;
-  std::map<std::string, ReqIdEntry> reqids;  // key: pair, child and selectors
+  // Our inbound SPIs, with the local SPI of the IKE SA whose child has it; 0: set aside for a child
+  // to be, or lingering after its child.
+  std::map<Spi, IkeSpi> inbound_spis;
+  std::set<std::pair<Spi, Spi>> outbound_spis;  // of children: the peer's SPI, then ours
+  std::map<std::string, ReqIdEntry> reqids;     // key: pair, child and selectors
   std::uint32_t last_reqid = 0;
-  std::vector<LateRemoval> late_removals;
-  std::set<std::string> touched;  // pairs to look at before the call returns
-  std::set<IkeSpi> dirty;         // SAs to sweep or to arm a timer for before the call returns
+  std::deque<LateRemoval> late_removals;  // in order of time
+  std::set<std::string> touched;          // pairs to look at before the call returns
+  std::set<IkeSpi> dirty;  // SAs to sweep or to arm a timer for before the call returns
   std::set<std::pair<Instant, IkeSpi>> sa_timers;
   std::set<std::pair<Instant, std::string>> pair_timers;
-  std::map<IpAddress, std::vector<std::string>> by_address;  // remote address -> pairs
+  // What a request from an address may be answered with before we know who asks: one connection
+  // for each different answer (and so few, however many pairs share the address).
+  std::map<IpAddress, std::vector<v2::ConnectionRef>> by_address;
   // Canonical remote identity -> pairs, and the masks of the distinguished names with wildcards
   // among them, the most specific first: policy::lookup_keys() makes the keys of a peer's identity.
   std::map<policy::Identity, std::vector<std::string>> by_identity;
   std::vector<std::uint32_t> name_masks;
-  std::vector<std::string> any_address;  // pairs whose peer may come from anywhere
+  std::vector<v2::ConnectionRef>
+      any_address;  // the same of pairs whose peer may come from anywhere
 
   Instant drop_window{};  // of the events about dropped messages: a flood must not flood the log
   std::size_t drops_told = 0;
@@ -122,6 +128,12 @@ struct Context {
   // Also marks the SA dirty: its timer is armed anew before the call returns.
   v2::IkeSa* find(IkeSpi local);
   v2::IkeSa& add(v2::IkeSa sa);
+  // The child with that SPI and its IKE SA, or two nullptrs. Outbound: `peer` tells two peers' SPIs
+  // apart, unless it is unspecified.
+  std::pair<v2::IkeSa*, v2::ChildSa*> find_child(Direction direction, Spi spi,
+                                                 const IpAddress& peer);
+  // Moves every child of one IKE SA to another (a rekey).
+  void hand_children_over(v2::IkeSa& from, v2::IkeSa& to);
   Pair* pair_of(const v2::IkeSa& sa);
 };
 

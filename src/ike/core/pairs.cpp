@@ -25,6 +25,18 @@ bool we_are_elected(const Context& ctx, const policy::Connection& connection) {
          connection.local_id < connection.remote_id;
 }
 
+// Adds the connection unless one is there that answers IKE_SA_INIT in the same way.
+void add_profile(std::vector<v2::ConnectionRef>& profiles, const v2::ConnectionRef& connection) {
+  for (const v2::ConnectionRef& known : profiles) {
+    if (known->proposals == connection->proposals && known->auth == connection->auth &&
+        known->anchors == connection->anchors && known->encap == connection->encap &&
+        known->fragmentation == connection->fragmentation) {
+      return;
+    }
+  }
+  profiles.push_back(connection);
+}
+
 void index(Core& core) {
   core.by_address.clear();
   core.by_identity.clear();
@@ -33,8 +45,8 @@ void index(Core& core) {
   for (const auto& [name, pair] : core.pairs) {
     const policy::Connection& connection = *pair.connection;
     for (const IpAddress& address : connection.remote_addresses)
-      core.by_address[address].push_back(name);
-    if (!can_initiate(connection)) core.any_address.push_back(name);
+      add_profile(core.by_address[address], pair.connection);
+    if (!can_initiate(connection)) add_profile(core.any_address, pair.connection);
     core.by_identity[policy::canonical(connection.remote_id)].push_back(name);
     const std::uint32_t mask = policy::name_mask(connection.remote_id);
     auto& masks = core.name_masks;

@@ -83,8 +83,7 @@ void delete_ike(Context& ctx, IkeSa& sa, MessageId id) {
     // Our own rekey is under way and the peer's has won: its new SA takes over.
     IkeSa* theirs = ctx.find(sa.active->collision->ike);
     if (theirs != nullptr && theirs->state == IkeState::kEstablished) {
-      for (ChildSa& child : sa.children) theirs->children.push_back(std::move(child));
-      sa.children.clear();
+      ctx.hand_children_over(sa, *theirs);
     }
   }
   send_response(ctx, sa, ExchangeType::kInformational, id, {});

@@ -101,9 +101,9 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
   }
   sa.drop_handshake();
   if (sa.job.value != 0) ctx.core.jobs.erase(sa.job);
-  if (sa.role == Role::kResponder) {
-    std::erase_if(ctx.core.init_requests,
-                  [&](const auto& entry) { return entry.second == sa.local_spi(); });
+  if (const auto known = ctx.core.init_requests.find({sa.spi_i, sa.init_from});
+      known != ctx.core.init_requests.end() && known->second == sa.local_spi()) {
+    ctx.core.init_requests.erase(known);
   }
   sa.active.reset();
   sa.responding.reset();

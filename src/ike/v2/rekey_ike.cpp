@@ -62,8 +62,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
 
 // Children and waiting tasks go to the successor; the old SA only waits for its Delete.
 void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
-  for (ChildSa& child : old.children) successor.children.push_back(std::move(child));
-  old.children.clear();
+  ctx.hand_children_over(old, successor);
   // Who wants the SA closed wants its successor closed.
   if (has_task(old, TaskKind::kDeleteIke)) {
     add_task(ctx, successor, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
