@@ -25,6 +25,16 @@ struct Settings {
   friend bool operator==(const Settings&, const Settings&) = default;
 };
 
+// One pair of networks of a child whose configured selectors no single SA covers (coverage.cpp).
+struct Part {
+  std::string child;
+  policy::TrafficSelector local, remote;
+  bool was_covered = false;  // since the child was last missing as a whole
+  unsigned refusals = 0;     // in a row
+  Instant again{};           // asked for then; the epoch: at once
+  friend bool operator==(const Part&, const Part&) = default;
+};
+
 // What the supervisor knows of a configured pair.
 struct Pair {
   v2::ConnectionRef connection;
@@ -39,6 +49,7 @@ struct Pair {
   std::set<IkeSpi> sas;          // local SPIs
   // Of a pair whose remote_id is a wildcard: who it is while it has an established IKE SA.
   Box<policy::Identity> holder;
+  std::vector<Part> parts;  // empty unless a peer narrowed a child
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
@@ -146,6 +157,21 @@ void initiate_pair(Context& ctx, const std::string& pair);
 void terminate_pair(Context& ctx, const std::string& pair, bool disable);
 Status rekey_pair(Context& ctx, const std::string& pair, bool ike);
 void attempt_failed(Context& ctx, const std::string& pair, const std::string& why);
+
+// ---- core/coverage.cpp: the configured selectors against those of the child SAs
+// --------------------------------------------
+struct Coverage {
+  bool whole = true;                 // nothing is missing that the peer ever gave or may yet give
+  std::vector<std::string> missing;  // children without any SA
+  std::optional<Instant> next;       // when the next missing part is to be asked for
+};
+// live: the pair's established IKE SAs. Keeps pair.parts.
+Coverage look_at_coverage(Context& ctx, Pair& pair, const std::vector<const v2::IkeSa*>& live);
+// Queues the requests for the missing parts that are due.
+void ask_for_parts(Context& ctx, Pair& pair, v2::IkeSa& sa);
+// The peer refused a part: it is asked again, ever more rarely.
+void part_refused(Context& ctx, const std::string& pair, const v2::Task& task,
+                  const std::string& why);
 
 // ---- core/cookies.cpp
 // -------------------------------------------------------------------------------------------- RFC

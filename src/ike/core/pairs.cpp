@@ -105,20 +105,13 @@ Path path_to(const Context& ctx, const Pair& pair) {
 
 struct Actual {
   bool established = false;
-  bool handshake = false;            // one is under way
-  IkeSa* best = nullptr;             // an established SA that is to stay
-  std::vector<std::string> missing;  // children that no established SA has
+  bool handshake = false;  // one is under way
+  IkeSa* best = nullptr;   // an established SA that is to stay
+  Coverage coverage;       // by the children of established SAs
 };
 
-bool carries(const IkeSa& sa, const std::string& child_name) {
-  return std::any_of(sa.children.begin(), sa.children.end(), [&](const v2::ChildSa& child) {
-    return child.spec.child == child_name && child.state != v2::ChildState::kDeleting;
-  });
-}
-
-Actual look(Context& ctx, const Pair& pair) {
+Actual look(Context& ctx, Pair& pair) {
   Actual actual;
-  actual.missing.clear();
   std::vector<const IkeSa*> live;
   for (const IkeSpi spi : pair.sas) {
     const auto found = ctx.core.sas.find(spi);
@@ -131,11 +124,7 @@ Actual look(Context& ctx, const Pair& pair) {
     if (actual.best == nullptr || sa.established_at > actual.best->established_at)
       actual.best = &sa;
   }
-  for (const policy::ChildConfig& child : pair.connection->children) {
-    const bool found = std::any_of(live.begin(), live.end(),
-                                   [&](const IkeSa* sa) { return carries(*sa, child.name); });
-    if (!found) actual.missing.push_back(child.name);
-  }
+  actual.coverage = look_at_coverage(ctx, pair, live);
   return actual;
 }
 
@@ -181,9 +170,10 @@ void supervise(Context& ctx, const std::string& name) {
   if (found == ctx.core.pairs.end()) return;
   Pair& pair = found->second;
   const Actual actual = look(ctx, pair);
-  const bool up = actual.established && actual.missing.empty();
+  const bool up = actual.established && actual.coverage.whole;
+  const bool whole_child_missing = !actual.coverage.missing.empty();
   if (up) {
-    pair.retry_at.reset();
+    pair.retry_at = actual.coverage.next;
     if (!pair.up) note_up(ctx, pair, name);
     return;
   }
@@ -196,6 +186,10 @@ void supervise(Context& ctx, const std::string& name) {
   }
   if (pair.disabled) {
     pair.retry_at.reset();
+    return;
+  }
+  if (actual.established && !whole_child_missing) {
+    pair.retry_at = actual.coverage.next;
     return;
   }
   if (actual.handshake || pair.retry_at) return;
@@ -215,10 +209,11 @@ void pair_timeout(Context& ctx, const std::string& name) {
   if (actual.handshake) return;
   if (actual.established) {
     IkeSa* sa = ctx.find(actual.best->local_spi());
-    for (const std::string& child : actual.missing) {
+    for (const std::string& child : actual.coverage.missing) {
       v2::add_task(ctx, *sa, {TaskKind::kCreateChild, Spi(), child, ctx.now});
     }
-    if (!actual.missing.empty()) ++pair.attempts;
+    if (!actual.coverage.missing.empty()) ++pair.attempts;
+    ask_for_parts(ctx, pair, *sa);
     v2::run_tasks(ctx, *sa);
     return;
   }
@@ -231,7 +226,7 @@ void initiate_pair(Context& ctx, const std::string& name) {
   pair.disabled = false;
   ctx.touch(name);
   const Actual actual = look(ctx, pair);
-  if (actual.established && actual.missing.empty()) {
+  if (actual.established && actual.coverage.whole) {
     ctx.event(EventKind::kPairUp, LogLevel::kInfo, name, "up already");
     return;
   }

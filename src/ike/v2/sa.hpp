@@ -83,6 +83,11 @@ struct Task {
   // ones.
   policy::SelectorList local_ts = {};
   policy::SelectorList remote_ts = {};
+  // kDeleteChild: `child` is an SPI that we offered and whose answer we did not take: the peer has
+  // a child for it, we have none.
+  bool orphan = false;
+  // When the peer first answered TEMPORARY_FAILURE to it (RFC 7296 section 2.25); the epoch: never.
+  Instant refused_since{};
   friend bool operator==(const Task&, const Task&) = default;
 };
 
