@@ -145,9 +145,12 @@ Result<InitOffer> choose(const Context& ctx, const Path& path, const SaPayload& 
 // Whether one of those who may ask has a post-quantum key (RFC 8784 section 3): who it is, IKE_AUTH
 // says.
 bool may_use_ppk(const Context& ctx, const Path& path) {
-  const auto pairs = candidates(ctx, path);
-  return std::any_of(pairs.begin(), pairs.end(),
-                     [](const Pair* pair) { return pair->connection->ppk.has_value(); });
+  const auto has = [](const std::vector<ConnectionRef>& list) {
+    return std::any_of(list.begin(), list.end(),
+                       [](const ConnectionRef& one) { return one->ppk.has_value(); });
+  };
+  const auto found = ctx.core.by_address.find(path.remote.ip);
+  return (found != ctx.core.by_address.end() && has(found->second)) || has(ctx.core.any_address);
 }
 
 // Floods: a cookie is demanded above the threshold, and nothing is kept for those who do not return
