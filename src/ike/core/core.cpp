@@ -62,7 +62,7 @@ Spi Context::allocate_spi() {
   for (;;) {
     const Spi spi(rng.u32());
     // RFC 4303 section 2.1: 1 to 255 are reserved, 0 is for local use.
-    if (spi.value > 255 && core.inbound_spis.insert(spi).second) return spi;
+    if (spi.value > 255 && core.inbound_spis.emplace(spi, IkeSpi()).second) return spi;
   }
 }
 
@@ -106,6 +106,37 @@ v2::IkeSa& Context::add(v2::IkeSa sa) {
   const IkeSpi local = sa.local_spi();
   core.dirty.insert(local);
   return core.sas.emplace(local, std::move(sa)).first->second;
+}
+
+std::pair<v2::IkeSa*, v2::ChildSa*> Context::find_child(Direction direction, Spi spi,
+                                                        const IpAddress& peer) {
+  const auto owner_of = [&](Spi spi_in) -> v2::IkeSa* {
+    const auto found = core.inbound_spis.find(spi_in);
+    return found == core.inbound_spis.end() ? nullptr : find(found->second);
+  };
+  if (direction == Direction::kIn) {
+    v2::IkeSa* sa = owner_of(spi);
+    v2::ChildSa* child = sa == nullptr ? nullptr : sa->child_in(spi);
+    return child == nullptr ? std::pair<v2::IkeSa*, v2::ChildSa*>{} : std::pair(sa, child);
+  }
+  for (auto entry = core.outbound_spis.lower_bound({spi, Spi()});
+       entry != core.outbound_spis.end() && entry->first == spi; ++entry) {
+    v2::IkeSa* sa = owner_of(entry->second);
+    v2::ChildSa* child = sa == nullptr ? nullptr : sa->child_in(entry->second);
+    if (child != nullptr && (peer.is_unspecified() || child->spec.path.remote.ip == peer)) {
+      return {sa, child};
+    }
+  }
+  return {};
+}
+
+void Context::hand_children_over(v2::IkeSa& from, v2::IkeSa& to) {
+  for (v2::ChildSa& child : from.children) {
+    core.inbound_spis[child.spec.spi_in] = to.local_spi();
+    to.children.push_back(std::move(child));
+  }
+  from.children.clear();
+  core.dirty.insert(to.local_spi());
 }
 
 Pair* Context::pair_of(const v2::IkeSa& sa) {

@@ -25,6 +25,16 @@ struct Settings {
   friend bool operator==(const Settings&, const Settings&) = default;
 };
 
+// One pair of networks of a child whose configured selectors no single SA covers (coverage.cpp).
+struct Part {
+  std::string child;
+  policy::TrafficSelector local, remote;
+  bool was_covered = false;  // since the child was last missing as a whole
+  unsigned refusals = 0;     // in a row
+  Instant again{};           // asked for then; the epoch: at once
+  friend bool operator==(const Part&, const Part&) = default;
+};
+
 // What the supervisor knows of a configured pair.
 struct Pair {
   v2::ConnectionRef connection;
@@ -37,6 +47,7 @@ struct Pair {
   std::optional<Instant> armed;  // its entry in pair_timers
   std::size_t next_address = 0;  // of remote_addresses, tried in turn
   std::set<IkeSpi> sas;          // local SPIs
+  std::vector<Part> parts;       // empty unless a peer narrowed a child
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
@@ -70,17 +81,23 @@ struct Core {
   CookieSecret cookie;
   std::map<JobId, IkeSpi> jobs;
   std::uint64_t last_job = 0;
-  std::set<Spi> inbound_spis;
-  std::map<std::string, ReqIdEntry> reqids;  // key: pair, child and selectors
+  // Our inbound SPIs, with the local SPI of the IKE SA whose child has it; 0: set aside for a child
+  // to be, or lingering after its child.
+  std::map<Spi, IkeSpi> inbound_spis;
+  std::set<std::pair<Spi, Spi>> outbound_spis;  // of children: the peer's SPI, then ours
+  std::map<std::string, ReqIdEntry> reqids;     // key: pair, child and selectors
   std::uint32_t last_reqid = 0;
-  std::vector<LateRemoval> late_removals;
-  std::set<std::string> touched;  // pairs to look at before the call returns
-  std::set<IkeSpi> dirty;         // SAs to sweep or to arm a timer for before the call returns
+  std::deque<LateRemoval> late_removals;  // in order of time
+  std::set<std::string> touched;          // pairs to look at before the call returns
+  std::set<IkeSpi> dirty;  // SAs to sweep or to arm a timer for before the call returns
   std::set<std::pair<Instant, IkeSpi>> sa_timers;
   std::set<std::pair<Instant, std::string>> pair_timers;
-  std::map<IpAddress, std::vector<std::string>> by_address;          // remote address -> pairs
+  // What a request from an address may be answered with before we know who asks: one connection
+  // for each different answer (and so few, however many pairs share the address).
+  std::map<IpAddress, std::vector<v2::ConnectionRef>> by_address;
   std::map<policy::Identity, std::vector<std::string>> by_identity;  // remote identity -> pairs
-  std::vector<std::string> any_address;  // pairs whose peer may come from anywhere
+  std::vector<v2::ConnectionRef>
+      any_address;  // the same of pairs whose peer may come from anywhere
 
   Instant drop_window{};  // of the events about dropped messages: a flood must not flood the log
   std::size_t drops_told = 0;
@@ -117,6 +134,12 @@ struct Context {
   // Also marks the SA dirty: its timer is armed anew before the call returns.
   v2::IkeSa* find(IkeSpi local);
   v2::IkeSa& add(v2::IkeSa sa);
+  // The child with that SPI and its IKE SA, or two nullptrs. Outbound: `peer` tells two peers' SPIs
+  // apart, unless it is unspecified.
+  std::pair<v2::IkeSa*, v2::ChildSa*> find_child(Direction direction, Spi spi,
+                                                 const IpAddress& peer);
+  // Moves every child of one IKE SA to another (a rekey).
+  void hand_children_over(v2::IkeSa& from, v2::IkeSa& to);
   Pair* pair_of(const v2::IkeSa& sa);
 };
 
@@ -129,6 +152,21 @@ void initiate_pair(Context& ctx, const std::string& pair);
 void terminate_pair(Context& ctx, const std::string& pair, bool disable);
 Status rekey_pair(Context& ctx, const std::string& pair, bool ike);
 void attempt_failed(Context& ctx, const std::string& pair, const std::string& why);
+
+// ---- core/coverage.cpp: the configured selectors against those of the child SAs
+// --------------------------------------------
+struct Coverage {
+  bool whole = true;                 // nothing is missing that the peer ever gave or may yet give
+  std::vector<std::string> missing;  // children without any SA
+  std::optional<Instant> next;       // when the next missing part is to be asked for
+};
+// live: the pair's established IKE SAs. Keeps pair.parts.
+Coverage look_at_coverage(Context& ctx, Pair& pair, const std::vector<const v2::IkeSa*>& live);
+// Queues the requests for the missing parts that are due.
+void ask_for_parts(Context& ctx, Pair& pair, v2::IkeSa& sa);
+// The peer refused a part: it is asked again, ever more rarely.
+void part_refused(Context& ctx, const std::string& pair, const v2::Task& task,
+                  const std::string& why);
 
 // ---- core/cookies.cpp
 // -------------------------------------------------------------------------------------------- RFC

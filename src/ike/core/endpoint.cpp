@@ -38,28 +38,16 @@ void arm_pair(Core& core, const std::string& name, Pair& pair) {
 }
 
 void remove_late(Context& ctx) {
-  std::erase_if(ctx.core.late_removals, [&](const LateRemoval& late) {
-    if (late.at > ctx.now) return false;
-    ctx.core.inbound_spis.erase(late.removal.spi);
-    ctx.effect(late.removal);
-    return true;
-  });
-}
-
-std::pair<IkeSa*, v2::ChildSa*> find_child(Context& ctx, Direction direction, Spi spi,
-                                           const IpAddress& peer) {
-  for (auto& [local, sa] : ctx.core.sas) {
-    v2::ChildSa* child = direction == Direction::kIn ? sa.child_in(spi) : sa.child_out(spi);
-    const bool any_peer = direction == Direction::kIn || peer.is_unspecified();
-    if (child != nullptr && (any_peer || child->spec.path.remote.ip == peer)) {
-      return {ctx.find(local), child};
-    }
+  auto& late = ctx.core.late_removals;
+  while (!late.empty() && late.front().at <= ctx.now) {
+    ctx.core.inbound_spis.erase(late.front().removal.spi);
+    ctx.effect(late.front().removal);
+    late.pop_front();
   }
-  return {nullptr, nullptr};
 }
 
 void soft_expired(Context& ctx, const SoftExpired& expired) {
-  auto [sa, child] = find_child(ctx, expired.direction, expired.spi, expired.peer);
+  auto [sa, child] = ctx.find_child(expired.direction, expired.spi, expired.peer);
   if (sa == nullptr || child->state != v2::ChildState::kInstalled) return;
   v2::add_task(ctx, *sa, {v2::TaskKind::kRekeyChild, child->spec.spi_in, "", ctx.now});
   v2::run_tasks(ctx, *sa);
@@ -68,14 +56,14 @@ void soft_expired(Context& ctx, const SoftExpired& expired) {
 // The dataplane does not use the SA any more: both ends let it go, and the supervisor makes
 // another.
 void hard_expired(Context& ctx, Direction direction, Spi spi, const IpAddress& peer) {
-  auto [sa, child] = find_child(ctx, direction, spi, peer);
+  auto [sa, child] = ctx.find_child(direction, spi, peer);
   if (sa == nullptr || child->state == v2::ChildState::kDeleting) return;
   v2::add_task(ctx, *sa, {v2::TaskKind::kDeleteChild, child->spec.spi_in, "", ctx.now});
   v2::run_tasks(ctx, *sa);
 }
 
 void peer_moved(Context& ctx, const PeerMoved& moved) {
-  auto [sa, child] = find_child(ctx, Direction::kIn, moved.inbound, IpAddress());
+  auto [sa, child] = ctx.find_child(Direction::kIn, moved.inbound, IpAddress());
   if (sa == nullptr || !sa->nat_there || sa->path.remote == moved.from) return;
   Path path = sa->path;
   path.remote = moved.from;
@@ -174,7 +162,7 @@ void Endpoint::handle_completion(Instant now, crypto::Rng& rng, const Completion
     hard_expired(ctx, hard->direction, hard->spi, hard->peer);
   }
   if (const auto* failed = std::get_if<InstallFailed>(&completion)) {
-    auto [sa, child] = find_child(ctx, failed->direction, failed->spi, failed->peer);
+    auto [sa, child] = ctx.find_child(failed->direction, failed->spi, failed->peer);
     ctx.event(EventKind::kNote, LogLevel::kError, sa != nullptr ? sa->pair() : std::string(),
               failed->text);
     if (sa != nullptr)
@@ -228,8 +216,8 @@ std::optional<Wakeup> Endpoint::poll_timeout() const {
   }
   if (!core_.pair_timers.empty())
     consider(core_.pair_timers.begin()->first, "next attempt of a pair");
-  for (const LateRemoval& late : core_.late_removals)
-    consider(late.at, "inbound child SA to be removed");
+  if (!core_.late_removals.empty())
+    consider(core_.late_removals.front().at, "inbound child SA to be removed");
   return best;
 }
 

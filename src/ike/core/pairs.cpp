@@ -24,6 +24,18 @@ bool we_are_elected(const Context& ctx, const policy::Connection& connection) {
          connection.local_id < connection.remote_id;
 }
 
+// Adds the connection unless one is there that answers IKE_SA_INIT in the same way.
+void add_profile(std::vector<v2::ConnectionRef>& profiles, const v2::ConnectionRef& connection) {
+  for (const v2::ConnectionRef& known : profiles) {
+    if (known->proposals == connection->proposals && known->auth == connection->auth &&
+        known->anchors == connection->anchors && known->encap == connection->encap &&
+        known->fragmentation == connection->fragmentation) {
+      return;
+    }
+  }
+  profiles.push_back(connection);
+}
+
 void index(Core& core) {
   core.by_address.clear();
   core.by_identity.clear();
@@ -31,8 +43,8 @@ void index(Core& core) {
   for (const auto& [name, pair] : core.pairs) {
     const policy::Connection& connection = *pair.connection;
     for (const IpAddress& address : connection.remote_addresses)
-      core.by_address[address].push_back(name);
-    if (!can_initiate(connection)) core.any_address.push_back(name);
+      add_profile(core.by_address[address], pair.connection);
+    if (!can_initiate(connection)) add_profile(core.any_address, pair.connection);
     core.by_identity[connection.remote_id].push_back(name);
   }
 }
@@ -85,20 +97,13 @@ Path path_to(const Context& ctx, const Pair& pair) {
 
 struct Actual {
   bool established = false;
-  bool handshake = false;            // one is under way
-  IkeSa* best = nullptr;             // an established SA that is to stay
-  std::vector<std::string> missing;  // children that no established SA has
+  bool handshake = false;  // one is under way
+  IkeSa* best = nullptr;   // an established SA that is to stay
+  Coverage coverage;       // by the children of established SAs
 };
 
-bool carries(const IkeSa& sa, const std::string& child_name) {
-  return std::any_of(sa.children.begin(), sa.children.end(), [&](const v2::ChildSa& child) {
-    return child.spec.child == child_name && child.state != v2::ChildState::kDeleting;
-  });
-}
-
-Actual look(Context& ctx, const Pair& pair) {
+Actual look(Context& ctx, Pair& pair) {
   Actual actual;
-  actual.missing.clear();
   std::vector<const IkeSa*> live;
   for (const IkeSpi spi : pair.sas) {
     const auto found = ctx.core.sas.find(spi);
@@ -111,11 +116,7 @@ Actual look(Context& ctx, const Pair& pair) {
     if (actual.best == nullptr || sa.established_at > actual.best->established_at)
       actual.best = &sa;
   }
-  for (const policy::ChildConfig& child : pair.connection->children) {
-    const bool found = std::any_of(live.begin(), live.end(),
-                                   [&](const IkeSa* sa) { return carries(*sa, child.name); });
-    if (!found) actual.missing.push_back(child.name);
-  }
+  actual.coverage = look_at_coverage(ctx, pair, live);
   return actual;
 }
 
@@ -161,9 +162,10 @@ void supervise(Context& ctx, const std::string& name) {
   if (found == ctx.core.pairs.end()) return;
   Pair& pair = found->second;
   const Actual actual = look(ctx, pair);
-  const bool up = actual.established && actual.missing.empty();
+  const bool up = actual.established && actual.coverage.whole;
+  const bool whole_child_missing = !actual.coverage.missing.empty();
   if (up) {
-    pair.retry_at.reset();
+    pair.retry_at = actual.coverage.next;
     if (!pair.up) note_up(ctx, pair, name);
     return;
   }
@@ -176,6 +178,10 @@ void supervise(Context& ctx, const std::string& name) {
   }
   if (pair.disabled) {
     pair.retry_at.reset();
+    return;
+  }
+  if (actual.established && !whole_child_missing) {
+    pair.retry_at = actual.coverage.next;
     return;
   }
   if (actual.handshake || pair.retry_at) return;
@@ -195,10 +201,11 @@ void pair_timeout(Context& ctx, const std::string& name) {
   if (actual.handshake) return;
   if (actual.established) {
     IkeSa* sa = ctx.find(actual.best->local_spi());
-    for (const std::string& child : actual.missing) {
+    for (const std::string& child : actual.coverage.missing) {
       v2::add_task(ctx, *sa, {TaskKind::kCreateChild, Spi(), child, ctx.now});
     }
-    if (!actual.missing.empty()) ++pair.attempts;
+    if (!actual.coverage.missing.empty()) ++pair.attempts;
+    ask_for_parts(ctx, pair, *sa);
     v2::run_tasks(ctx, *sa);
     return;
   }
@@ -211,7 +218,7 @@ void initiate_pair(Context& ctx, const std::string& name) {
   pair.disabled = false;
   ctx.touch(name);
   const Actual actual = look(ctx, pair);
-  if (actual.established && actual.missing.empty()) {
+  if (actual.established && actual.coverage.whole) {
     ctx.event(EventKind::kPairUp, LogLevel::kInfo, name, "up already");
     return;
   }

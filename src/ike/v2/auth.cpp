@@ -280,9 +280,11 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
     auto made = make_child(sa, *child, spi, true, ByteView(), sa.nonce_i, sa.nonce_r);
     ASSERT(made);
     install_child(ctx, sa, std::move(*made), true);
-    ask_for_the_rest(ctx, sa, *child);
+    tell_what_was_narrowed(ctx, sa, *child);
   } else {
     ctx.core.inbound_spis.erase(spi);
+    // Not refused by the peer, but by us: it has the child, and must hear that we do not.
+    if (find_error(response) == nullptr) delete_orphan(ctx, sa, spi);
     if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;
     ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(), child.error().message);
   }

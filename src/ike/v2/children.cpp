@@ -37,7 +37,8 @@ ChildSa* IkeSa::child_out(Spi spi_out) {
 ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now) {
   child.spec.reqid = ctx.acquire_reqid(reqid_key(child.spec));
   child.installed_at = ctx.now;
-  ctx.core.inbound_spis.insert(child.spec.spi_in);
+  ctx.core.inbound_spis[child.spec.spi_in] = sa.local_spi();
+  ctx.core.outbound_spis.insert({child.spec.spi_out, child.spec.spi_in});
   ctx.effect(InstallSa{Direction::kIn, child.spec});
   ctx.effect(
       SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts});
@@ -77,8 +78,10 @@ void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger) {
   if (found->outbound_installed) {
     ctx.effect(DeleteSa{Direction::kOut, spec.spi_out, peer, spec.pair});
   }
+  ctx.core.outbound_spis.erase({spec.spi_out, spec.spi_in});
   DeleteSa inbound{Direction::kIn, spec.spi_in, peer, spec.pair};
   if (linger) {
+    ctx.core.inbound_spis[spec.spi_in] = IkeSpi();
     ctx.core.late_removals.push_back({ctx.now + kInboundLinger, std::move(inbound)});
   } else {
     ctx.core.inbound_spis.erase(spec.spi_in);

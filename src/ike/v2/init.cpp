@@ -112,23 +112,6 @@ void send_init(Context& ctx, IkeSa& sa) {
   sa.handshake().init_request = sa.outstanding->packets.front();
 }
 
-// The pairs that a request on this path may belong to, before we know who asks.
-std::vector<const Pair*> candidates(const Context& ctx, const Path& path) {
-  std::vector<std::string> names;
-  if (const auto found = ctx.core.by_address.find(path.remote.ip);
-      found != ctx.core.by_address.end()) {
-    names = found->second;
-  }
-  names.insert(names.end(), ctx.core.any_address.begin(), ctx.core.any_address.end());
-  std::vector<const Pair*> pairs;
-  for (const std::string& name : names) {
-    if (const auto found = ctx.core.pairs.find(name); found != ctx.core.pairs.end()) {
-      pairs.push_back(&found->second);
-    }
-  }
-  return pairs;
-}
-
 struct InitOffer {
   policy::Selected<policy::IkeSuite> selected;
   ConnectionRef connection;  // the first candidate that agrees; IKE_AUTH may choose another
@@ -138,11 +121,21 @@ Result<InitOffer> choose(const Context& ctx, const Path& path, const SaPayload& 
   Error last =
       make_error(ErrorCode::kNoProposalChosen,
                  "no configured peer has this address, and none may come from any address");
-  for (const Pair* pair : candidates(ctx, path)) {
-    auto selected = policy::select_ike(pair->connection->proposals, sa.proposals);
-    if (selected) return InitOffer{std::move(*selected), pair->connection};
+  const auto try_one = [&](const ConnectionRef& connection) -> std::optional<InitOffer> {
+    auto selected = policy::select_ike(connection->proposals, sa.proposals);
+    if (selected) return InitOffer{std::move(*selected), connection};
     last = selected.error();
-    last.message = pair->connection->name + ": " + last.message;
+    last.message = connection->name + ": " + last.message;
+    return std::nullopt;
+  };
+  if (const auto found = ctx.core.by_address.find(path.remote.ip);
+      found != ctx.core.by_address.end()) {
+    for (const ConnectionRef& connection : found->second) {
+      if (auto offer = try_one(connection)) return std::move(*offer);
+    }
+  }
+  for (const ConnectionRef& connection : ctx.core.any_address) {
+    if (auto offer = try_one(connection)) return std::move(*offer);
   }
   return last;
 }
@@ -342,6 +335,7 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   sa.half_open = true;
   ++ctx.core.half_open;
   IkeSa& added = ctx.add(std::move(sa));
+  added.init_from = path.remote;
   ctx.core.init_requests[{added.spi_i, path.remote}] = added.local_spi();
   ctx.start_job(added, JobPurpose::kInitRespond, DhRespondJob{suite.dh, ke->data});
 }

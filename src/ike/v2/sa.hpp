@@ -83,6 +83,11 @@ struct Task {
   // ones.
   policy::SelectorList local_ts = {};
   policy::SelectorList remote_ts = {};
+  // kDeleteChild: `child` is an SPI that we offered and whose answer we did not take: the peer has
+  // a child for it, we have none.
+  bool orphan = false;
+  // When the peer first answered TEMPORARY_FAILURE to it (RFC 7296 section 2.25); the epoch: never.
+  Instant refused_since{};
   friend bool operator==(const Task&, const Task&) = default;
 };
 
@@ -205,8 +210,9 @@ struct IkeSa {
   Box<Responding> responding;
 
   std::vector<ChildSa> children;
-  bool half_open = false;  // counted in Core::half_open
-  Instant begun{};         // IKE_SA_INIT sent or received
+  SocketAddress init_from;  // responder: where the IKE_SA_INIT request came from
+  bool half_open = false;   // counted in Core::half_open
+  Instant begun{};          // IKE_SA_INIT sent or received
   Instant established_at{};
   Instant rekey_at{};
   Instant expire_at{};
@@ -227,7 +233,14 @@ struct IkeSa {
     return handshake_ ? *handshake_ : kNone;
   }
   const Box<Handshake>& if_handshake() const { return handshake_; }
-  void drop_handshake() { handshake_.reset(); }
+  // SK_pi, SK_pr and the nonces have no use after IKE_AUTH (RFC 7296 section 2.15) and go too.
+  void drop_handshake() {
+    handshake_.reset();
+    keys.pi = SecretBytes();
+    keys.pr = SecretBytes();
+    nonce_i = Bytes();
+    nonce_r = Bytes();
+  }
 
   IkeSpi local_spi() const { return role == Role::kInitiator ? spi_i : spi_r; }
   IkeSpi remote_spi() const { return role == Role::kInitiator ? spi_r : spi_i; }
