@@ -56,6 +56,7 @@ struct Host {
   bool running = true;
   std::int64_t drift_ppm = 0;  // its clock runs that much too fast
   std::uint64_t sent = 0;      // datagrams
+  std::uint32_t boots = 0;     // starts after crashes
 
   // The world's bookkeeping.
   std::optional<Instant> wakeup;  // in the world's time

@@ -101,7 +101,8 @@ void Watch::sent(const Host& from, Instant now, ByteView datagram) {
       const std::uint64_t nonce =
           fingerprint(datagram.subspan(at + kGenericHeader, size - kGenericHeader));
       // A retry with a cookie or another group keeps the nonce, and the SPI (RFC 7296 2.6).
-      const std::uint64_t exchange = mix(direction != 0 ? spi_i : mix(spi_i, spi_r), direction);
+      const std::uint64_t exchange =
+          mix(mix(direction != 0 ? spi_i : mix(spi_i, spi_r), direction), from.boots);
       if (const auto [known, fresh] = nonces_.emplace(nonce, exchange);
           !fresh && known->second != exchange) {
         violation(now, from.name, "one nonce keys two exchanges");

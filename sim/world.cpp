@@ -111,6 +111,7 @@ void World::crash(Host& target) {
 void World::start(const std::string& name) {
   Host& target = host(name);
   target.running = true;
+  ++target.boots;
   watch.disturbed(now_);
   if (observer != nullptr) observer->on_fault(name + " starts");
   command(target, ike::Configure{target.connections});
@@ -237,6 +238,7 @@ bool World::run_until(const std::function<bool()>& condition, Duration limit) {
   while (!condition()) {
     if (!step(end)) {
       now_ = end;
+      watch.look(*this, now_);
       return condition();
     }
   }
@@ -249,6 +251,7 @@ void World::run_for(Duration time) {
   while (step(end)) {
   }
   now_ = end;
+  watch.look(*this, now_);
 }
 
 bool World::all_up() const {
