@@ -119,11 +119,13 @@ class Loader {
     return read_values<IpAddress>(entry, kMaxAddresses, &parse_host_address);
   }
 
-  policy::Identity read_identity(const YamlNode& map, const std::string& name) {
+  using ParseIdentity = Result<policy::Identity> (*)(std::string_view text);
+  policy::Identity read_identity(const YamlNode& map, const std::string& name,
+                                 ParseIdentity parse) {
     const YamlEntry* entry = map.find("id");
     const YamlNode* node = entry == nullptr ? nullptr : scalar_of(*entry, diagnostics_);
     if (node == nullptr) return {wire::ike::IdType::kFqdn, to_vector(as_bytes(name))};
-    auto id = policy::parse_identity(node->text);
+    auto id = parse(node->text);
     if (id) return std::move(id).value();
     const bool later = id.error().code == ErrorCode::kUnsupported;
     diagnostics_.add(node->at, later ? ErrorCode::kUnsupported : ErrorCode::kBadInput,
@@ -155,7 +157,7 @@ class Loader {
                                            describe(entry.value) +
                                            "; write its address, or a map with the key address");
     }
-    host.id = read_identity(entry.value, host.name);
+    host.id = read_identity(entry.value, host.name, &policy::parse_identity);
     inventory_.hosts.push_back(std::move(host));
   }
 
@@ -196,7 +198,7 @@ class Loader {
     if (const YamlEntry* secret = map.find("secret")) peer.secret_file = read_secret(*secret);
     if (const YamlEntry* version = map.find("version")) read_version(*version);
     peer.settings = read_settings(map, diagnostics_);
-    peer.id = read_identity(map, peer.name);
+    peer.id = read_identity(map, peer.name, &policy::parse_identity_pattern);
     inventory_.foreign.push_back(std::move(peer));
   }
 

@@ -216,7 +216,7 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("mobike: on"), "m:4:13: 'mobike: on' is not supported yet"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
            {a_with("groups: []"), "m:4:5: the key 'groups' is not supported yet"},
-           {a_with("id: \"CN=a\""), "m:4:9: the identity 'CN=a'"},
+           {a_with("id: \"uri:a\""), "m:4:9: the identity 'uri:a'"},
            {a_with("proposals: {ike: 3des-sha1-modp2048}"), "m:4:22: the proposal '3des"},
            {"mesh: p\nhosts: {a: a.example.net, b: 192.0.2.2}\n", "m:2:12: 'address' is"},
            {two("foreign: {f: {vendor: routeros, address: 192.0.2.9, secret: \"file:f\"}}\n"),

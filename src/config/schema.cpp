@@ -91,7 +91,7 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "Where the host is reached; protected themselves. Needed. DNS names are not supported yet."},
     {kHost, "subnets", "network or list", "prefixes", "[]", kYes,
      "Networks behind the host. No two hosts' overlap."},
-    {kHost, "id", "identity", "name, address or email", "the host's name", kYes,
+    {kHost, "id", "identity", "as strongSwan writes them, see below", "the host's name", kYes,
      "What the host calls itself in IKE."},
     {kHost, "groups", "list", "names", "[]", kNo,
      "Groups whose settings apply. Write the settings in the host."},
@@ -99,8 +99,8 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
     {kForeign, "address", "address or list", "IPv4 and IPv6 addresses", "", kYes,
      "Where the peer is reached. May be missing with `nat: true`: then only the peer connects."},
     {kForeign, "subnets", "network or list", "prefixes", "[]", kYes, "Networks behind the peer."},
-    {kForeign, "id", "identity", "name, address or email", "the peer's name", kYes,
-     "What the peer calls itself in IKE."},
+    {kForeign, "id", "identity", "as strongSwan writes them, with wildcards, see below",
+     "the peer's name", kYes, "What the peer calls itself in IKE."},
     {kForeign, "secret", "file", "`file:NAME`", "", kYes,
      "The shared secret's file below `private/`; needed with `auth: psk`."},
     {kForeign, "local_subnets", "network or list", "prefixes", "own addresses and subnets", kYes,
@@ -196,7 +196,15 @@ std::string describe_schema() {
       "inside another's network (traffic to it would have two ways). A host's address may lie in "
       "its own "
       "network: that is a gateway. Any two hosts have an address "
-      "family in common.\n";
+      "family in common.\n\n"
+      "An identity is a name (`gw.example.net`), an email address (`a@example.net`), an address, a "
+      "distinguished name (`CN=gw.example.net, O=Example, C=DE`, in the order of the certificate) "
+      "or a key id in hex (`@#0a1b`); `fqdn:`, `email:`, `ipv4:`, `ipv6:`, `asn1dn:` and `keyid:` "
+      "in front say the type. A foreign peer's may be a wildcard: `*.example.net` (any number of "
+      "labels), `*@example.net`, `*` as the whole value of attributes of a distinguished name "
+      "(`CN=*, O=Example`), or `%any`. An exact identity is looked for first, then the pattern "
+      "with the longest domain or the fewest `*`, then `%any`. A wildcard lets one peer in at a "
+      "time, whoever comes first: an entry is one pair.\n";
   for (const Scope scope : {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes,
                             Scope::kHost, Scope::kForeign}) {
     out += "\n## " + std::string(title(scope)) + "\n\n";

@@ -102,6 +102,8 @@ Status authenticate(const Credentials& credentials, const Host& self, Connection
                           "' of " + self.name +
                           ": issue it with that as subjectAltName, or set id in the inventory");
   }
+  // The same name may be written in other string types: the peer gets the certificate's octets.
+  if (self.id.type == wire::ike::IdType::kDerDn) connection.local_id.data = own.subject_dn;
   connection.certificates = credentials.certificates;
   connection.private_key = credentials.private_key;
   connection.anchors = credentials.anchors;

@@ -70,6 +70,7 @@ std::vector<PairSnapshot> Endpoint::snapshot() const {
     snapshot.name = name;
     snapshot.peer = pair.connection->peer;
     snapshot.connection = pair.connection;
+    snapshot.peer_id = pair.connection->remote_id;
     snapshot.last_error = pair.last_error;
     snapshot.attempts = pair.attempts;
     snapshot.retry_at = pair.retry_at;
@@ -85,6 +86,7 @@ std::vector<PairSnapshot> Endpoint::snapshot() const {
       if (better) best = &sa;
     }
     if (best != nullptr) snapshot.ike = describe(*best, core_.settings);
+    if (best != nullptr && best->is_up() && pair.holder) snapshot.peer_id = *pair.holder;
     snapshot.state = state_of(pair, snapshot);
     out.push_back(std::move(snapshot));
   }

@@ -106,8 +106,7 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
         fmt::format(
             "the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, the "
             "mesh name and the identities on both sides",
-            policy::to_string(sa.connection->remote_id),
-            policy::to_string(sa.connection->local_id)));
+            policy::to_string(sa.handshake().peer_id), policy::to_string(sa.connection->local_id)));
   }
   if (auth->method == kPskMethod) {
     return make_error(ErrorCode::kAuthentication,
@@ -162,40 +161,86 @@ bool suite_is_acceptable(const policy::Connection& connection, const policy::Ike
   return policy::select_ike(connection.proposals, policy::to_wire({proposal}, ByteView())).ok();
 }
 
+// Why the pair is not for this request; nothing when it is.
+std::optional<std::string> misfit(const IkeSa& sa, const Pair& pair, const policy::Identity& peer,
+                                  const IdPayload* idr) {
+  const policy::Connection& connection = *pair.connection;
+  if (idr != nullptr && !policy::same_identity({idr->type, idr->data}, connection.local_id)) {
+    return fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'",
+                       policy::to_string(peer), policy::to_string({idr->type, idr->data}),
+                       policy::to_string(connection.local_id));
+  }
+  if (!suite_is_acceptable(connection, sa.suite)) {
+    return fmt::format("the IKE suite {} is not among the proposals of {}", policy::words(sa.suite),
+                       connection.name);
+  }
+  return std::nullopt;
+}
+
+// The connection whose remote identity is the peer's, else the most specific pattern that covers
+// it: one look-up for each form that the table may have it under, whatever the number of pairs.
 Result<ConnectionRef> find_connection(Context& ctx, const IkeSa& sa, const policy::Identity& peer,
                                       const IdPayload* idr) {
-  const auto names = ctx.core.by_identity.find(peer);
-  if (names == ctx.core.by_identity.end()) {
+  if (policy::is_wildcard(peer)) {
     return make_error(
         ErrorCode::kAuthentication,
-        fmt::format("no configured peer has the identity '{}'", policy::to_string(peer)));
+        fmt::format("the peer says it is '{}': a wildcard is nobody's identity, it needs its own",
+                    policy::to_string(peer)));
   }
-  Error last = make_error(ErrorCode::kAuthentication, "");
-  for (const std::string& name : names->second) {
-    const ConnectionRef& connection = ctx.core.pairs.at(name).connection;
-    if (idr != nullptr && policy::Identity{idr->type, idr->data} != connection->local_id) {
-      last.message = fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'",
-                                 policy::to_string(peer),
-                                 policy::to_string(policy::Identity{idr->type, idr->data}),
-                                 policy::to_string(connection->local_id));
-    } else if (!suite_is_acceptable(*connection, sa.suite)) {
-      last.message = fmt::format("the IKE suite {} is not among the proposals of {}",
-                                 policy::words(sa.suite), name);
-    } else {
-      return connection;
+  std::string why;
+  for (const policy::Identity& key : policy::lookup_keys(peer, ctx.core.name_masks)) {
+    const auto names = ctx.core.by_identity.find(key);
+    if (names == ctx.core.by_identity.end()) continue;
+    for (const std::string& name : names->second) {
+      const Pair& pair = ctx.core.pairs.at(name);
+      auto reason = misfit(sa, pair, peer, idr);
+      if (!reason) return pair.connection;
+      why = std::move(*reason);
     }
   }
-  return last;
+  if (why.empty()) {
+    why = fmt::format("no configured peer has the identity '{}'", policy::to_string(peer));
+  }
+  return make_error(ErrorCode::kAuthentication, why);
+}
+
+// A pair is one peer: while one holds the pair of a wildcard, another that it covers too is not
+// let in. Nothing when the peer may have it.
+std::optional<std::string> held_by_another(Context& ctx, const IkeSa& sa) {
+  const Pair* pair = ctx.pair_of(sa);
+  const policy::Identity& peer = sa.handshake().peer_id;
+  if (pair == nullptr || !pair->holder || policy::same_identity(*pair->holder, peer) ||
+      !has_established(ctx, sa)) {
+    return std::nullopt;
+  }
+  return fmt::format(
+      "'{}' matches the wildcard '{}', but '{}' holds this pair: give each peer an entry of its "
+      "own in the inventory",
+      policy::to_string(peer), policy::to_string(sa.connection->remote_id),
+      policy::to_string(*pair->holder));
+}
+
+// The peer is who it says: its identity goes with the pair.
+void establish_with_peer(Context& ctx, IkeSa& sa) {
+  Pair* pair = ctx.pair_of(sa);
+  if (pair != nullptr && policy::is_wildcard(sa.connection->remote_id)) {
+    pair->holder = sa.handshake().peer_id;
+  }
+  establish(ctx, sa);
 }
 
 void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
+  // Another may have come while the signature was made.
+  if (const auto why = held_by_another(ctx, sa)) {
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, *why);
+  }
   const Message request = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
   add_certificates(*sa.connection, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
-  establish(ctx, sa);
+  establish_with_peer(ctx, sa);
   auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
   if (child) {
     const Spi spi = ctx.allocate_spi();
@@ -237,6 +282,9 @@ void peer_is_authentic(Context& ctx, IkeSa& sa) {
     return refuse(ctx, sa, NotifyType::kNoAdditionalSas,
                   "the peer holds as many IKE SAs as a pair may have");
   }
+  if (const auto why = held_by_another(ctx, sa)) {
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, *why);
+  }
   if (const Status made = make_auth(ctx, sa); !made) {
     refuse(ctx, sa, NotifyType::kAuthenticationFailed, made.error().message);
   }
@@ -252,7 +300,9 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
   add_certificates(connection, payloads);
   add_certificate_request(connection, payloads);
   if (!has_established(ctx, sa)) payloads.push_back(make_notify(NotifyType::kInitialContact));
-  payloads.push_back(id_payload(PayloadType::kIdr, connection.remote_id));
+  if (!policy::is_wildcard(connection.remote_id)) {
+    payloads.push_back(id_payload(PayloadType::kIdr, connection.remote_id));
+  }
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
   const policy::ChildConfig& child = connection.children.front();
   sa.handshake().child_spi = ctx.allocate_spi();
@@ -272,7 +322,8 @@ void reject_responder(Context& ctx, IkeSa& sa, const std::string& why) {
 void responder_is_authentic(Context& ctx, IkeSa& sa) {
   const Message response = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
-  establish(ctx, sa);
+  if (const auto why = held_by_another(ctx, sa)) return reject_responder(ctx, sa, *why);
+  establish_with_peer(ctx, sa);
   const policy::ChildConfig& config = sa.connection->children.front();
   const Spi spi = sa.handshake().child_spi;
   auto child = accept_child(config, config.local_ts, config.remote_ts, response, false);
@@ -359,7 +410,7 @@ void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
                               : "the peer answered IKE_AUTH without identity and AUTH");
   }
   const policy::Identity peer{idr->type, idr->data};
-  if (peer != sa.connection->remote_id) {
+  if (!policy::covers(sa.connection->remote_id, peer)) {
     return reject_responder(
         ctx, sa,
         fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory",
