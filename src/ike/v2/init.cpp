@@ -153,22 +153,38 @@ bool may_use_ppk(const Context& ctx, const Path& path) {
   return (found != ctx.core.by_address.end() && has(found->second)) || has(ctx.core.any_address);
 }
 
-// Floods: a cookie is demanded above the threshold, and nothing is kept for those who do not return
-// it.
-bool passes_cookie(Context& ctx, const Path& path, const Message& message,
-                   const NoncePayload& nonce) {
-  if (ctx.core.half_open < kCookieThreshold) return true;
-  const NotifyPayload* cookie = message.notify(NotifyType::kCookie);
-  if (cookie != nullptr &&
-      cookie_is_valid(ctx, cookie->data, nonce.data, path.remote, message.header.spi_i)) {
-    return true;
-  }
-  if (cookie != nullptr) ctx.count(Counter::kDropCookie);
+enum class Admission { kRefused, kAdmitted, kProved };
+
+void demand_cookie(Context& ctx, const Path& path, const Message& message, const Bytes& nonce) {
   ctx.count(Counter::kCookiesDemanded);
   send_stateless(ctx, path, message.header,
                  {make_notify(NotifyType::kCookie,
-                              make_cookie(ctx, nonce.data, path.remote, message.header.spi_i))});
-  return false;
+                              make_cookie(ctx, nonce, path.remote, message.header.spi_i))});
+}
+
+// Floods: who floods, or has its prefix in common with a flood, is asked for a cookie, and nothing
+// is kept for those who do not return it. Who does is never held up by the others.
+Admission admit(Context& ctx, const Path& path, const Message& message, const Bytes& nonce) {
+  const NotifyPayload* cookie = message.notify(NotifyType::kCookie);
+  const bool proved = cookie != nullptr &&
+                      cookie_is_valid(ctx, cookie->data, nonce, path.remote, message.header.spi_i);
+  if (cookie != nullptr && !proved) ctx.count(Counter::kDropCookie);
+  if (!proved) {
+    if (!ctx.core.half_open.demands_cookie(path.remote.ip)) return Admission::kAdmitted;
+    demand_cookie(ctx, path, message, nonce);
+    return Admission::kRefused;
+  }
+  if (ctx.core.half_open.size() < kHalfOpenMax) return Admission::kProved;
+  // The oldest has had time enough to go on to IKE_AUTH, were it in earnest.
+  const auto oldest = ctx.core.half_open.oldest(ctx.now - kHalfOpenFairTime);
+  IkeSa* victim = oldest ? ctx.find(*oldest) : nullptr;
+  if (victim == nullptr) {
+    ctx.count(Counter::kDropHalfOpen);
+    return Admission::kRefused;
+  }
+  ctx.count(Counter::kHalfOpenEvicted);
+  destroy(ctx, *victim, "");
+  return Admission::kProved;
 }
 
 // A repetition of a request that has an SA already; true when it was dealt with.
@@ -309,11 +325,8 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
     ctx.count(Counter::kDropUnexpected);
     return;
   }
-  if (ctx.core.half_open >= kHalfOpenMax) {
-    ctx.count(Counter::kDropHalfOpen);
-    return;
-  }
-  if (!passes_cookie(ctx, path, message, *nonce)) return;
+  const Admission admission = admit(ctx, path, message, nonce->data);
+  if (admission == Admission::kRefused) return;
   auto chosen = choose(ctx, path, *offer);
   if (!chosen) {
     ctx.count(Counter::kNoProposal);
@@ -348,9 +361,10 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   sa.handshake().init_request = to_vector(datagram);
   sa.handshake().init_message = message;
   sa.half_open = true;
-  ++ctx.core.half_open;
+  sa.cookie_returned = admission == Admission::kProved;
+  sa.init_from = path.remote;
+  ctx.core.half_open.add(sa.begun, sa.spi_r, path.remote.ip, sa.cookie_returned);
   IkeSa& added = ctx.add(std::move(sa));
-  added.init_from = path.remote;
   ctx.core.init_requests[{added.spi_i, path.remote}] = added.local_spi();
   ctx.start_job(added, JobPurpose::kInitRespond, DhRespondJob{suite.dh, ke->data});
 }

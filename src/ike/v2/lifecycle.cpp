@@ -63,8 +63,7 @@ namespace {
 
 void no_longer_half_open(Context& ctx, IkeSa& sa) {
   if (!sa.half_open) return;
-  ASSERT(ctx.core.half_open > 0);
-  --ctx.core.half_open;
+  ctx.core.half_open.remove(sa.begun, sa.local_spi(), sa.init_from.ip, sa.cookie_returned);
   sa.half_open = false;
 }
 

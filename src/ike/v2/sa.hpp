@@ -224,7 +224,8 @@ struct IkeSa {
   std::vector<ChildSa> children;
   SocketAddress init_from;  // responder: where the IKE_SA_INIT request came from
   bool half_open = false;   // counted in Core::half_open
-  Instant begun{};          // IKE_SA_INIT sent or received
+  bool cookie_returned = false;
+  Instant begun{};  // IKE_SA_INIT sent or received
   Instant established_at{};
   Instant rekey_at{};
   Instant expire_at{};
