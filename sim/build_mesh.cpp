@@ -16,6 +16,7 @@ SecretBytes stand_in(std::uint64_t seed) {
 
 constexpr std::uint64_t kMeshSecretSeed = 1;
 constexpr std::uint64_t kForeignSecretSeed = 2;
+constexpr std::uint64_t kPpkSeed = 3;
 // Foreign peers that give no address come from here (RFC 1112 section 4: reserved).
 constexpr std::uint32_t kNoAddressFirst = 0xF0000001;
 
@@ -75,6 +76,9 @@ mesh::Credentials BuiltMesh::credentials_for(const std::string& host) const {
   for (const mesh::RequiredFile& file : mesh::required_files(inventory_, host)) {
     if (file.kind == mesh::RequiredFile::Kind::kForeignSecret) {
       out.foreign_secrets[file.name] = stand_in(kForeignSecretSeed);
+    }
+    if (file.kind == mesh::RequiredFile::Kind::kPpk) {
+      out.ppks[file.name] = stand_in(kPpkSeed);
     }
   }
   return out;
