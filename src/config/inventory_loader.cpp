@@ -119,8 +119,9 @@ class Loader {
     return read_values<IpAddress>(entry, kMaxAddresses, &parse_host_address);
   }
 
-  policy::Identity read_identity(const YamlNode& map, const std::string& name) {
-    const YamlEntry* entry = map.find("id");
+  policy::Identity read_identity(const YamlNode& map, const std::string& name,
+                                 const char* key = "id") {
+    const YamlEntry* entry = map.find(key);
     const YamlNode* node = entry == nullptr ? nullptr : scalar_of(*entry, diagnostics_);
     if (node == nullptr) return {wire::ike::IdType::kFqdn, to_vector(as_bytes(name))};
     auto id = policy::parse_identity(node->text);
@@ -197,6 +198,7 @@ class Loader {
     if (const YamlEntry* version = map.find("version")) read_version(*version);
     peer.settings = read_settings(map, diagnostics_);
     peer.id = read_identity(map, peer.name);
+    if (map.find("local_id") != nullptr) peer.local_id = read_identity(map, "", "local_id");
     inventory_.foreign.push_back(std::move(peer));
   }
 
