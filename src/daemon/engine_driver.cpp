@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-
 #include "daemon/clock.hpp"
 
 namespace espalier::daemon {
