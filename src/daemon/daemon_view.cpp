@@ -32,7 +32,7 @@ control::IkeStatus describe(const ike::PairSnapshot& pair, Instant now) {
   out.local = ike.path.local.to_string();
   out.remote = ike.path.remote.to_string();
   out.local_id = policy::to_string(pair.connection->local_id);
-  out.remote_id = policy::to_string(pair.connection->remote_id);
+  out.remote_id = policy::to_string(pair.peer_id);
   out.spi_local = to_string(ike.spi_local);
   out.spi_remote = to_string(ike.spi_remote);
   if (ike.suite.prf != crypto::PrfId::kNone) out.suite = policy::words(ike.suite);
@@ -41,6 +41,7 @@ control::IkeStatus describe(const ike::PairSnapshot& pair, Instant now) {
     out.rekey_in_s = until(ike.rekey_at, now);
   }
   out.nat = ike.nat;
+  out.ppk = ike.ppk;
   return out;
 }
 

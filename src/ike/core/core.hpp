@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ike/core/counters.hpp"
+#include "ike/core/half_open.hpp"
 #include "ike/core/io.hpp"
 #include "ike/v2/sa.hpp"
 
@@ -25,6 +26,16 @@ struct Settings {
   friend bool operator==(const Settings&, const Settings&) = default;
 };
 
+// One pair of networks of a child whose configured selectors no single SA covers (coverage.cpp).
+struct Part {
+  std::string child;
+  policy::TrafficSelector local, remote;
+  bool was_covered = false;  // since the child was last missing as a whole
+  unsigned refusals = 0;     // in a row
+  Instant again{};           // asked for then; the epoch: at once
+  friend bool operator==(const Part&, const Part&) = default;
+};
+
 // What the supervisor knows of a configured pair.
 struct Pair {
   v2::ConnectionRef connection;
@@ -37,6 +48,9 @@ struct Pair {
   std::optional<Instant> armed;  // its entry in pair_timers
   std::size_t next_address = 0;  // of remote_addresses, tried in turn
   std::set<IkeSpi> sas;          // local SPIs
+  // Of a pair whose remote_id is a wildcard: who it is while it has an established IKE SA.
+  Box<policy::Identity> holder;
+  std::vector<Part> parts;  // empty unless a peer narrowed a child
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
@@ -66,7 +80,7 @@ struct Core {
   // IKE_SA_INIT requests being answered or answered, by (peer's SPI, peer's address): a repeated
   // one finds its SA.
   std::map<std::pair<IkeSpi, SocketAddress>, IkeSpi> init_requests;
-  std::size_t half_open = 0;
+  HalfOpen half_open;
   CookieSecret cookie;
   std::map<JobId, IkeSpi> jobs;
   std::uint64_t last_job = 0;
@@ -84,7 +98,10 @@ struct Core {
   // What a request from an address may be answered with before we know who asks: one connection
   // for each different answer (and so few, however many pairs share the address).
   std::map<IpAddress, std::vector<v2::ConnectionRef>> by_address;
-  std::map<policy::Identity, std::vector<std::string>> by_identity;  // remote identity -> pairs
+  // Canonical remote identity -> pairs, and the masks of the distinguished names with wildcards
+  // among them, the most specific first: policy::lookup_keys() makes the keys of a peer's identity.
+  std::map<policy::Identity, std::vector<std::string>> by_identity;
+  std::vector<std::uint32_t> name_masks;
   std::vector<v2::ConnectionRef>
       any_address;  // the same of pairs whose peer may come from anywhere
 
@@ -141,6 +158,21 @@ void initiate_pair(Context& ctx, const std::string& pair);
 void terminate_pair(Context& ctx, const std::string& pair, bool disable);
 Status rekey_pair(Context& ctx, const std::string& pair, bool ike);
 void attempt_failed(Context& ctx, const std::string& pair, const std::string& why);
+
+// ---- core/coverage.cpp: the configured selectors against those of the child SAs
+// --------------------------------------------
+struct Coverage {
+  bool whole = true;                 // nothing is missing that the peer ever gave or may yet give
+  std::vector<std::string> missing;  // children without any SA
+  std::optional<Instant> next;       // when the next missing part is to be asked for
+};
+// live: the pair's established IKE SAs. Keeps pair.parts.
+Coverage look_at_coverage(Context& ctx, Pair& pair, const std::vector<const v2::IkeSa*>& live);
+// Queues the requests for the missing parts that are due.
+void ask_for_parts(Context& ctx, Pair& pair, v2::IkeSa& sa);
+// The peer refused a part: it is asked again, ever more rarely.
+void part_refused(Context& ctx, const std::string& pair, const v2::Task& task,
+                  const std::string& why);
 
 // ---- core/cookies.cpp
 // -------------------------------------------------------------------------------------------- RFC

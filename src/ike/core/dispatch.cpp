@@ -106,13 +106,27 @@ bool refuse_by_table(Context& ctx, IkeSa& sa, const v2::Row& row, const Message&
                         wire::ike::name(message.header.exchange), static_cast<unsigned>(*critical))
           : fmt::format("{} of the peer lacks its {} payload",
                         wire::ike::name(message.header.exchange), wire::ike::name(*missing)));
-  if (message.header.is_response()) return true;
-  const Bytes type = critical ? Bytes{static_cast<std::uint8_t>(*critical)} : Bytes();
-  v2::send_response(
-      ctx, sa, message.header.exchange, message.header.message_id,
-      {v2::make_notify(
-          critical ? NotifyType::kUnsupportedCriticalPayload : NotifyType::kInvalidSyntax, type)});
+  if (message.header.is_response()) {
+    v2::bad_response(ctx, sa, "the peer's answer lacks a payload or has one that we do not know");
+  } else if (missing) {
+    v2::answer_invalid_syntax(ctx, sa, message.header, "a payload is missing");
+  } else {
+    v2::send_response(ctx, sa, message.header.exchange, message.header.message_id,
+                      {v2::make_notify(NotifyType::kUnsupportedCriticalPayload,
+                                       Bytes{static_cast<std::uint8_t>(*critical)})});
+  }
   return true;
+}
+
+// The peer has the keys and sent what does not parse.
+void refuse_malformed(Context& ctx, IkeSa& sa, const Header& header) {
+  const std::string what = fmt::format("{} of the peer does not parse", name(header.exchange));
+  ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(), what);
+  if (header.is_response()) {
+    v2::bad_response(ctx, sa, what);
+  } else {
+    v2::answer_invalid_syntax(ctx, sa, header, what);
+  }
 }
 
 void handle_protected(Context& ctx, IkeSa& sa, const Path& path, ByteView datagram,
@@ -120,7 +134,9 @@ void handle_protected(Context& ctx, IkeSa& sa, const Path& path, ByteView datagr
   const bool request = !message.header.is_response();
   if (request && repeat_response(ctx, sa, message)) return;
   if (!is_acceptable(ctx, sa, message.header)) return;
-  const std::optional<Message> plain = v2::unprotect(ctx, sa, datagram, message);
+  bool malformed = false;
+  const std::optional<Message> plain = v2::unprotect(ctx, sa, datagram, message, malformed);
+  if (malformed) refuse_malformed(ctx, sa, message.header);
   if (!plain) return;
   sa.last_heard = ctx.now;
   follow_path(ctx, sa, path, request);

@@ -32,11 +32,13 @@ struct IkeSnapshot {
   Instant established_at{};
   Instant rekey_at{};
   bool nat = false;
+  bool ppk = false;  // keyed with a post-quantum key too (RFC 8784)
 };
 struct PairSnapshot {
   std::string name, peer;
   v2::ConnectionRef connection;
-  std::string_view state;  // "up", "connecting", "waiting", "down", "disabled"
+  policy::Identity peer_id;  // of a wildcard's peer: who holds the pair, else the wildcard
+  std::string_view state;    // "up", "connecting", "waiting", "down", "disabled"
   std::string last_error;
   std::uint64_t attempts = 0;
   std::optional<Instant> retry_at;

@@ -21,6 +21,12 @@ inline constexpr unsigned kRetransmitTries =
 inline constexpr Duration kRetryFirst = 1s;
 inline constexpr Duration kRetryMax = 60s;
 
+// A part of a child's selectors that the peer refuses is asked for again ever more rarely, up to
+// this; and the responder of an IKE SA waits this long for the initiator to make the parts.
+inline constexpr Duration kPartRetryMax = 10min;
+inline constexpr Duration kPartGrace = 5s;
+inline constexpr std::size_t kPartsPerPairMax = 64;  // as many as children fit into an IKE SA
+
 // Election: in a mesh the host with the lower identity initiates at once, the other after this
 // grace.
 inline constexpr Duration kElectionGrace = 2s;
@@ -28,9 +34,14 @@ inline constexpr Duration kStartJitter = 100ms;
 
 // A half-open SA (IKE_SA_INIT answered, IKE_AUTH not seen) lives this long.
 inline constexpr Duration kHalfOpenLifetime = 30s;
-inline constexpr std::size_t kHalfOpenMax = 2048;  // beyond: new ones are refused, counted
-inline constexpr std::size_t kCookieThreshold =
-    64;  // half-open SAs above which cookies are demanded (RFC 7296 section 2.6)
+inline constexpr std::size_t kHalfOpenMax = 2048;
+// At the limit an older one than this makes room for a peer that returned a cookie: it had the time
+// of two retransmissions to go on. Nobody else gets in, counted.
+inline constexpr Duration kHalfOpenFairTime = 4s;
+// Half-open SAs of peers that returned no cookie above which cookies are demanded (RFC 7296 section
+// 2.6): of all together, and of one /24 or /64 alone, so that a flood does not slow the others.
+inline constexpr std::size_t kCookieThreshold = 64;
+inline constexpr std::size_t kCookiePrefixThreshold = 16;
 inline constexpr Duration kCookieSecretLifetime =
     60s;  // the secret changes; the one before is still accepted
 
@@ -46,9 +57,15 @@ inline constexpr Duration kInboundLinger = 3s;
 // after this.
 inline constexpr Duration kOutboundGrace = 5s;
 
+// Two ends that make the same child at once: a request that comes this long after ours was answered
+// may be the other half of it (a request is given up after this time).
+inline constexpr Duration kCrossingTime = 40s;
+
 // A rekey answered with TEMPORARY_FAILURE is tried again after this (RFC 7296 section 2.25), plus
 // jitter.
 inline constexpr Duration kTemporaryFailureRetry = 2s;
+// "after several minutes" of it the SA is closed (the same section).
+inline constexpr Duration kTemporaryFailureMax = 3min;
 // A rekey that came to nothing for another reason is tried again after this, until the SA expires.
 inline constexpr Duration kRekeyRetry = 30s;
 

@@ -7,6 +7,7 @@
 #include "ike/core/core.hpp"
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "policy/identity_match.hpp"
 
 namespace espalier::ike {
 namespace {
@@ -29,7 +30,8 @@ void add_profile(std::vector<v2::ConnectionRef>& profiles, const v2::ConnectionR
   for (const v2::ConnectionRef& known : profiles) {
     if (known->proposals == connection->proposals && known->auth == connection->auth &&
         known->anchors == connection->anchors && known->encap == connection->encap &&
-        known->fragmentation == connection->fragmentation) {
+        known->fragmentation == connection->fragmentation &&
+        known->ppk.has_value() == connection->ppk.has_value()) {
       return;
     }
   }
@@ -40,12 +42,19 @@ void index(Core& core) {
   core.by_address.clear();
   core.by_identity.clear();
   core.any_address.clear();
+  core.name_masks.clear();
   for (const auto& [name, pair] : core.pairs) {
     const policy::Connection& connection = *pair.connection;
     for (const IpAddress& address : connection.remote_addresses)
       add_profile(core.by_address[address], pair.connection);
     if (!can_initiate(connection)) add_profile(core.any_address, pair.connection);
-    core.by_identity[connection.remote_id].push_back(name);
+    core.by_identity[policy::canonical(connection.remote_id)].push_back(name);
+    const std::uint32_t mask = policy::name_mask(connection.remote_id);
+    auto& masks = core.name_masks;
+    if (mask != 0 && std::find(masks.begin(), masks.end(), mask) == masks.end()) {
+      masks.insert(std::lower_bound(masks.begin(), masks.end(), mask, policy::more_specific_mask),
+                   mask);
+    }
   }
 }
 
@@ -97,20 +106,13 @@ Path path_to(const Context& ctx, const Pair& pair) {
 
 struct Actual {
   bool established = false;
-  bool handshake = false;            // one is under way
-  IkeSa* best = nullptr;             // an established SA that is to stay
-  std::vector<std::string> missing;  // children that no established SA has
+  bool handshake = false;  // one is under way
+  IkeSa* best = nullptr;   // an established SA that is to stay
+  Coverage coverage;       // by the children of established SAs
 };
 
-bool carries(const IkeSa& sa, const std::string& child_name) {
-  return std::any_of(sa.children.begin(), sa.children.end(), [&](const v2::ChildSa& child) {
-    return child.spec.child == child_name && child.state != v2::ChildState::kDeleting;
-  });
-}
-
-Actual look(Context& ctx, const Pair& pair) {
+Actual look(Context& ctx, Pair& pair) {
   Actual actual;
-  actual.missing.clear();
   std::vector<const IkeSa*> live;
   for (const IkeSpi spi : pair.sas) {
     const auto found = ctx.core.sas.find(spi);
@@ -123,11 +125,7 @@ Actual look(Context& ctx, const Pair& pair) {
     if (actual.best == nullptr || sa.established_at > actual.best->established_at)
       actual.best = &sa;
   }
-  for (const policy::ChildConfig& child : pair.connection->children) {
-    const bool found = std::any_of(live.begin(), live.end(),
-                                   [&](const IkeSa* sa) { return carries(*sa, child.name); });
-    if (!found) actual.missing.push_back(child.name);
-  }
+  actual.coverage = look_at_coverage(ctx, pair, live);
   return actual;
 }
 
@@ -173,9 +171,10 @@ void supervise(Context& ctx, const std::string& name) {
   if (found == ctx.core.pairs.end()) return;
   Pair& pair = found->second;
   const Actual actual = look(ctx, pair);
-  const bool up = actual.established && actual.missing.empty();
+  const bool up = actual.established && actual.coverage.whole;
+  const bool whole_child_missing = !actual.coverage.missing.empty();
   if (up) {
-    pair.retry_at.reset();
+    pair.retry_at = actual.coverage.next;
     if (!pair.up) note_up(ctx, pair, name);
     return;
   }
@@ -188,6 +187,10 @@ void supervise(Context& ctx, const std::string& name) {
   }
   if (pair.disabled) {
     pair.retry_at.reset();
+    return;
+  }
+  if (actual.established && !whole_child_missing) {
+    pair.retry_at = actual.coverage.next;
     return;
   }
   if (actual.handshake || pair.retry_at) return;
@@ -207,10 +210,11 @@ void pair_timeout(Context& ctx, const std::string& name) {
   if (actual.handshake) return;
   if (actual.established) {
     IkeSa* sa = ctx.find(actual.best->local_spi());
-    for (const std::string& child : actual.missing) {
+    for (const std::string& child : actual.coverage.missing) {
       v2::add_task(ctx, *sa, {TaskKind::kCreateChild, Spi(), child, ctx.now});
     }
-    if (!actual.missing.empty()) ++pair.attempts;
+    if (!actual.coverage.missing.empty()) ++pair.attempts;
+    ask_for_parts(ctx, pair, *sa);
     v2::run_tasks(ctx, *sa);
     return;
   }
@@ -223,7 +227,7 @@ void initiate_pair(Context& ctx, const std::string& name) {
   pair.disabled = false;
   ctx.touch(name);
   const Actual actual = look(ctx, pair);
-  if (actual.established && actual.missing.empty()) {
+  if (actual.established && actual.coverage.whole) {
     ctx.event(EventKind::kPairUp, LogLevel::kInfo, name, "up already");
     return;
   }

@@ -39,6 +39,7 @@ IkeSnapshot describe(const IkeSa& sa, const Settings& settings) {
   out.established_at = sa.established_at;
   out.rekey_at = sa.rekey_at;
   out.nat = nat_on_path(sa, settings);
+  out.ppk = sa.ppk;
   return out;
 }
 
@@ -68,6 +69,7 @@ PairSnapshot Endpoint::describe_pair(const std::string& name, const Pair& pair) 
   snapshot.name = name;
   snapshot.peer = pair.connection->peer;
   snapshot.connection = pair.connection;
+  snapshot.peer_id = pair.connection->remote_id;
   snapshot.last_error = pair.last_error;
   snapshot.attempts = pair.attempts;
   snapshot.retry_at = pair.retry_at;
@@ -83,6 +85,7 @@ PairSnapshot Endpoint::describe_pair(const std::string& name, const Pair& pair) 
     if (better) best = &sa;
   }
   if (best != nullptr) snapshot.ike = describe(*best, core_.settings);
+  if (best != nullptr && best->is_up() && pair.holder) snapshot.peer_id = *pair.holder;
   snapshot.state = state_of(pair, snapshot);
   return snapshot;
 }

@@ -82,9 +82,14 @@ void send_create_child(Context& ctx, IkeSa& sa) {
   send_request(ctx, sa, ExchangeType::kCreateChildSa, payloads);
 }
 
+// Whether the peer has a child for the exchange that came to nothing.
+enum class Remains { kNothing, kHalf };
+
 // The exchange came to nothing. The old child, if any, is as before.
-void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why) {
+void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why,
+                         Remains remains = Remains::kNothing) {
   const Task task = sa.active->task;
+  const Spi offered = sa.active->new_spi;
   ctx.core.inbound_spis.erase(sa.active->new_spi);
   const bool superseded = sa.active->collision.has_value();
   if (ChildSa* old = sa.child_in(task.child);
@@ -107,6 +112,8 @@ void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why) {
   }
   ctx.touch(sa.pair());
   finish_task(ctx, sa);
+  if (part) part_refused(ctx, sa.pair(), task, why);
+  if (remains == Remains::kHalf) delete_orphan(ctx, sa, offered);
 }
 
 void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
@@ -120,6 +127,13 @@ void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
       ctx.start_job(sa, JobPurpose::kChildGenerate, DhGenerateJob{group});
       return;
     }
+  }
+  if (error.type == NotifyType::kInvalidSyntax) {
+    // Section 2.21.3: the end of the SA at both ends, without a Delete.
+    const std::string why =
+        fmt::format("the peer answered our request to {} with INVALID_SYNTAX", name(task.kind));
+    if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
+    return destroy(ctx, sa, why);
   }
   if (error.type == NotifyType::kTemporaryFailure && !active.collision) {
     if (ChildSa* old = sa.child_in(task.child)) old->state = ChildState::kInstalled;
@@ -150,14 +164,25 @@ void delete_own_loser(Context& ctx, IkeSa& sa, Spi spi_in) {
 void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, ByteView shared) {
   ActiveTask& active = *sa.active;
   auto negotiated = accept_child(active.child, active.local_ts, active.remote_ts, response, true);
-  if (!negotiated) return create_child_failed(ctx, sa, negotiated.error().message);
+  if (!negotiated) return create_child_failed(ctx, sa, negotiated.error().message, Remains::kHalf);
   if ((negotiated->selected.suite.dh != crypto::DhId::kNone) == shared.empty()) {
     return create_child_failed(ctx, sa,
-                               "the peer's answer has a KE payload that does not fit its proposal");
+                               "the peer's answer has a KE payload that does not fit its proposal",
+                               Remains::kHalf);
   }
   auto made =
       make_child(sa, *negotiated, active.new_spi, true, shared, active.nonce, active.peer_nonce);
-  if (!made) return create_child_failed(ctx, sa, made.error().message);
+  if (!made) return create_child_failed(ctx, sa, made.error().message, Remains::kHalf);
+  const bool part = active.task.kind == TaskKind::kCreateChild && !active.task.local_ts.empty();
+  if (part && !active.collision &&
+      is_covered(sa, negotiated->config.name, negotiated->local_ts, negotiated->remote_ts)) {
+    return create_child_failed(
+        ctx, sa,
+        fmt::format("the peer narrowed it to {} === {}, which another child SA has",
+                    policy::to_string(negotiated->local_ts),
+                    policy::to_string(negotiated->remote_ts)),
+        Remains::kHalf);
+  }
   if (active.deleted_by_peer.contains(negotiated->peer_spi)) {
     create_child_failed(ctx, sa, "the peer deleted the child SA before its answer reached us");
     return;
@@ -178,8 +203,13 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
     if (old != nullptr) old->state = ChildState::kReplaced;
     return delete_own_loser(ctx, sa, new_spi);
   }
+  if (task.kind == TaskKind::kCreateChild && collision && !sa.connection->foreign) {
+    // The peer's creation ran beside ours and is the one that goes; the peer, which has the lowest
+    // nonce, deletes it.
+    if (ChildSa* theirs = sa.child_in(collision->child)) theirs->state = ChildState::kReplaced;
+  }
   if (task.kind == TaskKind::kCreateChild && task.local_ts.empty()) {
-    ask_for_the_rest(ctx, sa, *negotiated);
+    tell_what_was_narrowed(ctx, sa, *negotiated);
   }
   if (old == nullptr) return;
   old->state = ChildState::kReplaced;
@@ -199,7 +229,21 @@ struct Refusal {
   std::string why;
 };
 
-std::optional<Refusal> refuse_by_state(const IkeSa& sa, const Message& request,
+// Between our own: both ends made the same child at once, and ours was first. The peer tries again
+// later, and finds that it has one.
+bool crosses_ours(const Context& ctx, const IkeSa& sa, const Message& request) {
+  const auto* tsi = request.ts(PayloadType::kTsi);
+  const auto* tsr = request.ts(PayloadType::kTsr);
+  if (sa.connection->foreign || tsi == nullptr || tsr == nullptr) return false;
+  return std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
+    return child.initiator && child.state == ChildState::kInstalled && !child.predecessor &&
+           ctx.now - child.installed_at < kCrossingTime &&
+           policy::contains(child.spec.local_ts, tsr->selectors) &&
+           policy::contains(child.spec.remote_ts, tsi->selectors);
+  });
+}
+
+std::optional<Refusal> refuse_by_state(const Context& ctx, const IkeSa& sa, const Message& request,
                                        const ChildSa* old) {
   const NotifyPayload* rekey = rekey_notify(request);
   const bool making_one = sa.active && (sa.active->task.kind == TaskKind::kCreateChild ||
@@ -218,6 +262,10 @@ std::optional<Refusal> refuse_by_state(const IkeSa& sa, const Message& request,
     return Refusal{make_notify(NotifyType::kTemporaryFailure),
                    "we are rekeying or closing the SA ourselves"};
   }
+  if (rekey == nullptr && crosses_ours(ctx, sa, request)) {
+    return Refusal{make_notify(NotifyType::kTemporaryFailure),
+                   "an exchange of ours has just made this child SA"};
+  }
   // A rekey adds one for a while, and each may be rekeyed at once; a peer that rekeys without ever
   // deleting ends here too.
   const std::size_t room = rekey == nullptr ? kChildrenPerIkeSaMax : 2 * kChildrenPerIkeSaMax;
@@ -233,6 +281,8 @@ void send_refusal(Context& ctx, IkeSa& sa, const Message& request, NotifyPayload
   ctx.event(EventKind::kNote, LogLevel::kInfo, sa.pair(),
             fmt::format("CREATE_CHILD_SA of the peer refused with {}: {}",
                         wire::ike::name(notify.type), why));
+  if (notify.type == NotifyType::kInvalidSyntax)
+    return answer_invalid_syntax(ctx, sa, request.header, why);
   send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id,
                 {std::move(notify)});
 }
@@ -261,7 +311,7 @@ void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Byte
 void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const JobResult* dh) {
   const NotifyPayload* rekey = rekey_notify(request);
   ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
-  if (auto refusal = refuse_by_state(sa, request, old)) {
+  if (auto refusal = refuse_by_state(ctx, sa, request, old)) {
     return send_refusal(ctx, sa, request, std::move(refusal->notify), refusal->why);
   }
   const std::string only = old != nullptr ? old->spec.child : std::string();
@@ -293,14 +343,22 @@ void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const 
   // The initiator of a rekey can receive on the new SA only when it has our answer: we go on
   // sending on the old one.
   ChildSa& installed = install_child(ctx, sa, std::move(*made), old_in.value == 0);
-  if (old_in.value != 0) link_rekeyed(ctx, sa, old_in, installed, nonce_i, nonce_r);
+  if (old_in.value != 0) {
+    link_rekeyed(ctx, sa, old_in, installed, nonce_i, nonce_r);
+  } else if (sa.active && sa.active->task.kind == TaskKind::kCreateChild &&
+             sa.active->child.name == installed.spec.child &&
+             policy::contains(installed.spec.local_ts, sa.active->local_ts) &&
+             policy::contains(installed.spec.remote_ts, sa.active->remote_ts)) {
+    // Both ends make the same child at once: as with rekeys, the lowest nonce loses.
+    sa.active->collision = Collision{lower(nonce_i, nonce_r), installed.spec.spi_in, IkeSpi()};
+  }
   send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id, payloads);
 }
 
 void handle_child_request(Context& ctx, IkeSa& sa, const Message& message) {
   const NotifyPayload* rekey = rekey_notify(message);
   const ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
-  if (auto refusal = refuse_by_state(sa, message, old)) {
+  if (auto refusal = refuse_by_state(ctx, sa, message, old)) {
     return send_refusal(ctx, sa, message, std::move(refusal->notify), refusal->why);
   }
   const auto* ke = message.find<KePayload>();
@@ -351,14 +409,7 @@ void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
   const policy::ChildConfig* config = find_config(sa, name);
   if (config == nullptr) return;
   if (task.kind == TaskKind::kCreateChild) {
-    const bool exists =
-        std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
-          return child.spec.child == name && child.state == ChildState::kInstalled &&
-                 (task.local_ts.empty() ||
-                  (policy::contains(child.spec.local_ts, task.local_ts) &&
-                   policy::contains(child.spec.remote_ts, task.remote_ts)));
-        });
-    if (exists) return;
+    if (is_covered(sa, name, task.local_ts, task.remote_ts)) return;
     active.local_ts = task.local_ts.empty() ? config->local_ts : task.local_ts;
     active.remote_ts = task.remote_ts.empty() ? config->remote_ts : task.remote_ts;
   }
@@ -419,7 +470,8 @@ void process_create_child_response(Context& ctx, IkeSa& sa, const Message& messa
   if (nonce == nullptr) {
     if (sa.active->task.kind == TaskKind::kRekeyIke)
       return complete_rekey_ike(ctx, sa, message, JobResult());
-    return create_child_failed(ctx, sa, "the peer answered CREATE_CHILD_SA without a nonce");
+    return create_child_failed(ctx, sa, "the peer answered CREATE_CHILD_SA without a nonce",
+                               Remains::kHalf);
   }
   sa.active->peer_nonce = nonce->data;
   if (ke == nullptr && sa.active->task.kind != TaskKind::kRekeyIke) {
@@ -428,7 +480,8 @@ void process_create_child_response(Context& ctx, IkeSa& sa, const Message& messa
   if (ke == nullptr || static_cast<crypto::DhId>(ke->group) != sa.active->dh.group) {
     if (sa.active->task.kind == TaskKind::kRekeyIke)
       return complete_rekey_ike(ctx, sa, message, JobResult());
-    return create_child_failed(ctx, sa, "the peer's KE payload is of another group than ours");
+    return create_child_failed(ctx, sa, "the peer's KE payload is of another group than ours",
+                               Remains::kHalf);
   }
   sa.active->response = message;
   ctx.start_job(sa, JobPurpose::kChildShared, DhSharedJob{sa.active->dh, ke->data});
@@ -460,7 +513,7 @@ void child_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult
   const Message response = std::move(*sa.active->response);
   sa.active->response.reset();
   if (ike) return complete_rekey_ike(ctx, sa, response, result);
-  if (result.error) return create_child_failed(ctx, sa, result.error->message);
+  if (result.error) return create_child_failed(ctx, sa, result.error->message, Remains::kHalf);
   complete_create_child(ctx, sa, response, result.shared.reveal());
 }
 

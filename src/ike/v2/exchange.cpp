@@ -47,7 +47,8 @@ std::vector<Bytes> build(Context& ctx, IkeSa& sa, ExchangeType exchange, Message
   return seal(header, payloads, sending_keys(sa), {sa.iv_counter, ctx.rng}, fragment_limit(sa));
 }
 
-std::optional<Message> finish_reassembly(Context& ctx, IkeSa& sa, const Message& message) {
+std::optional<Message> finish_reassembly(Context& ctx, IkeSa& sa, const Message& message,
+                                         bool& malformed) {
   Reassembly& reassembly = *sa.reassembly;
   Bytes plaintext;
   plaintext.reserve(reassembly.octets);
@@ -59,13 +60,15 @@ std::optional<Message> finish_reassembly(Context& ctx, IkeSa& sa, const Message&
   sa.reassembly.reset();
   if (!payloads) {
     ctx.count(Counter::kDropMalformed);
+    malformed = true;
     return std::nullopt;
   }
   return Message{message.header, std::move(*payloads)};
 }
 
 std::optional<Message> add_fragment(Context& ctx, IkeSa& sa, ByteView datagram,
-                                    const Message& message, const wire::ike::SkfPayload& skf) {
+                                    const Message& message, const wire::ike::SkfPayload& skf,
+                                    bool& malformed) {
   if (skf.number == 0 || skf.number > skf.total || skf.total > kFragmentsMax) {
     ctx.count(Counter::kDropFragment);
     return std::nullopt;
@@ -94,7 +97,7 @@ std::optional<Message> add_fragment(Context& ctx, IkeSa& sa, ByteView datagram,
   reassembly.octets += part->size();
   reassembly.parts.emplace(skf.number, std::move(*part));
   if (reassembly.parts.size() < reassembly.total) return std::nullopt;
-  return finish_reassembly(ctx, sa, message);
+  return finish_reassembly(ctx, sa, message, malformed);
 }
 
 }  // namespace
@@ -147,17 +150,17 @@ void send_stateless(Context& ctx, const Path& path, const wire::ike::Header& req
   transmit(ctx, path, {wire::ike::encode_message(header, payloads)});
 }
 
-std::optional<Message> unprotect(Context& ctx, IkeSa& sa, ByteView datagram,
-                                 const Message& message) {
+std::optional<Message> unprotect(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message,
+                                 bool& malformed) {
   if (!message.payloads.empty()) {
     if (const auto* skf = std::get_if<wire::ike::SkfPayload>(&message.payloads.back())) {
-      return add_fragment(ctx, sa, datagram, message, *skf);
+      return add_fragment(ctx, sa, datagram, message, *skf, malformed);
     }
     if (const auto* sk = std::get_if<wire::ike::SkPayload>(&message.payloads.back())) {
       auto payloads = open_sk(datagram, *sk, receiving_keys(sa));
       if (payloads) return Message{message.header, std::move(*payloads)};
-      ctx.count(payloads.error().code == ErrorCode::kAuthentication ? Counter::kDropIntegrity
-                                                                    : Counter::kDropMalformed);
+      malformed = payloads.error().code != ErrorCode::kAuthentication;
+      ctx.count(malformed ? Counter::kDropMalformed : Counter::kDropIntegrity);
       return std::nullopt;
     }
   }

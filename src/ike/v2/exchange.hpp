@@ -35,9 +35,9 @@ void send_stateless(Context& ctx, const Path& path, const wire::ike::Header& req
                     const std::vector<Payload>& payloads);
 
 // Decrypts a protected message; gathers fragments. Nothing: dropped (and counted), or not yet
-// whole.
-std::optional<Message> unprotect(Context& ctx, IkeSa& sa, ByteView datagram,
-                                 const Message& message);
+// whole. `malformed` is set when the peer itself sent what does not parse: its integrity was good.
+std::optional<Message> unprotect(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message,
+                                 bool& malformed);
 
 // Sends the outstanding request again, or gives the SA up (returns false) when it was sent
 // kRetransmitTries times.

@@ -27,9 +27,11 @@ void remove_children(Context& ctx, IkeSa& sa) {
 
 void start_delete_child(Context& ctx, IkeSa& sa, const Task& task) {
   ChildSa* child = sa.child_in(task.child);
-  if (child == nullptr || child->state == ChildState::kDeleting) return;
-  child->state = ChildState::kDeleting;
-  stop_sending(ctx, *child);
+  if (!task.orphan && (child == nullptr || child->state == ChildState::kDeleting)) return;
+  if (child != nullptr) {
+    child->state = ChildState::kDeleting;
+    stop_sending(ctx, *child);
+  }
   sa.active = ActiveTask{};
   sa.active->task = task;
   send_request(ctx, sa, ExchangeType::kInformational,
@@ -38,7 +40,11 @@ void start_delete_child(Context& ctx, IkeSa& sa, const Task& task) {
 
 void start_delete_ike(Context& ctx, IkeSa& sa, const Task& task) {
   sa.state = IkeState::kDeleting;
-  for (ChildSa& child : sa.children) stop_sending(ctx, child);
+  for (ChildSa& child : sa.children) {
+    stop_sending(ctx, child);
+    // No timer may take it for one that still has to begin to send: its keys were used.
+    child.state = ChildState::kDeleting;
+  }
   sa.active = ActiveTask{};
   sa.active->task = task;
   ctx.touch(sa.pair());
@@ -146,7 +152,10 @@ void process_informational_response(Context& ctx, IkeSa& sa, const Message&) {
   const Task task = sa.active->task;
   finish_task(ctx, sa);
   switch (task.kind) {
-    case TaskKind::kDeleteChild: remove_child(ctx, sa, task.child, true); break;
+    case TaskKind::kDeleteChild:
+      if (task.orphan) ctx.core.inbound_spis.erase(task.child);
+      remove_child(ctx, sa, task.child, true);
+      break;
     case TaskKind::kDeleteIke:
       remove_children(ctx, sa);
       destroy(ctx, sa, sa.successor ? "" : "deleted");

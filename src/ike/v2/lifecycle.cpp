@@ -63,8 +63,7 @@ namespace {
 
 void no_longer_half_open(Context& ctx, IkeSa& sa) {
   if (!sa.half_open) return;
-  ASSERT(ctx.core.half_open > 0);
-  --ctx.core.half_open;
+  ctx.core.half_open.remove(sa.begun, sa.local_spi(), sa.init_from.ip, sa.cookie_returned);
   sa.half_open = false;
 }
 
@@ -79,9 +78,9 @@ void establish(Context& ctx, IkeSa& sa) {
   ctx.count(Counter::kEstablished);
   ctx.touch(sa.connection->name);
   ctx.event(EventKind::kIkeEstablished, LogLevel::kInfo, sa.connection->name,
-            fmt::format("IKE SA {}_i {}_r established with {} as {}, {}", to_string(sa.spi_i),
+            fmt::format("IKE SA {}_i {}_r established with {} as {}, {}{}", to_string(sa.spi_i),
                         to_string(sa.spi_r), sa.path.remote.to_string(), name(sa.role),
-                        policy::words(sa.suite)));
+                        policy::words(sa.suite), sa.ppk ? ", with a post-quantum key" : ""));
 }
 
 namespace {
@@ -99,6 +98,10 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
   if (const auto& begun = sa.if_handshake(); begun && begun->child_spi.value != 0) {
     ctx.core.inbound_spis.erase(begun->child_spi);
   }
+  for (const Task& task : sa.tasks) {
+    if (task.orphan) ctx.core.inbound_spis.erase(task.child);
+  }
+  if (sa.active && sa.active->task.orphan) ctx.core.inbound_spis.erase(sa.active->task.child);
   sa.drop_handshake();
   if (sa.job.value != 0) ctx.core.jobs.erase(sa.job);
   if (const auto known = ctx.core.init_requests.find({sa.spi_i, sa.init_from});
@@ -146,11 +149,39 @@ void fail_handshake(Context& ctx, IkeSa& sa, const std::string& why) {
   }
 }
 
+void answer_invalid_syntax(Context& ctx, IkeSa& sa, const wire::ike::Header& request,
+                           const std::string& why) {
+  send_response(ctx, sa, request.exchange, request.message_id,
+                {make_notify(NotifyType::kInvalidSyntax)});
+  if (sa.state == IkeState::kHalfOpen || sa.state == IkeState::kAuth) {
+    // It counts as half-open until it is discarded, as every IKE_AUTH that was refused.
+    sa.state = IkeState::kFailed;
+    sa.discard_at = ctx.now + kDuplicateGrace;
+    sa.failure = why;
+    return;
+  }
+  if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
+  bury(ctx, sa, why);
+}
+
+void bad_response(Context& ctx, IkeSa& sa, const std::string& why) {
+  if (sa.state == IkeState::kInit || sa.state == IkeState::kAuth)
+    return fail_handshake(ctx, sa, why);
+  if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
+  send_unacknowledged(ctx, sa, ExchangeType::kInformational, {wire::ike::DeletePayload{}});
+  destroy(ctx, sa, why);
+}
+
 void add_task(Context& ctx, IkeSa& sa, Task task) {
   if (has_task(sa, task.kind, task.child) && task.kind != TaskKind::kCreateChild) return;
   // A Delete of the whole SA makes everything else pointless, and is never refused for want of
   // room.
-  if (task.kind == TaskKind::kDeleteIke) sa.tasks.clear();
+  if (task.kind == TaskKind::kDeleteIke) {
+    for (const Task& other : sa.tasks) {
+      if (other.orphan) ctx.core.inbound_spis.erase(other.child);
+    }
+    sa.tasks.clear();
+  }
   if (sa.tasks.size() >= kQueuedTasksMax) return;
   sa.tasks.push_back(std::move(task));
   ctx.core.dirty.insert(sa.local_spi());
@@ -188,8 +219,26 @@ void finish_task(Context& ctx, IkeSa& sa) {
   ctx.touch(sa.pair());  // the supervisor waits for exchanges to end
 }
 
+void delete_orphan(Context& ctx, IkeSa& sa, Spi spi_in) {
+  Task task{TaskKind::kDeleteChild, spi_in, "", ctx.now};
+  task.orphan = true;
+  ctx.core.inbound_spis[spi_in] = sa.local_spi();
+  const std::size_t before = sa.tasks.size();
+  add_task(ctx, sa, std::move(task));
+  if (sa.tasks.size() == before) ctx.core.inbound_spis.erase(spi_in);  // no room, or it is closed
+}
+
 void retry_task_later(Context& ctx, IkeSa& sa, const Task& task) {
   Task again = task;
+  if (again.refused_since == Instant()) again.refused_since = ctx.now;
+  if (ctx.now - again.refused_since > kTemporaryFailureMax) {
+    ctx.event(EventKind::kRekeyFailed, LogLevel::kWarning, sa.pair(),
+              fmt::format("the peer has answered TEMPORARY_FAILURE to '{}' for {} s: the two ends "
+                          "do not agree any more, the IKE SA is closed and made anew",
+                          name(task.kind), whole_seconds(ctx.now - again.refused_since)));
+    finish_task(ctx, sa);
+    return add_task(ctx, sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
+  }
   again.not_before = ctx.now + kTemporaryFailureRetry + ctx.jitter(kTemporaryFailureRetry);
   finish_task(ctx, sa);
   add_task(ctx, sa, std::move(again));

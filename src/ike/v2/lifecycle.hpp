@@ -16,6 +16,9 @@ ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now
 void install_outbound(Context& ctx, ChildSa& child);
 // Outbound at once, inbound after kInboundLinger when `linger` (packets may be on their way).
 void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger);
+// Whether an SA that is to stay has these selectors of that child; empty lists: any of them.
+bool is_covered(const IkeSa& sa, const std::string& name, const policy::SelectorList& local,
+                const policy::SelectorList& remote);
 // Sets rekey_at and expire_at of a new child from its connection's lifetimes and jitter.
 void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child);
 // The authenticated peer is somewhere else now: the SA's and its children's path follows.
@@ -35,6 +38,14 @@ void bury(Context& ctx, IkeSa& sa, const std::string& why);
 // A handshake that failed: destroys the SA and tells the pair's supervisor.
 void fail_handshake(Context& ctx, IkeSa& sa, const std::string& why);
 
+// Answers a request that does not parse with INVALID_SYNTAX, which is the end of the SA at both
+// ends (RFC 7296 section 2.21.3).
+void answer_invalid_syntax(Context& ctx, IkeSa& sa, const wire::ike::Header& request,
+                           const std::string& why);
+// The answer to our request does not parse or cannot be: the SA is closed, with a Delete that
+// nobody waits for (RFC 7296 section 2.21).
+void bad_response(Context& ctx, IkeSa& sa, const std::string& why);
+
 // ---- tasks
 // ----------------------------------------------------------------------------------------------
 
@@ -44,7 +55,11 @@ bool has_task(const IkeSa& sa, TaskKind kind, Spi child = Spi());
 void run_tasks(Context& ctx, IkeSa& sa);
 // The active exchange ended; what its task does next is its own affair.
 void finish_task(Context& ctx, IkeSa& sa);
-// The peer answered TEMPORARY_FAILURE: the same task later (RFC 7296 section 2.25).
+// The peer made a child for an SPI of ours, and we do not take it: it is deleted, so that the peer
+// does not keep half of one (RFC 7296 section 1.4.1). The SPI stays reserved until then.
+void delete_orphan(Context& ctx, IkeSa& sa, Spi spi_in);
+// The peer answered TEMPORARY_FAILURE: the same task later, for kTemporaryFailureMax; then the SA
+// is closed, for the two ends no longer agree (RFC 7296 section 2.25).
 void retry_task_later(Context& ctx, IkeSa& sa, const Task& task);
 
 // ---- timers (timers.cpp)

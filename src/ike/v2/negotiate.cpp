@@ -107,7 +107,7 @@ Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
   return NegotiatedChild{config, std::move(selected), tsi->selectors, tsr->selectors, spi};
 }
 
-void ask_for_the_rest(Context& ctx, IkeSa& sa, const NegotiatedChild& child) {
+void tell_what_was_narrowed(Context& ctx, const IkeSa& sa, const NegotiatedChild& child) {
   const policy::ChildConfig& config = child.config;
   if (policy::contains(child.local_ts, config.local_ts) &&
       policy::contains(child.remote_ts, config.remote_ts)) {
@@ -119,15 +119,6 @@ void ask_for_the_rest(Context& ctx, IkeSa& sa, const NegotiatedChild& child) {
                         config.name, policy::to_string(child.local_ts),
                         policy::to_string(child.remote_ts), policy::to_string(config.local_ts),
                         policy::to_string(config.remote_ts)));
-  for (const policy::TrafficSelector& local : config.local_ts) {
-    for (const policy::TrafficSelector& remote : config.remote_ts) {
-      const bool possible = local.start.family() == remote.start.family();
-      const bool covered =
-          policy::contains(child.local_ts, {local}) && policy::contains(child.remote_ts, {remote});
-      if (!possible || covered) continue;
-      add_task(ctx, sa, {TaskKind::kCreateChild, Spi(), config.name, ctx.now, {local}, {remote}});
-    }
-  }
 }
 
 void add_child_offer(std::vector<Payload>& payloads, const policy::ChildConfig& config,

@@ -28,10 +28,10 @@ Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
                                      const policy::SelectorList& remote_ts, const Message& response,
                                      bool with_dh);
 
-// Initiator: when the answer leaves out some of what our file has, says it and asks for the rest,
-// one pair of selectors each. A peer with a child for each pair of networks answers so (RFC 7296
+// Initiator: when the answer leaves out some of what our file has, says it; the supervisor asks for
+// the rest (core/coverage.cpp). A peer with a child for each pair of networks answers so (RFC 7296
 // section 2.9).
-void ask_for_the_rest(Context& ctx, IkeSa& sa, const NegotiatedChild& child);
+void tell_what_was_narrowed(Context& ctx, const IkeSa& sa, const NegotiatedChild& child);
 
 // SA, TSi and TSr of an offer with our SPI.
 void add_child_offer(std::vector<Payload>& payloads, const policy::ChildConfig& config,

@@ -51,6 +51,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.nat_here = old.nat_here;
   sa.nat_there = old.nat_there;
   sa.peer_fragmentation = old.peer_fragmentation;
+  sa.ppk = old.ppk;
   sa.peer_hashes = old.peer_hashes;
   sa.suite = suite;
   sa.keys = std::move(keys);
@@ -99,6 +100,15 @@ void rekey_failed(Context& ctx, IkeSa& sa, const std::string& why) {
   sa.rekey_at = ctx.now + kRekeyRetry;
 }
 
+// The peer made a successor that we do not take: it has the children there, we have them here, and
+// nothing can be said inside an SA that has no keys of ours. Both go; the new attempt carries
+// INITIAL_CONTACT, which ends the peer's half (RFC 7296 section 2.4).
+void reject_successor(Context& ctx, IkeSa& sa, const std::string& why) {
+  IkeSa* theirs = sa.active->collision ? ctx.find(sa.active->collision->ike) : nullptr;
+  if (theirs != nullptr && theirs->state == IkeState::kEstablished) bad_response(ctx, *theirs, why);
+  bad_response(ctx, sa, why);
+}
+
 void send_rekey(Context& ctx, IkeSa& sa) {
   ActiveTask& active = *sa.active;
   std::vector<Payload> payloads;
@@ -119,6 +129,11 @@ void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
                     DhGenerateJob{static_cast<crypto::DhId>(*wanted)});
       return;
     }
+  }
+  if (error.type == NotifyType::kInvalidSyntax) {
+    const std::string why = "the peer answered our rekey of the IKE SA with INVALID_SYNTAX";
+    if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
+    return destroy(ctx, sa, why);  // section 2.21.3
   }
   if (error.type == NotifyType::kTemporaryFailure && !active.collision) {
     return retry_task_later(ctx, sa, active.task);
@@ -165,13 +180,18 @@ void start_rekey_ike(Context& ctx, IkeSa& sa, const Task& task) {
 }
 
 void complete_rekey_ike(Context& ctx, IkeSa& sa, const Message& response, const JobResult& result) {
-  if (result.error) return rekey_failed(ctx, sa, result.error->message);
+  const bool answered = !response.payloads.empty();  // else: our own key pair could not be made
   if (const auto* error = find_error(response)) return follow_error(ctx, sa, *error);
-  if (result.shared.empty())
-    return rekey_failed(ctx, sa,
-                        "the peer's answer to the IKE rekey lacks a nonce or a fitting KE payload");
+  if (result.error) {
+    return answered ? reject_successor(ctx, sa, result.error->message)
+                    : rekey_failed(ctx, sa, result.error->message);
+  }
+  if (result.shared.empty()) {
+    return reject_successor(
+        ctx, sa, "the peer's answer to the IKE rekey lacks a nonce or a fitting KE payload");
+  }
   auto completed = derive(sa, response, result.shared.reveal());
-  if (!completed) return rekey_failed(ctx, sa, completed.error().message);
+  if (!completed) return reject_successor(ctx, sa, completed.error().message);
   const auto collision = sa.active->collision;
   const Bytes lowest = lower(sa.active->nonce, sa.active->peer_nonce);
   const IkeSpi own_spi = sa.active->new_ike_spi;
