@@ -87,6 +87,7 @@ class Run {
   RunOutcome out_;
   Status failed_;
   std::size_t pairs_at_start_ = 0;
+  std::vector<std::string> orphans_;  // at the last look: SAs that no engine knows
 };
 
 void Run::crash(Host& host, bool for_good) {
@@ -192,16 +193,26 @@ void Run::count(const Host& host) {
 // Every pair, both ends compared; `why` in the order of the set.
 std::set<std::pair<HostId, HostId>> Run::judge(std::vector<std::string>& why) {
   std::map<std::pair<HostId, HostId>, std::string> broken;
+  orphans_.clear();
   for (HostId id = 0; id < world_.size(); ++id) {
     const Host& near = world_.host(id);
     if (!near.running) continue;
+    std::size_t children = 0;
     for (const ike::PairSnapshot& pair : near.engine.snapshot()) {
+      children += pair.children.size();
       const Host* far = world_.find(pair.peer);
       ASSERT(far != nullptr);
       const std::pair<HostId, HostId> key = std::minmax(near.id, far->id);
       if (!ledger_.find(key.first, key.second)->expected) continue;
       std::string fault = World::pair_fault(near, *far, pair);
       if (!fault.empty()) broken.emplace(key, std::move(fault));
+    }
+    const Twin& twin = near.twin;
+    if (twin.inbound.size() > children || twin.outbound.size() > children) {
+      orphans_.push_back(
+          fmt::format("{}: its dataplane has {} inbound and {} outbound SAs for {} "
+                      "children",
+                      near.name, twin.inbound.size(), twin.outbound.size(), children));
     }
   }
   std::set<std::pair<HostId, HostId>> pairs;
@@ -219,7 +230,8 @@ void Run::settle() {
   for (;;) {
     std::vector<std::string> why;
     const auto broken = judge(why);
-    if (broken.empty() || world_.now() >= limit) return report(broken, why);
+    const bool good = broken.empty() && orphans_.empty();
+    if (good || world_.now() >= limit) return report(broken, why);
     world_.run_for(kLookAgain);
   }
 }
@@ -254,6 +266,10 @@ void Run::report(const std::set<std::pair<HostId, HostId>>& broken,
   out_.virtual_seconds = seconds(world_.now().time_since_epoch());
   out_.violations = world_.watch.violations();
   out_.violation_count = world_.watch.violation_count();
+  for (const std::string& orphan : orphans_) {
+    ++out_.violation_count;
+    out_.violations.push_back(orphan);
+  }
   for (HostId id = 0; id < world_.size(); ++id) {
     const Host& host = world_.host(id);
     if (host.running) count(host);
