@@ -60,12 +60,6 @@ class Canon {
     put(16 + static_cast<std::uint64_t>(left / 1ms));
   }
   void when(const std::optional<Instant>& at) { at ? when(*at) : put(0); }
-  // Liveness: seconds do, it is no part of what is explored.
-  void about(Instant at) {
-    const Duration left = at - state_.now() + 500us;
-    put(left < Duration(0) ? 1
-                           : 16 + static_cast<std::uint64_t>(std::min<Duration>(left, 60s) / 15s));
-  }
   void message_id(const wire::ike::Header& header, MessageId id);
   void end(const ExplorerEnd& end);
   void pairs(const ike::Core& core);
@@ -216,7 +210,7 @@ void Canon::sa(const ike::Core& core, const IkeSa& sa) {
   for (const auto& each : sa.children) child(each);
   mark('t');
   when(sa.discard_at);
-  about(sa.liveness_at);
+  when(sa.liveness_at);
   when(sa.rekey_at);
   id(sa.successor.value_or(IkeSpi()));
   if (const auto& begun = sa.if_handshake()) {
@@ -250,7 +244,6 @@ void Canon::end(const ExplorerEnd& end) {
   pairs(core);
   mark('i');
   for (const auto& [key, spi] : core.init_requests) id(spi);
-  put(core.half_open);
   mark('l');
   for (const ike::LateRemoval& late : core.late_removals) {
     when(late.at);

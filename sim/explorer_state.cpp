@@ -14,6 +14,8 @@ namespace espalier::sim {
 namespace {
 
 constexpr std::array kNames{"bender", "flexo"};
+// Later than any path: what a check of liveness mends shows as slow.
+constexpr Duration kLiveness = 10min;
 constexpr Duration kLatency = 5ms;  // of the network without faults, at the end
 
 policy::Connection connection_of(std::size_t who) {
@@ -35,6 +37,7 @@ policy::Connection connection_of(std::size_t who) {
   child.remote_ts = {policy::from_prefix(Prefix::host(address(1 - who)))};
   child.proposals = {policy::parse_esp_proposal("aes256gcm16-x25519").value()};
   connection.children = {child};
+  connection.dpd = kLiveness;
   return connection;
 }
 
@@ -115,7 +118,8 @@ void OrderedRng::fill(MutableByteView out) {
   const std::uint64_t number = next_++;
   std::uint64_t value = number * kCommonMultiple;
   if (out.size() == ike::kNonceOctets) {
-    value = fall_ ? ~number : number;
+    // Bender's are the lower ones: of the two that it draws, the first or the second is the lowest.
+    value = fall_ ? (std::uint64_t{end_} + 1) << 40 | (~number & 0xffffffffu) : number;
     out[8] = end_;
   }
   for (std::size_t i = 0; i < out.size() && i < 8; ++i) {

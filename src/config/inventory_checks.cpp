@@ -54,14 +54,10 @@ void check_names(const std::vector<Member>& all, Diagnostics& diagnostics) {
 }
 
 void check_identities(const std::vector<Member>& all, Diagnostics& diagnostics) {
-  std::map<std::pair<unsigned, std::string>, const Member*> seen;
+  std::map<policy::Identity, const Member*> seen;
   for (const Member& member : all) {
-    if (member.id->data.empty()) continue;  // reported where it was read
-    const auto key =
-        std::make_pair(static_cast<unsigned>(member.id->type),
-                       member.id->type == wire::ike::IdType::kFqdn ? lower(to_text(member.id->data))
-                                                                   : to_text(member.id->data));
-    const auto [first, fresh] = seen.emplace(key, &member);
+    if (*member.id == policy::Identity{}) continue;  // reported where it was read
+    const auto [first, fresh] = seen.emplace(policy::canonical(*member.id), &member);
     if (fresh || lower(*first->second->name) == lower(*member.name)) continue;
     diagnostics.bad(member.at, quoted(*member.name) + " has the identity '" +
                                    policy::to_string(*member.id) + "' of " +
@@ -242,6 +238,7 @@ void check_inventory(const Inventory& inventory, Diagnostics& diagnostics) {
   check_local_subnets(inventory, diagnostics);
   check_families(inventory, diagnostics);
   check_agreement(inventory, "auth", &SettingsLayer::auth, diagnostics);
+  check_agreement(inventory, "ppk", &SettingsLayer::ppk, diagnostics);
   check_agreement(inventory, "proposals", &SettingsLayer::ike_proposals, diagnostics);
   check_agreement(inventory, "proposals", &SettingsLayer::esp_proposals, diagnostics);
   check_agreement(inventory, "esn", &SettingsLayer::esn, diagnostics);

@@ -216,7 +216,7 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("mobike: on"), "m:4:13: 'mobike: on' is not supported yet"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
            {a_with("groups: []"), "m:4:5: the key 'groups' is not supported yet"},
-           {a_with("id: \"CN=a\""), "m:4:9: the identity 'CN=a'"},
+           {a_with("id: \"uri:a\""), "m:4:9: the identity 'uri:a'"},
            {a_with("proposals: {ike: 3des-sha1-modp2048}"), "m:4:22: the proposal '3des"},
            {"mesh: p\nhosts: {a: a.example.net, b: 192.0.2.2}\n", "m:2:12: 'address' is"},
            {two("foreign: {f: {vendor: routeros, address: 192.0.2.9, secret: \"file:f\"}}\n"),
@@ -299,6 +299,26 @@ TEST(InventoryFaults, AddressesAndNetworks) {
   EXPECT_THAT(faults(two("  c: \"fd77::1\"\n")),
               ElementsAre("m:5:3: 'a' has only IPv4 addresses and 'c' only IPv6 ones; a pair needs "
                           "an address family in common"));
+}
+
+TEST(InventoryFaults, PostQuantumKeys) {
+  const auto ppk = [](const std::string& body) {
+    return faults(two("defaults:\n  ppk: " + body + "\n"));
+  };
+  EXPECT_THAT(ppk("{id: fleet, secret: \"file:pq\"}"), IsEmpty());
+  EXPECT_THAT(ppk("off"), IsEmpty());
+  EXPECT_THAT(ppk("{secret: \"file:pq\"}"),
+              ElementsAre(StartsWith("m:6:3: 'ppk' needs an 'id' and a 'secret'")));
+  EXPECT_THAT(ppk("on"), ElementsAre(HasSubstr("it is a map with the keys id, secret, required")));
+  EXPECT_THAT(ppk("{id: \"a b\", secret: \"file:pq\"}"),
+              ElementsAre(StartsWith("m:6:13: 'id' of 'ppk' is 'a b'; it can be 1 to 64")));
+  const auto shown = ppk("{id: fleet, secret: hunter2}");
+  ASSERT_THAT(shown, SizeIs(1));
+  EXPECT_THAT(shown[0], StartsWith("m:6:28: 'secret' has to be file:NAME"));
+  EXPECT_THAT(shown[0], Not(HasSubstr("hunter2")));
+  EXPECT_THAT(ppk("{id: fleet, secret: \"file:pq\", required: maybe}"), SizeIs(1));
+  EXPECT_THAT(ppk("{id: fleet, secret: \"file:pq\", require: on}"),
+              ElementsAre(HasSubstr("'require' is unknown; did you mean 'required'")));
 }
 
 TEST(InventoryFaults, Foreign) {

@@ -134,6 +134,10 @@ Result<CertificateInfo> inspect_certificate(ByteView der) {
   TRY_ASSIGN(const PublicKey key, PublicKey::from_der(info.public_der));
   info.key_type = key.type();
   info.ca_key_hash = sha1({info.public_der});
+  if (const ASN1_OCTET_STRING* id = X509_get0_subject_key_id(certificate.get())) {
+    info.key_id.assign(ASN1_STRING_get0_data(id),
+                       ASN1_STRING_get0_data(id) + ASN1_STRING_length(id));
+  }
   return info;
 }
 

@@ -57,6 +57,7 @@ struct CertificateInfo {
   bool is_ca = false;
   KeyType key_type = KeyType::kRsa;
   Bytes public_der;
+  Bytes key_id;       // subjectKeyIdentifier; empty: none
   Bytes ca_key_hash;  // SHA-1 of the SubjectPublicKeyInfo: CERTREQ (RFC 7296 section 3.7)
 };
 Result<CertificateInfo> inspect_certificate(ByteView der);

@@ -4,6 +4,7 @@
 
 #include "crypto/pair_key.hpp"
 #include "crypto/signature.hpp"
+#include "mesh/limits.hpp"
 #include "mesh/secret.hpp"
 #include "policy/identity.hpp"
 #include "policy/selectors.hpp"
@@ -78,6 +79,7 @@ void apply(const PairSettings& settings, Connection& connection) {
 }
 
 Status authenticate(const Credentials& credentials, const Host& self, Connection& connection) {
+  const policy::Identity& own_id = connection.local_id;
   if (connection.auth != AuthKind::kCert) return {};
   if (credentials.certificates.empty() || credentials.private_key.empty()) {
     return make_error(ErrorCode::kNotFound, connection.name +
@@ -95,16 +97,40 @@ Status authenticate(const Credentials& credentials, const Host& self, Connection
   // Without its identity in it every peer would turn the certificate down, and say less about why.
   TRY_ASSIGN(const crypto::CertificateInfo own,
              crypto::inspect_certificate(credentials.certificates[0]));
-  if (!policy::certificate_has_identity(own, self.id)) {
+  if (!policy::certificate_has_identity(own, own_id)) {
     return make_error(ErrorCode::kBadInput,
                       "the certificate x509/" + self.name + ".pem (" + own.subject +
-                          ") does not speak for the identity '" + policy::to_string(self.id) +
+                          ") does not speak for the identity '" + policy::to_string(own_id) +
                           "' of " + self.name +
                           ": issue it with that as subjectAltName, or set id in the inventory");
   }
+  // The same name may be written in other string types: the peer gets the certificate's octets.
+  if (own_id.type == wire::ike::IdType::kDerDn) connection.local_id.data = own.subject_dn;
   connection.certificates = credentials.certificates;
   connection.private_key = credentials.private_key;
   connection.anchors = credentials.anchors;
+  return {};
+}
+
+// RFC 8784. The two ends of a pair have the same id and secret.
+Status add_ppk(const PairSettings& settings, const Credentials& credentials,
+               Connection& connection) {
+  if (!settings.ppk) return {};
+  const config::PpkSetting& ppk = *settings.ppk;
+  const std::string path = "private/" + ppk.secret_file;
+  const auto secret = credentials.ppks.find(ppk.secret_file);
+  if (secret == credentials.ppks.end()) {
+    return make_error(ErrorCode::kNotFound, connection.name + " needs the post-quantum key '" +
+                                                ppk.id + "': put it into " + path);
+  }
+  if (secret->second.size() < kMinPpkOctets) {
+    return make_error(ErrorCode::kBadInput, "the post-quantum key '" + ppk.id + "' in " + path +
+                                                " has " + std::to_string(secret->second.size()) +
+                                                " octets, and it needs " +
+                                                std::to_string(kMinPpkOctets) +
+                                                " of chance: make one with 'espalier secret new'");
+  }
+  connection.ppk = policy::Ppk{to_vector(as_bytes(ppk.id)), secret->second, ppk.required};
   return {};
 }
 
@@ -142,6 +168,7 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
   const PairSettings settings = inventory.settings_between(self.name, peer.name);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
   TRY(authenticate(credentials, self, c));
+  TRY(add_ppk(settings, credentials, c));
   if (c.auth == AuthKind::kPsk) {
     if (credentials.mesh_secret.empty()) {
       return make_error(ErrorCode::kNotFound,
@@ -163,10 +190,12 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   const PairSettings settings = inventory.settings_between(self.name, peer.name);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
   c.foreign = true;
+  if (peer.local_id) c.local_id = *peer.local_id;
   c.behind_nat = peer.nat;
   // Without an address there is nobody to call: only the peer initiates.
   if (peer.addresses.empty()) c.start = policy::Start::kNone;
   TRY(authenticate(credentials, self, c));
+  TRY(add_ppk(settings, credentials, c));
   if (c.auth == AuthKind::kPsk) {
     const std::string file = peer.secret_file.value_or("");
     const auto secret = credentials.foreign_secrets.find(file);
@@ -214,8 +243,15 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     need(Kind::kCertificate, "x509/" + self->name + ".pem", "", why);
     need(Kind::kAnchors, "x509ca", "", why);
   };
+  const auto need_ppk = [&](const std::string& peer) {
+    const auto& ppk = inventory.settings_between(self->name, peer).ppk;
+    if (!ppk) return;
+    need(Kind::kPpk, "private/" + ppk->secret_file, ppk->secret_file,
+         pair_name(*self, peer) + " has the post-quantum key '" + ppk->id + "'");
+  };
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
+    need_ppk(peer.name);
     const std::string pair = pair_name(*self, peer.name);
     if (inventory.settings_between(self->name, peer.name).auth == AuthKind::kCert) {
       need_certificates(pair);
@@ -225,6 +261,7 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     }
   }
   for (const Foreign& peer : inventory.foreign) {
+    need_ppk(peer.name);
     const std::string pair = pair_name(*self, peer.name);
     if (inventory.settings_between(self->name, peer.name).auth == AuthKind::kCert) {
       need_certificates(pair);

@@ -32,15 +32,153 @@ TEST(Identity, TextToValue) {
 }
 
 TEST(Identity, Refusals) {
-  EXPECT_EQ(parse_identity("CN=moon, O=strongSwan").error().code, ErrorCode::kUnsupported);
-  EXPECT_EQ(parse_identity("%any").error().code, ErrorCode::kUnsupported);
-  EXPECT_EQ(parse_identity("*.example.net").error().code, ErrorCode::kUnsupported);
-  for (const char* bad : {"", "@", "a@", "@@b", "a@b@c", "two words", "new\nline", "fqdn:bender",
-                          "caf\xc3\xa9", "10.0.0.0/8"}) {
+  for (const char* bad : {"",
+                          "@",
+                          "a@",
+                          "@@b",
+                          "a@b@c",
+                          "two words",
+                          "new\nline",
+                          "caf\xc3\xa9",
+                          "10.0.0.0/8",
+                          "%any",
+                          "*",
+                          "*.example.net",
+                          "*@example.net",
+                          "CN=*",
+                          "a.*.net",
+                          "*a.net",
+                          "%any6",
+                          "@#",
+                          "@#abc",
+                          "@#xy",
+                          "ipv4:2001:db8::1",
+                          "ipv6:10.0.0.1",
+                          "ipv4:#0102",
+                          "keyid:",
+                          "email:gw",
+                          "fqdn:a@b",
+                          "CN=",
+                          "CN=a, =b",
+                          "XX=a",
+                          "CN=a, b",
+                          "CN=a+O=b",
+                          "3.1=x",
+                          "1.40=x",
+                          "CN=a\\"}) {
     EXPECT_EQ(parse_identity(bad).error().code, ErrorCode::kInvalidArgument) << bad;
   }
+  for (const char* bad : {"a.*.net", "*a.net", "*", "*..net", "*@*.net", "a*@b.net", "%any6"}) {
+    if (std::string_view(bad) == "*") continue;
+    EXPECT_FALSE(parse_identity_pattern(bad).ok()) << bad;
+  }
+  for (const char* later : {"asn1gn:#30", "ipv4range:10.0.0.1-10.0.0.9", "uri:urn:x"}) {
+    EXPECT_EQ(parse_identity(later).error().code, ErrorCode::kUnsupported) << later;
+  }
   EXPECT_EQ(parse_identity(std::string(255, 'a')).error().code, ErrorCode::kLimit);
+  EXPECT_EQ(parse_identity("CN=" + std::string(1024, 'a')).error().code, ErrorCode::kLimit);
   EXPECT_THAT(parse_identity("new\nline").error().message, HasSubstr("new\\x0aline"));
+}
+
+TEST(Identity, Prefixes) {
+  EXPECT_EQ(parse_identity("ipv4:192.0.2.1").value(), parse_identity("192.0.2.1").value());
+  EXPECT_EQ(parse_identity("ipv6:2001:db8::1").value(), parse_identity("2001:db8::1").value());
+  EXPECT_EQ(parse_identity("fqdn:192.0.2.1").value(),
+            (Identity{IdType::kFqdn, bytes("192.0.2.1")}));
+  EXPECT_EQ(parse_identity("dns:gw").value(), parse_identity("gw").value());
+  EXPECT_EQ(parse_identity("@@a@b.c").value(), parse_identity("email:a@b.c").value());
+  EXPECT_EQ(parse_identity("asn1dn:CN=moon").value(), parse_identity("CN=moon").value());
+  EXPECT_EQ(parse_identity("keyid:moon").value(), (Identity{IdType::kKeyId, bytes("moon")}));
+  EXPECT_EQ(parse_identity("keyid:#0aFF").value(), (Identity{IdType::kKeyId, {0x0a, 0xff}}));
+  EXPECT_EQ(parse_identity("@#0aff").value(), (Identity{IdType::kKeyId, {0x0a, 0xff}}));
+  EXPECT_EQ(parse_identity("asn1dn:#" + to_hex(kMoonDn)).value(),
+            (Identity{IdType::kDerDn, kMoonDn}));
+}
+
+// As pki --dn of strongSwan 5.9.8 writes them: the RDNs in the order of the text.
+TEST(Identity, DistinguishedNames) {
+  EXPECT_EQ(to_hex(parse_identity("C=CH, O=strongSwan, CN=moon").value().data),
+            "3031310b3009060355040613024348311330110603550"
+            "40a130a7374726f6e675377616e310d300b060355040313046d6f6f6e");
+  for (const char* text :
+       {"C=CH, O=strongSwan, CN=moon.example.net", "CN=a\\,b", "CN=a\\\\b", "CN=a\\+b",
+        "UID=x, DC=net", "E=a@b.c, CN=x", "CN=J\\c3\\bcrgen", "1.2.3.4=x", "serialNumber=12"}) {
+    const auto identity = parse_identity(text);
+    ASSERT_TRUE(identity.ok()) << text << ": " << identity.error().message;
+    EXPECT_EQ(to_string(*identity), text);
+  }
+  EXPECT_EQ(parse_identity("/C=CH/O=x, y/CN=moon").value(),
+            parse_identity("C=CH, O=x\\, y, CN=moon").value());
+  EXPECT_EQ(parse_identity(" emailAddress=a@b.c ,CN=x").value(),
+            parse_identity("E=a@b.c, CN=x").value());
+  const std::string long_value(200, 'a');
+  EXPECT_EQ(to_string(parse_identity("CN=" + long_value).value()), "CN=" + long_value);
+}
+
+TEST(Identity, SameAndNotTheSame) {
+  const auto same = [](const char* a, const char* b) {
+    return same_identity(parse_identity(a).value(), parse_identity(b).value());
+  };
+  EXPECT_TRUE(same("Gw.Example.NET", "gw.example.net"));
+  EXPECT_FALSE(same("gw.example.net", "gw.example.org"));
+  EXPECT_TRUE(same("a@Example.NET", "a@example.net"));
+  EXPECT_FALSE(same("A@example.net", "a@example.net"));
+  EXPECT_FALSE(same("keyid:Moon", "keyid:moon"));
+  EXPECT_FALSE(same("keyid:moon", "fqdn:moon"));
+  EXPECT_TRUE(same("CN=Moon, O=Two  Words", "CN=moon, O=two words"));
+  EXPECT_FALSE(same("CN=moon, O=x", "O=x, CN=moon")) << "the order of RDNs counts";
+  EXPECT_FALSE(same("CN=moon", "CN=moon, O=x"));
+  EXPECT_FALSE(same("CN=moon", "O=moon"));
+  // kMoonDn has UTF8Strings where the text gives PrintableStrings.
+  EXPECT_NE(parse_identity("C=CH, O=strongSwan, CN=moon.example.net").value().data, kMoonDn);
+  EXPECT_TRUE(same_identity(parse_identity("C=CH, O=strongSwan, CN=moon.example.net").value(),
+                            Identity{IdType::kDerDn, kMoonDn}));
+  EXPECT_EQ(canonical_name(Bytes{1, 2, 3}), (Bytes{1, 2, 3}));
+}
+
+TEST(Identity, Wildcards) {
+  const auto covered = [](const char* pattern, const char* text) {
+    return covers(parse_identity_pattern(pattern).value(), parse_identity(text).value());
+  };
+  EXPECT_TRUE(covered("*.example.net", "gw.Example.net"));
+  EXPECT_TRUE(covered("*.Example.net", "a.b.example.net"));
+  EXPECT_FALSE(covered("*.example.net", "example.net"));
+  EXPECT_FALSE(covered("*.example.net", "gw.badexample.net"));
+  EXPECT_FALSE(covered("*.example.net", "email:a@gw.example.net"));
+  EXPECT_TRUE(covered("*@example.net", "amy@example.net"));
+  EXPECT_FALSE(covered("*@example.net", "amy@gw.example.net"));
+  EXPECT_FALSE(covered("*@example.net", "fqdn:example.net"));
+  EXPECT_TRUE(covered("CN=*, O=Example", "CN=moon, O=example"));
+  EXPECT_FALSE(covered("CN=*, O=Example", "CN=moon, O=other"));
+  EXPECT_FALSE(covered("CN=*, O=Example", "CN=moon, O=Example, C=DE"));
+  EXPECT_FALSE(covered("CN=*, O=Example", "O=moon, O=Example"));
+  for (const char* text : {"moon", "a@b.c", "CN=moon", "192.0.2.1", "@#00"}) {
+    EXPECT_TRUE(covered("%any", text)) << text;
+    EXPECT_TRUE(covered("*", text)) << text;
+  }
+  EXPECT_TRUE(covered("moon", "MOON"));
+  EXPECT_FALSE(covers(parse_identity_pattern("*.example.net").value(),
+                      parse_identity_pattern("*.example.net").value()));
+  for (const char* text : {"%any", "*.example.net", "*@example.net", "CN=*, O=Example"}) {
+    EXPECT_EQ(to_string(parse_identity_pattern(text).value()), text);
+  }
+}
+
+TEST(Identity, LookupKeysComeMostSpecificFirst) {
+  const auto keys = [](const char* text, const std::vector<std::uint32_t>& masks) {
+    std::vector<std::string> out;
+    for (const Identity& key : lookup_keys(parse_identity(text).value(), masks))
+      out.push_back(to_string(key));
+    return out;
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(keys("a.B.net", {1}), ElementsAre("a.b.net", "*.b.net", "*.net", "%any"));
+  EXPECT_THAT(keys("Amy@B.net", {1}), ElementsAre("Amy@b.net", "*@b.net", "%any"));
+  EXPECT_THAT(keys("CN=Moon, O=X", {1, 2, 3, 4}),
+              ElementsAre("CN=moon, O=x", "CN=*, O=x", "CN=moon, O=*", "CN=*, O=*", "%any"));
+  EXPECT_TRUE(more_specific_mask(4, 3));
+  EXPECT_FALSE(more_specific_mask(3, 4));
+  EXPECT_FALSE(more_specific_mask(4, 4));
 }
 
 TEST(Identity, ValueToText) {
@@ -49,7 +187,7 @@ TEST(Identity, ValueToText) {
   }
   EXPECT_EQ(to_string(Identity{IdType::kFqdn, bytes("a\nb\x1b[0m")}), "a\\x0ab\\x1b[0m");
   EXPECT_EQ(to_string(Identity{IdType::kIpv4, {1, 2, 3}}), "010203");
-  EXPECT_EQ(to_string(Identity{IdType::kKeyId, {0xab}}), "ab");
+  EXPECT_EQ(to_string(Identity{IdType::kKeyId, {0xab}}), "@#ab");
   EXPECT_EQ(to_string(Identity{IdType::kDerDn, {0x30, 0x05}}), "3005");
   EXPECT_EQ(to_string(Identity{IdType::kDerDn, kMoonDn}),
             "C=CH, O=strongSwan, CN=moon.example.net");
@@ -91,6 +229,12 @@ TEST(CertificateIdentity, SubjectAltNames) {
 TEST(CertificateIdentity, SubjectAndCommonName) {
   crypto::CertificateInfo info = certificate();
   EXPECT_TRUE(certificate_has_identity(info, Identity{IdType::kDerDn, kMoonDn}));
+  EXPECT_TRUE(certificate_has_identity(
+      info, parse_identity("C=ch, O=strongswan, CN=moon.example.net").value()));
+  EXPECT_FALSE(certificate_has_identity(info, Identity{IdType::kKeyId, {}}));
+  info.key_id = {1, 2, 3};
+  EXPECT_TRUE(certificate_has_identity(info, parse_identity("@#010203").value()));
+  EXPECT_FALSE(certificate_has_identity(info, parse_identity("@#010204").value()));
   Bytes other = kMoonDn;
   other.back() ^= 1;
   EXPECT_FALSE(certificate_has_identity(info, Identity{IdType::kDerDn, other}));

@@ -16,6 +16,9 @@ inline constexpr std::size_t kMaxProposalWords = 64;
 // address 254.
 inline constexpr std::size_t kMaxIdentityText = 254;
 
+// A distinguished name as text: a dozen attributes of the 64 characters that X.520 allows each.
+inline constexpr std::size_t kMaxNameText = 1024;
+
 // Attributes read from one distinguished name; certificates in use have fewer than ten.
 inline constexpr std::size_t kMaxNameAttributes = 32;
 

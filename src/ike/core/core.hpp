@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ike/core/counters.hpp"
+#include "ike/core/half_open.hpp"
 #include "ike/core/io.hpp"
 #include "ike/v2/sa.hpp"
 
@@ -47,7 +48,9 @@ struct Pair {
   std::optional<Instant> armed;  // its entry in pair_timers
   std::size_t next_address = 0;  // of remote_addresses, tried in turn
   std::set<IkeSpi> sas;          // local SPIs
-  std::vector<Part> parts;       // empty unless a peer narrowed a child
+  // Of a pair whose remote_id is a wildcard: who it is while it has an established IKE SA.
+  Box<policy::Identity> holder;
+  std::vector<Part> parts;  // empty unless a peer narrowed a child
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
@@ -77,7 +80,7 @@ struct Core {
   // IKE_SA_INIT requests being answered or answered, by (peer's SPI, peer's address): a repeated
   // one finds its SA.
   std::map<std::pair<IkeSpi, SocketAddress>, IkeSpi> init_requests;
-  std::size_t half_open = 0;
+  HalfOpen half_open;
   CookieSecret cookie;
   std::map<JobId, IkeSpi> jobs;
   std::uint64_t last_job = 0;
@@ -95,7 +98,10 @@ struct Core {
   // What a request from an address may be answered with before we know who asks: one connection
   // for each different answer (and so few, however many pairs share the address).
   std::map<IpAddress, std::vector<v2::ConnectionRef>> by_address;
-  std::map<policy::Identity, std::vector<std::string>> by_identity;  // remote identity -> pairs
+  // Canonical remote identity -> pairs, and the masks of the distinguished names with wildcards
+  // among them, the most specific first: policy::lookup_keys() makes the keys of a peer's identity.
+  std::map<policy::Identity, std::vector<std::string>> by_identity;
+  std::vector<std::uint32_t> name_masks;
   std::vector<v2::ConnectionRef>
       any_address;  // the same of pairs whose peer may come from anywhere
 

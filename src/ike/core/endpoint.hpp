@@ -32,11 +32,13 @@ struct IkeSnapshot {
   Instant established_at{};
   Instant rekey_at{};
   bool nat = false;
+  bool ppk = false;  // keyed with a post-quantum key too (RFC 8784)
 };
 struct PairSnapshot {
   std::string name, peer;
   v2::ConnectionRef connection;
-  std::string_view state;  // "up", "connecting", "waiting", "down", "disabled"
+  policy::Identity peer_id;  // of a wildcard's peer: who holds the pair, else the wildcard
+  std::string_view state;    // "up", "connecting", "waiting", "down", "disabled"
   std::string last_error;
   std::uint64_t attempts = 0;
   std::optional<Instant> retry_at;
@@ -65,12 +67,15 @@ class Endpoint {
 
   // Every configured pair, ordered by name.
   std::vector<PairSnapshot> snapshot() const;
+  // One pair; nothing when it is not configured.
+  std::optional<PairSnapshot> snapshot(const std::string& name) const;
   std::uint64_t counter(Counter counter) const { return core_.counters.get(counter); }
   const Core& core() const { return core_; }
 
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 
  private:
+  PairSnapshot describe_pair(const std::string& name, const Pair& pair) const;
   void settle(Context& ctx);
   void handle_job(Context& ctx, const JobDone& done);
   Core core_;

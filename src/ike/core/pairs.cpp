@@ -7,6 +7,7 @@
 #include "ike/core/core.hpp"
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "policy/identity_match.hpp"
 
 namespace espalier::ike {
 namespace {
@@ -29,7 +30,8 @@ void add_profile(std::vector<v2::ConnectionRef>& profiles, const v2::ConnectionR
   for (const v2::ConnectionRef& known : profiles) {
     if (known->proposals == connection->proposals && known->auth == connection->auth &&
         known->anchors == connection->anchors && known->encap == connection->encap &&
-        known->fragmentation == connection->fragmentation) {
+        known->fragmentation == connection->fragmentation &&
+        known->ppk.has_value() == connection->ppk.has_value()) {
       return;
     }
   }
@@ -40,12 +42,19 @@ void index(Core& core) {
   core.by_address.clear();
   core.by_identity.clear();
   core.any_address.clear();
+  core.name_masks.clear();
   for (const auto& [name, pair] : core.pairs) {
     const policy::Connection& connection = *pair.connection;
     for (const IpAddress& address : connection.remote_addresses)
       add_profile(core.by_address[address], pair.connection);
     if (!can_initiate(connection)) add_profile(core.any_address, pair.connection);
-    core.by_identity[connection.remote_id].push_back(name);
+    core.by_identity[policy::canonical(connection.remote_id)].push_back(name);
+    const std::uint32_t mask = policy::name_mask(connection.remote_id);
+    auto& masks = core.name_masks;
+    if (mask != 0 && std::find(masks.begin(), masks.end(), mask) == masks.end()) {
+      masks.insert(std::lower_bound(masks.begin(), masks.end(), mask, policy::more_specific_mask),
+                   mask);
+    }
   }
 }
 

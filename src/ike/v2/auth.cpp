@@ -10,6 +10,7 @@
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
+#include "ike/v2/ppk.hpp"
 #include "policy/identity.hpp"
 #include "policy/selectors.hpp"
 
@@ -35,10 +36,17 @@ IdPayload id_payload(PayloadType role, const policy::Identity& identity) {
 
 // What the named end signs or MACs.
 Result<Bytes> octets_of(const IkeSa& sa, Role end, ByteView body) {
+  const IkeKeys& keys = keys_of_auth(sa, end);
   return end == Role::kInitiator ? auth_octets(sa.suite.prf, sa.handshake().init_request,
-                                               sa.nonce_r, sa.keys.pi.reveal(), body)
+                                               sa.nonce_r, keys.pi.reveal(), body)
                                  : auth_octets(sa.suite.prf, sa.handshake().init_response,
-                                               sa.nonce_i, sa.keys.pr.reveal(), body);
+                                               sa.nonce_i, keys.pr.reveal(), body);
+}
+
+// The peer's proof: of AUTH, or of NO_PPK_AUTH where we have no such PPK (RFC 8784 section 3).
+const Bytes& proof_of_peer(const IkeSa& sa, const AuthPayload& auth) {
+  const bool plain = sa.role == Role::kResponder && !sa.handshake().no_ppk_auth.empty();
+  return plain ? sa.handshake().no_ppk_auth : auth.data;
 }
 
 Role other(Role role) { return role == Role::kInitiator ? Role::kResponder : Role::kInitiator; }
@@ -100,14 +108,14 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
               auth->method));
     }
     TRY_ASSIGN(const SecretBytes mac, psk_auth(sa.suite.prf, sa.connection->psk.reveal(), octets));
-    if (constant_time_equal(mac.reveal(), auth->data)) return {};
+    if (constant_time_equal(mac.reveal(), proof_of_peer(sa, *auth))) return {};
     return make_error(
         ErrorCode::kAuthentication,
         fmt::format(
-            "the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, the "
+            "the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, {}the "
             "mesh name and the identities on both sides",
-            policy::to_string(sa.connection->remote_id),
-            policy::to_string(sa.connection->local_id)));
+            policy::to_string(sa.handshake().peer_id), policy::to_string(sa.connection->local_id),
+            sa.ppk ? "the post-quantum secret ('ppk'), " : ""));
   }
   if (auth->method == kPskMethod) {
     return make_error(ErrorCode::kAuthentication,
@@ -125,7 +133,7 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
   job.identity = sa.handshake().peer_id;
   job.method = static_cast<crypto::AuthMethod>(auth->method);
   job.octets = std::move(octets);
-  job.auth_data = auth->data;
+  job.auth_data = proof_of_peer(sa, *auth);
   pending = true;
   ctx.start_job(sa, JobPurpose::kAuthVerify, std::move(job));
   return {};
@@ -162,40 +170,87 @@ bool suite_is_acceptable(const policy::Connection& connection, const policy::Ike
   return policy::select_ike(connection.proposals, policy::to_wire({proposal}, ByteView())).ok();
 }
 
+// Why the pair is not for this request; nothing when it is.
+std::optional<std::string> misfit(const IkeSa& sa, const Pair& pair, const policy::Identity& peer,
+                                  const IdPayload* idr) {
+  const policy::Connection& connection = *pair.connection;
+  if (idr != nullptr && !policy::same_identity({idr->type, idr->data}, connection.local_id)) {
+    return fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'",
+                       policy::to_string(peer), policy::to_string({idr->type, idr->data}),
+                       policy::to_string(connection.local_id));
+  }
+  if (!suite_is_acceptable(connection, sa.suite)) {
+    return fmt::format("the IKE suite {} is not among the proposals of {}", policy::words(sa.suite),
+                       connection.name);
+  }
+  return std::nullopt;
+}
+
+// The connection whose remote identity is the peer's, else the most specific pattern that covers
+// it: one look-up for each form that the table may have it under, whatever the number of pairs.
 Result<ConnectionRef> find_connection(Context& ctx, const IkeSa& sa, const policy::Identity& peer,
                                       const IdPayload* idr) {
-  const auto names = ctx.core.by_identity.find(peer);
-  if (names == ctx.core.by_identity.end()) {
+  if (policy::is_wildcard(peer)) {
     return make_error(
         ErrorCode::kAuthentication,
-        fmt::format("no configured peer has the identity '{}'", policy::to_string(peer)));
+        fmt::format("the peer says it is '{}': a wildcard is nobody's identity, it needs its own",
+                    policy::to_string(peer)));
   }
-  Error last = make_error(ErrorCode::kAuthentication, "");
-  for (const std::string& name : names->second) {
-    const ConnectionRef& connection = ctx.core.pairs.at(name).connection;
-    if (idr != nullptr && policy::Identity{idr->type, idr->data} != connection->local_id) {
-      last.message = fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'",
-                                 policy::to_string(peer),
-                                 policy::to_string(policy::Identity{idr->type, idr->data}),
-                                 policy::to_string(connection->local_id));
-    } else if (!suite_is_acceptable(*connection, sa.suite)) {
-      last.message = fmt::format("the IKE suite {} is not among the proposals of {}",
-                                 policy::words(sa.suite), name);
-    } else {
-      return connection;
+  std::string why;
+  for (const policy::Identity& key : policy::lookup_keys(peer, ctx.core.name_masks)) {
+    const auto names = ctx.core.by_identity.find(key);
+    if (names == ctx.core.by_identity.end()) continue;
+    for (const std::string& name : names->second) {
+      const Pair& pair = ctx.core.pairs.at(name);
+      auto reason = misfit(sa, pair, peer, idr);
+      if (!reason) return pair.connection;
+      why = std::move(*reason);
     }
   }
-  return last;
+  if (why.empty()) {
+    why = fmt::format("no configured peer has the identity '{}'", policy::to_string(peer));
+  }
+  return make_error(ErrorCode::kAuthentication, why);
+}
+
+// A pair is one peer: while one holds the pair of a wildcard, another that it covers too is not
+// let in. Nothing when the peer may have it.
+std::optional<std::string> held_by_another(Context& ctx, const IkeSa& sa) {
+  const Pair* pair = ctx.pair_of(sa);
+  const policy::Identity& peer = sa.handshake().peer_id;
+  if (pair == nullptr || !pair->holder || policy::same_identity(*pair->holder, peer) ||
+      !has_established(ctx, sa)) {
+    return std::nullopt;
+  }
+  return fmt::format(
+      "'{}' matches the wildcard '{}', but '{}' holds this pair: give each peer an entry of its "
+      "own in the inventory",
+      policy::to_string(peer), policy::to_string(sa.connection->remote_id),
+      policy::to_string(*pair->holder));
+}
+
+// The peer is who it says: its identity goes with the pair.
+void establish_with_peer(Context& ctx, IkeSa& sa) {
+  Pair* pair = ctx.pair_of(sa);
+  if (pair != nullptr && policy::is_wildcard(sa.connection->remote_id)) {
+    pair->holder = sa.handshake().peer_id;
+  }
+  establish(ctx, sa);
 }
 
 void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
+  // Another may have come while the signature was made.
+  if (const auto why = held_by_another(ctx, sa)) {
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, *why);
+  }
   const Message request = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
   add_certificates(*sa.connection, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
-  establish(ctx, sa);
+  if (sa.ppk) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
+  establish_with_peer(ctx, sa);
   auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
   if (child) {
     const Spi spi = ctx.allocate_spi();
@@ -237,6 +292,9 @@ void peer_is_authentic(Context& ctx, IkeSa& sa) {
     return refuse(ctx, sa, NotifyType::kNoAdditionalSas,
                   "the peer holds as many IKE SAs as a pair may have");
   }
+  if (const auto why = held_by_another(ctx, sa)) {
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, *why);
+  }
   if (const Status made = make_auth(ctx, sa); !made) {
     refuse(ctx, sa, NotifyType::kAuthenticationFailed, made.error().message);
   }
@@ -252,12 +310,15 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
   add_certificates(connection, payloads);
   add_certificate_request(connection, payloads);
   if (!has_established(ctx, sa)) payloads.push_back(make_notify(NotifyType::kInitialContact));
-  payloads.push_back(id_payload(PayloadType::kIdr, connection.remote_id));
+  if (!policy::is_wildcard(connection.remote_id)) {
+    payloads.push_back(id_payload(PayloadType::kIdr, connection.remote_id));
+  }
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
   const policy::ChildConfig& child = connection.children.front();
   sa.handshake().child_spi = ctx.allocate_spi();
   add_child_offer(payloads, child, child.local_ts, child.remote_ts, sa.handshake().child_spi,
                   false);
+  add_ppk(sa, payloads);
   send_request(ctx, sa, ExchangeType::kIkeAuth, payloads);
 }
 
@@ -272,7 +333,8 @@ void reject_responder(Context& ctx, IkeSa& sa, const std::string& why) {
 void responder_is_authentic(Context& ctx, IkeSa& sa) {
   const Message response = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
-  establish(ctx, sa);
+  if (const auto why = held_by_another(ctx, sa)) return reject_responder(ctx, sa, *why);
+  establish_with_peer(ctx, sa);
   const policy::ChildConfig& config = sa.connection->children.front();
   const Spi spi = sa.handshake().child_spi;
   auto child = accept_child(config, config.local_ts, config.remote_ts, response, false);
@@ -298,7 +360,11 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
 }
 
 void auth_made(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
-  if (sa.role == Role::kInitiator) {
+  if (sa.role == Role::kInitiator && take_plain_proof(sa, data)) {
+    if (const Status made = make_auth(ctx, sa); !made) {
+      fail_handshake(ctx, sa, made.error().message);
+    }
+  } else if (sa.role == Role::kInitiator) {
     send_auth(ctx, sa, method, std::move(data));
   } else {
     answer_auth(ctx, sa, method, std::move(data));
@@ -326,6 +392,9 @@ std::string refused_by_peer(const IkeSa& sa, NotifyType type) {
 }  // namespace
 
 void start_auth(Context& ctx, IkeSa& sa) {
+  if (const Status mixed = begin_ppk(sa); !mixed) {
+    return fail_handshake(ctx, sa, mixed.error().message);
+  }
   if (const Status made = make_auth(ctx, sa); !made) fail_handshake(ctx, sa, made.error().message);
 }
 
@@ -341,6 +410,9 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, connection.error().message);
   }
   sa.connection = *connection;
+  if (const Status chosen = choose_ppk(ctx, sa, message); !chosen) {
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, chosen.error().message);
+  }
   sa.handshake().auth_message = message;
   bool pending = false;
   if (const Status checked = check_auth(ctx, sa, message, pending); !checked) {
@@ -359,11 +431,14 @@ void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
                               : "the peer answered IKE_AUTH without identity and AUTH");
   }
   const policy::Identity peer{idr->type, idr->data};
-  if (peer != sa.connection->remote_id) {
+  if (!policy::covers(sa.connection->remote_id, peer)) {
     return reject_responder(
         ctx, sa,
         fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory",
                     policy::to_string(peer), policy::to_string(sa.connection->remote_id)));
+  }
+  if (const Status used = finish_ppk(ctx, sa, message); !used) {
+    return reject_responder(ctx, sa, used.error().message);
   }
   sa.handshake().peer_id = peer;
   sa.handshake().peer_id_body = idr->body;

@@ -9,7 +9,7 @@
 //  and each was begun (its IKE_SA_INIT request
 //     sent or received) before the other was established.
 //  2. Of two that cross, the one initiated by the end with the bytewise lower identity (type octet,
-//  then data) SURVIVES. INITIAL_CONTACT is
+//  then data, in canonical form) SURVIVES. INITIAL_CONTACT is
 //     not applied between them.
 //  3. The initiator of the other one deletes it with a normal Delete, as soon as it knows both to
 //  be established. Its responder does so
@@ -31,6 +31,7 @@
 
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "policy/identity_match.hpp"
 
 namespace espalier::ike::v2 {
 namespace {
@@ -41,9 +42,13 @@ bool cross(const IkeSa& a, const IkeSa& b) {
   return a.role != b.role && a.begun < b.established_at && b.begun < a.established_at;
 }
 
-// Whether the SA was initiated by the end with the lower identity.
-bool initiated_by_lower(const IkeSa& sa) {
-  const bool we_are_lower = sa.connection->local_id < sa.connection->remote_id;
+// Whether the SA was initiated by the end with the lower identity. Of a wildcard's peer that is the
+// identity it came with: both ends have to decide the same.
+bool initiated_by_lower(Context& ctx, const IkeSa& sa) {
+  const Pair* pair = ctx.pair_of(sa);
+  const policy::Identity& remote =
+      pair != nullptr && pair->holder ? *pair->holder : sa.connection->remote_id;
+  const bool we_are_lower = policy::canonical(sa.connection->local_id) < policy::canonical(remote);
   return (sa.role == Role::kInitiator) == we_are_lower;
 }
 
@@ -111,7 +116,7 @@ void resolve_duplicates(Context& ctx, IkeSa& established) {
     } else if (other->state == IkeState::kEstablished) {
       if (is_leaving(*other)) continue;
       if (cross(established, *other)) {
-        IkeSa& loser = initiated_by_lower(established) ? *other : established;
+        IkeSa& loser = initiated_by_lower(ctx, established) ? *other : established;
         give_up_loser(ctx, loser, &loser == other ? established : *other);
         if (&loser == &established) return;
       } else {
