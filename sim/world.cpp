@@ -68,6 +68,18 @@ void World::command(const std::string& name, const ike::Command& command) {
   drain(target);
 }
 
+void World::complete(const std::string& name, const ike::Completion& completion) {
+  Host& target = host(name);
+  target.engine.handle_completion(now_, target.rng, completion);
+  drain(target);
+}
+
+std::vector<std::string> World::names() const {
+  std::vector<std::string> all;
+  for (const auto& [name, host] : hosts_) all.push_back(name);
+  return all;
+}
+
 void World::crash(const std::string& name) {
   Host& target = host(name);
   target.running = false;
@@ -146,7 +158,9 @@ void World::apply(Host& host, const ike::Effect& effect) {
     host.engine.handle_completion(now_, host.rng, done);
   }
   if (const auto* query = std::get_if<ike::QueryUse>(&effect)) {
-    host.engine.handle_completion(now_, host.rng, ike::UseReport{query->sa, std::nullopt});
+    host.engine.handle_completion(
+        now_, host.rng,
+        use_report ? use_report(host, *query) : ike::UseReport{query->sa, std::nullopt});
   }
 }
 

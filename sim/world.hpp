@@ -64,6 +64,11 @@ class World {
   void run_for(Duration time);
   void command(const std::string& host, const ike::Command& command);
 
+  // Tells an engine what its dataplane or its jobs did.
+  void complete(const std::string& host, const ike::Completion& completion);
+  std::vector<std::string> names() const;
+  const Host* owner(const IpAddress& address) const;  // of an address; null: nobody
+
   // A crash: the engine and its SAs are gone; a start afterwards begins with nothing.
   void crash(const std::string& name);
   void start(const std::string& name);
@@ -77,6 +82,8 @@ class World {
   NetworkOptions network;
   // Called for each datagram on its way; false: it is lost.
   std::function<bool(const Host& from, const Host& to, ByteView datagram)> filter;
+  // Answers what a dataplane would of its SAs' use; nothing: never used.
+  std::function<ike::UseReport(const Host& host, const ike::QueryUse& query)> use_report;
   Keys keys;
   std::uint64_t messages = 0;
   std::uint64_t seed() const { return seed_; }
@@ -100,7 +107,6 @@ class World {
   void remove(Host& host, const ike::DeleteSa& removal);
   void send(Host& host, ike::Transmit transmit);
   std::string pair_fault(const Host& a, const ike::PairSnapshot& pair) const;
-  const Host* owner(const IpAddress& address) const;
   double chance();
 
   Instant now_{};

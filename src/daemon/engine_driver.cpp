@@ -58,8 +58,8 @@ std::optional<control::PairEvent::Kind> pair_event(ike::EventKind kind) {
 
 }  // namespace
 
-EngineDriver::EngineDriver(DriverParts parts, const ike::KeyStore& keys)
-    : parts_(std::move(parts)), keys_(&keys), engine_(ike::Settings{}) {}
+EngineDriver::EngineDriver(DriverParts parts, const ike::KeyStore& keys, ike::Settings settings)
+    : parts_(std::move(parts)), keys_(&keys), engine_(std::move(settings)) {}
 
 void EngineDriver::receive(const ike::Path& path, ByteView datagram) {
   engine_.handle_datagram(monotonic_now(), rng_, path, datagram);
@@ -88,8 +88,10 @@ void EngineDriver::handle_plane_events() {
           ike::HardExpired{direction_of(hard->key.direction), hard->key.spi, hard->key.peer};
     } else if (const auto* moved = std::get_if<dataplane::PeerMoved>(&event)) {
       completion = ike::PeerMoved{moved->key.spi, moved->from};
+    } else if (const auto* stray = std::get_if<dataplane::UnknownSpi>(&event)) {
+      completion = ike::UnknownSpi{stray->spi, stray->from};
     } else {
-      continue;  // unknown SPIs and acquires are counted by the plane; nothing acts on them yet
+      continue;  // acquires are counted by the plane; nothing acts on them yet
     }
     engine_.handle_completion(monotonic_now(), rng_, completion);
   }
@@ -166,13 +168,18 @@ void EngineDriver::run(const ike::StartJob& start) {
 
 void EngineDriver::answer(const ike::QueryUse& query) {
   ike::UseReport report{query.sa, std::nullopt};
+  const auto consider = [](const dataplane::SaState& sa, const std::vector<Spi>& asked,
+                           std::optional<Instant>& last) {
+    const bool used = sa.counters.packets > 0 &&
+                      std::find(asked.begin(), asked.end(), sa.key.spi) != asked.end();
+    if (used && (!last || sa.counters.last_used > *last)) last = sa.counters.last_used;
+  };
   if (const auto snapshot = parts_.plane.query()) {
     for (const dataplane::SaState& sa : snapshot->sas) {
-      const bool asked =
-          sa.key.direction == dataplane::Direction::kIn && sa.counters.packets > 0 &&
-          std::find(query.inbound.begin(), query.inbound.end(), sa.key.spi) != query.inbound.end();
-      if (asked && (!report.last_inbound || sa.counters.last_used > *report.last_inbound)) {
-        report.last_inbound = sa.counters.last_used;
+      if (sa.key.direction == dataplane::Direction::kIn) {
+        consider(sa, query.inbound, report.last_inbound);
+      } else {
+        consider(sa, query.outbound, report.last_outbound);
       }
     }
   }

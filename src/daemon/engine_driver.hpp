@@ -21,7 +21,7 @@ struct DriverParts {
 
 class EngineDriver {
  public:
-  EngineDriver(DriverParts parts, const ike::KeyStore& keys);
+  EngineDriver(DriverParts parts, const ike::KeyStore& keys, ike::Settings settings);
 
   void receive(const ike::Path& path, ByteView datagram);
   void handle_timeout();

@@ -139,6 +139,7 @@ enum class NotifyType : std::uint16_t {
   kAuthLifetime = 16403,
   kEapOnlyAuthentication = 16417,
   kChildlessIkev2Supported = 16418,
+  kQcdToken = 16419,
   kIkev2FragmentationSupported = 16430,
   kSignatureHashAlgorithms = 16431,
 };

@@ -41,6 +41,7 @@ constexpr std::array<std::pair<NotifyType, std::string_view>, 35> kNotifyNames{{
     {NotifyType::kAuthLifetime, "AUTH_LIFETIME"},
     {NotifyType::kEapOnlyAuthentication, "EAP_ONLY_AUTHENTICATION"},
     {NotifyType::kChildlessIkev2Supported, "CHILDLESS_IKEV2_SUPPORTED"},
+    {NotifyType::kQcdToken, "QCD_TOKEN"},
     {NotifyType::kIkev2FragmentationSupported, "IKEV2_FRAGMENTATION_SUPPORTED"},
     {NotifyType::kSignatureHashAlgorithms, "SIGNATURE_HASH_ALGORITHMS"},
 }};
