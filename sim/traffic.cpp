@@ -28,10 +28,11 @@ void Traffic::run_for(Duration time, Duration interval) {
     }
     if (world_.now() < next_round) continue;
     next_round = world_.now() + interval;
-    for (const std::string& name : world_.names()) {
+    for (HostId id = 0; id < world_.size(); ++id) {
+      Host& host = world_.host(id);
       const bool sends =
-          senders.empty() || std::find(senders.begin(), senders.end(), name) != senders.end();
-      if (sends && world_.host(name).running) send_from(world_.host(name));
+          senders.empty() || std::find(senders.begin(), senders.end(), host.name) != senders.end();
+      if (sends && host.running) send_from(host);
     }
   }
 }
@@ -77,7 +78,7 @@ void Traffic::arrive(const Flying& packet) {
                                   seconds(world_.now() - Instant()), packet.from, packet.to,
                                   to_string(packet.sa.spi_out), packet.to));
   }
-  world_.complete(packet.to,
+  world_.complete(to,
                   ike::UnknownSpi{packet.sa.spi_out, {world_.host(packet.from).address, 4500}});
 }
 

@@ -17,6 +17,9 @@ Result<mesh::Credentials> stand_ins(Environment& env,
     if (file.kind == Kind::kForeignSecret) {
       TRY_ASSIGN(out.foreign_secrets[file.name], env.random(32));
     }
+    if (file.kind == Kind::kPpk) {
+      TRY_ASSIGN(out.ppks[file.name], env.random(32));
+    }
     if (file.kind == Kind::kPrivateKey) out.private_key = file.path;
     if (file.kind == Kind::kCertificate) out.certificates = {Bytes{0}};
     if (file.kind == Kind::kAnchors) out.anchors = {Bytes{0}};

@@ -195,7 +195,9 @@ class Loader {
             "'local_subnets' is an empty list, which would offer nothing; leave it out");
       }
     }
-    if (const YamlEntry* secret = map.find("secret")) peer.secret_file = read_secret(*secret);
+    if (const YamlEntry* secret = map.find("secret")) {
+      peer.secret_file = secret_file_of(*secret, diagnostics_);
+    }
     if (const YamlEntry* version = map.find("version")) read_version(*version);
     peer.settings = read_settings(map, diagnostics_);
     peer.id = read_identity(map, peer.name, &policy::parse_identity_pattern);
@@ -209,24 +211,6 @@ class Loader {
     if (value) return value.value();
     diagnostics_.bad(node->at, "'nat' " + value.error().message);
     return false;
-  }
-
-  std::optional<std::string> read_secret(const YamlEntry& entry) {
-    const YamlNode* node = scalar_of(entry, diagnostics_);
-    if (node == nullptr) return "";
-    constexpr std::string_view kFile = "file:";
-    // The value is not shown: somebody may have written the secret itself.
-    if (node->text.substr(0, kFile.size()) != kFile) {
-      diagnostics_.bad(
-          node->at,
-          "'secret' has to be file:NAME, a file below private/; an inventory holds no secrets");
-      return "";
-    }
-    const std::string name = node->text.substr(kFile.size());
-    if (const Status good = check_file_name(name); !good) {
-      diagnostics_.bad(node->at, "'secret' names a file wrongly: " + good.error().message);
-    }
-    return name;
   }
 
   void read_version(const YamlEntry& entry) {

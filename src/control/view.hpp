@@ -24,6 +24,7 @@ struct IkeStatus {
   std::int64_t established_s = 0;
   std::int64_t rekey_in_s = 0;
   bool nat = false;
+  bool ppk = false;  // keyed with a post-quantum preshared key too
 };
 struct ChildStatus {
   std::string name;

@@ -43,6 +43,7 @@ control::IkeStatus describe(const ike::PairSnapshot& pair, Instant now) {
     out.rekey_in_s = until(ike.rekey_at, now);
   }
   out.nat = ike.nat;
+  out.ppk = ike.ppk;
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "crypto/pair_key.hpp"
 #include "crypto/signature.hpp"
+#include "mesh/limits.hpp"
 #include "mesh/secret.hpp"
 #include "policy/identity.hpp"
 #include "policy/selectors.hpp"
@@ -110,6 +111,28 @@ Status authenticate(const Credentials& credentials, const Host& self, Connection
   return {};
 }
 
+// RFC 8784. The two ends of a pair have the same id and secret.
+Status add_ppk(const PairSettings& settings, const Credentials& credentials,
+               Connection& connection) {
+  if (!settings.ppk) return {};
+  const config::PpkSetting& ppk = *settings.ppk;
+  const std::string path = "private/" + ppk.secret_file;
+  const auto secret = credentials.ppks.find(ppk.secret_file);
+  if (secret == credentials.ppks.end()) {
+    return make_error(ErrorCode::kNotFound, connection.name + " needs the post-quantum key '" +
+                                                ppk.id + "': put it into " + path);
+  }
+  if (secret->second.size() < kMinPpkOctets) {
+    return make_error(ErrorCode::kBadInput, "the post-quantum key '" + ppk.id + "' in " + path +
+                                                " has " + std::to_string(secret->second.size()) +
+                                                " octets, and it needs " +
+                                                std::to_string(kMinPpkOctets) +
+                                                " of chance: make one with 'espalier secret new'");
+  }
+  connection.ppk = policy::Ppk{to_vector(as_bytes(ppk.id)), secret->second, ppk.required};
+  return {};
+}
+
 Connection base_connection(const Host& self, const std::string& peer,
                            const std::vector<IpAddress>& peer_addresses,
                            const policy::Identity& peer_id, const PairSettings& settings) {
@@ -144,6 +167,7 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
   const PairSettings settings = inventory.settings_between(self.name, peer.name);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
   TRY(authenticate(credentials, self, c));
+  TRY(add_ppk(settings, credentials, c));
   if (c.auth == AuthKind::kPsk) {
     if (credentials.mesh_secret.empty()) {
       return make_error(ErrorCode::kNotFound,
@@ -169,6 +193,7 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   // Without an address there is nobody to call: only the peer initiates.
   if (peer.addresses.empty()) c.start = policy::Start::kNone;
   TRY(authenticate(credentials, self, c));
+  TRY(add_ppk(settings, credentials, c));
   if (c.auth == AuthKind::kPsk) {
     const std::string file = peer.secret_file.value_or("");
     const auto secret = credentials.foreign_secrets.find(file);
@@ -216,8 +241,15 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     need(Kind::kCertificate, "x509/" + self->name + ".pem", "", why);
     need(Kind::kAnchors, "x509ca", "", why);
   };
+  const auto need_ppk = [&](const std::string& peer) {
+    const auto& ppk = inventory.settings_between(self->name, peer).ppk;
+    if (!ppk) return;
+    need(Kind::kPpk, "private/" + ppk->secret_file, ppk->secret_file,
+         pair_name(*self, peer) + " has the post-quantum key '" + ppk->id + "'");
+  };
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
+    need_ppk(peer.name);
     const std::string pair = pair_name(*self, peer.name);
     if (inventory.settings_between(self->name, peer.name).auth == AuthKind::kCert) {
       need_certificates(pair);
@@ -227,6 +259,7 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     }
   }
   for (const Foreign& peer : inventory.foreign) {
+    need_ppk(peer.name);
     const std::string pair = pair_name(*self, peer.name);
     if (inventory.settings_between(self->name, peer.name).auth == AuthKind::kCert) {
       need_certificates(pair);

@@ -65,6 +65,14 @@ struct Identity {
   friend auto operator<=>(const Identity&, const Identity&) = default;
 };
 
+// A post-quantum preshared key (RFC 8784), of the identifier type PPK_ID_FIXED.
+struct Ppk {
+  Bytes id;
+  SecretBytes secret;
+  bool required = true;  // without it on both ends there is no IKE SA
+  friend bool operator==(const Ppk&, const Ppk&) = default;
+};
+
 enum class AuthKind : std::uint8_t { kPsk, kCert };
 
 struct Lifetimes {
@@ -101,8 +109,9 @@ struct Connection {
   AuthKind auth = AuthKind::kPsk;
   SecretBytes psk;                  // auth == kPsk
   std::vector<Bytes> certificates;  // own chain, DER, end entity first (kCert)
-  std::string private_key;          // a name the job runner knows; never key material (kCert)
-  std::vector<Bytes> anchors;       // DER CA certificates the peer's chain must end in (kCert)
+  std::optional<Ppk> ppk;
+  std::string private_key;     // a name the job runner knows; never key material (kCert)
+  std::vector<Bytes> anchors;  // DER CA certificates the peer's chain must end in (kCert)
   std::vector<IkeProposal> proposals;
   Lifetimes lifetimes;
   Duration dpd = 30s;  // 0: off

@@ -32,6 +32,7 @@ struct IkeSnapshot {
   Instant established_at{};
   Instant rekey_at{};
   bool nat = false;
+  bool ppk = false;  // keyed with a post-quantum key too (RFC 8784)
 };
 struct PairSnapshot {
   std::string name, peer;

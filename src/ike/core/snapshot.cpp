@@ -39,6 +39,7 @@ IkeSnapshot describe(const IkeSa& sa, const Settings& settings) {
   out.established_at = sa.established_at;
   out.rekey_at = sa.rekey_at;
   out.nat = nat_on_path(sa, settings);
+  out.ppk = sa.ppk;
   return out;
 }
 

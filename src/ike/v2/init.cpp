@@ -12,6 +12,7 @@
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
+#include "ike/v2/ppk.hpp"
 #include "policy/proposal.hpp"
 
 namespace espalier::ike::v2 {
@@ -106,6 +107,7 @@ void send_init(Context& ctx, IkeSa& sa) {
       KePayload{static_cast<std::uint16_t>(sa.handshake().dh.group), sa.handshake().dh.public_key});
   payloads.push_back(NoncePayload{sa.nonce_i});
   add_notifies(ctx, sa, sa.connection, payloads);
+  if (sa.connection->ppk) payloads.push_back(make_notify(NotifyType::kUsePpk));
   sa.next_request = MessageId(0);
   sa.outstanding.reset();
   send_request(ctx, sa, ExchangeType::kIkeSaInit, payloads);
@@ -138,6 +140,17 @@ Result<InitOffer> choose(const Context& ctx, const Path& path, const SaPayload& 
     if (auto offer = try_one(connection)) return std::move(*offer);
   }
   return last;
+}
+
+// Whether one of those who may ask has a post-quantum key (RFC 8784 section 3): who it is, IKE_AUTH
+// says.
+bool may_use_ppk(const Context& ctx, const Path& path) {
+  const auto has = [](const std::vector<ConnectionRef>& list) {
+    return std::any_of(list.begin(), list.end(),
+                       [](const ConnectionRef& one) { return one->ppk.has_value(); });
+  };
+  const auto found = ctx.core.by_address.find(path.remote.ip);
+  return (found != ctx.core.by_address.end() && has(found->second)) || has(ctx.core.any_address);
 }
 
 enum class Admission { kRefused, kAdmitted, kProved };
@@ -213,6 +226,7 @@ void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
       KePayload{static_cast<std::uint16_t>(sa.suite.dh), result.key_pair.public_key});
   payloads.push_back(NoncePayload{sa.nonce_r});
   add_notifies(ctx, sa, sa.connection, payloads);
+  if (sa.handshake().use_ppk) payloads.push_back(make_notify(NotifyType::kUsePpk));
   add_certificate_request(*sa.connection, payloads);
   send_response(ctx, sa, ExchangeType::kIkeSaInit, MessageId(0), payloads);
   sa.handshake().init_response = sa.last_response->packets.front();
@@ -343,6 +357,7 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   sa.begun = ctx.now;
   sa.discard_at = ctx.now + kHalfOpenLifetime;
   read_notifies(ctx, sa, message);
+  sa.handshake().use_ppk = message.notify(NotifyType::kUsePpk) != nullptr && may_use_ppk(ctx, path);
   sa.handshake().init_request = to_vector(datagram);
   sa.handshake().init_message = message;
   sa.half_open = true;
@@ -390,6 +405,9 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
         fmt::format("{} does not offer NAT traversal (UDP encapsulation), the only form "
                     "of ESP that this dataplane has",
                     sa.path.remote.to_string()));
+  }
+  if (const Status agreed = agree_on_ppk(sa, message); !agreed) {
+    return fail_handshake(ctx, sa, agreed.error().message);
   }
   sa.handshake().init_response = to_vector(datagram);
   sa.handshake().peer_wants_cert = message.find<wire::ike::CertReqPayload>() != nullptr;

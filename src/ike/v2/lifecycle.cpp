@@ -80,9 +80,9 @@ void establish(Context& ctx, IkeSa& sa) {
   ctx.count(Counter::kEstablished);
   ctx.touch(sa.connection->name);
   ctx.event(EventKind::kIkeEstablished, LogLevel::kInfo, sa.connection->name,
-            fmt::format("IKE SA {}_i {}_r established with {} as {}, {}", to_string(sa.spi_i),
+            fmt::format("IKE SA {}_i {}_r established with {} as {}, {}{}", to_string(sa.spi_i),
                         to_string(sa.spi_r), sa.path.remote.to_string(), name(sa.role),
-                        policy::words(sa.suite)));
+                        policy::words(sa.suite), sa.ppk ? ", with a post-quantum key" : ""));
 }
 
 namespace {
