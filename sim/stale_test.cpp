@@ -60,7 +60,8 @@ TEST(Reboot, WithCrashDetectionThePeersTrafficHealsThePairInTwoSeconds) {
     }
     two.reboot();
     Traffic traffic(two.world);
-    const double took = traffic_until(two, traffic, [&] { return is_whole(two); }, 60s);
+    const double took = traffic_until(
+        two, traffic, [&] { return is_whole(two); }, 60s);
     ASSERT_LT(took, 2.0) << two.log();
     ASSERT_EQ(two.count(other(two.rebooted), Counter::kQcdAccepted), 1u) << two.log();
     two.world.run_for(60s);
@@ -76,7 +77,8 @@ TEST(Reboot, WithCrashDetectionUnderLossToo) {
     two.reboot();
     two.world.network = {0.2, 0.1, 5ms, 30ms};
     Traffic traffic(two.world);
-    const double took = traffic_until(two, traffic, [&] { return is_whole(two); }, 120s);
+    const double took = traffic_until(
+        two, traffic, [&] { return is_whole(two); }, 120s);
     ASSERT_LT(took, 45.0) << two.log();
     two.world.network = {};
     two.world.run_for(60s);
@@ -92,7 +94,8 @@ TEST(Reboot, WithHintsAloneWithinTheQuickCheck) {
     two.world.run_for(5s);
     two.reboot();
     Traffic traffic(two.world);
-    const double took = traffic_until(two, traffic, [&] { return is_whole(two); }, 120s);
+    const double took = traffic_until(
+        two, traffic, [&] { return is_whole(two); }, 120s);
     ASSERT_LT(took, 18.0) << two.log();
     ASSERT_EQ(two.count(other(two.rebooted), Counter::kQcdAccepted), 0u);
     ASSERT_GE(two.count(other(two.rebooted), Counter::kQcdRefused), 1u);
@@ -109,11 +112,12 @@ TEST(Reboot, WithoutAnyHintWithinTheLivenessBound) {
     two.world.crash(two.rebooted);
     const std::string up = other(two.rebooted);
     Traffic traffic(two.world);
-    double took =
-        traffic_until(two, traffic, [&] { return two.pair(up).state != "up"; }, 120s);
+    double took = traffic_until(
+        two, traffic, [&] { return two.pair(up).state != "up"; }, 120s);
     ASSERT_LT(took, 30 * 1.25 + 15.0) << two.log();
     two.world.start(two.rebooted);
-    took = traffic_until(two, traffic, [&] { return is_whole(two); }, 120s);
+    took = traffic_until(
+        two, traffic, [&] { return is_whole(two); }, 120s);
     ASSERT_LT(took, 100.0) << two.log();
   }
 }
@@ -139,7 +143,8 @@ TEST(Reboot, StrayEspOfAConfiguredPeerBeginsAnAttemptAtOnce) {
     two.world.filter = nullptr;
     Traffic traffic(two.world);
     traffic.senders = {"bender"};
-    const double took = traffic_until(two, traffic, [&] { return is_whole(two); }, 60s);
+    const double took = traffic_until(
+        two, traffic, [&] { return is_whole(two); }, 60s);
     ASSERT_LT(took, 1.0) << two.log();
   }
 }
@@ -163,9 +168,11 @@ TEST(Halfling, AChildThatOneEndLostIsMadeAnewInSeconds) {
     ASSERT_TRUE(host.twin.inbound.empty());
     Traffic traffic(two.world);
     traffic.senders = {other(loser)};
-    traffic_until(two, traffic, [&] { return !host.twin.inbound.empty(); }, 60s);
+    traffic_until(
+        two, traffic, [&] { return !host.twin.inbound.empty(); }, 60s);
     core.pairs.at(loser + "-" + other(loser)).disabled = false;
-    const double took = traffic_until(two, traffic, [&] { return is_whole(two); }, 60s);
+    const double took = traffic_until(
+        two, traffic, [&] { return is_whole(two); }, 60s);
     ASSERT_LT(took, 5.0) << two.log();
   }
 }
@@ -210,10 +217,10 @@ TEST(Forged, HintsAndTokensNeverTakeAnSaDownAndCostLittle) {
       const Bytes forged = i % 5 == 0 ? Bytes() : rng.bytes(octets);
       const std::vector<Bytes> datagrams{
           clear_message(sa, true, {notify(NotifyType::kInvalidIkeSpi, {})}),
-          clear_message(sa, true,
-                        {notify(NotifyType::kInvalidIkeSpi, {}),
-                         notify(NotifyType::kQcdToken, rng.bytes(32)),
-                         notify(NotifyType::kQcdToken, forged)}),
+          clear_message(
+              sa, true,
+              {notify(NotifyType::kInvalidIkeSpi, {}), notify(NotifyType::kQcdToken, rng.bytes(32)),
+               notify(NotifyType::kQcdToken, forged)}),
           clear_message(sa, false, {notify(NotifyType::kInvalidSpi, spi.take())})};
       for (const Bytes& datagram : datagrams) {
         victim.engine.handle_datagram(two.world.now(), victim.rng, sa.path, datagram);

@@ -45,8 +45,8 @@ void Traffic::send_from(Host& host) {
       continue;
     }
     const Spi spi = newest->second.back();
-    const auto sa = std::find_if(
-        host.twin.outbound.begin(), host.twin.outbound.end(), [&](const auto& entry) {
+    const auto sa =
+        std::find_if(host.twin.outbound.begin(), host.twin.outbound.end(), [&](const auto& entry) {
           return entry.first.first == spi && entry.second.reqid == policy.reqid;
         });
     const Host* to = sa == host.twin.outbound.end() ? nullptr : world_.owner(sa->first.second);
@@ -78,8 +78,7 @@ void Traffic::arrive(const Flying& packet) {
                                   seconds(world_.now() - Instant()), packet.from, packet.to,
                                   to_string(packet.sa.spi_out), packet.to));
   }
-  world_.complete(to,
-                  ike::UnknownSpi{packet.sa.spi_out, {world_.host(packet.from).address, 4500}});
+  world_.complete(to, ike::UnknownSpi{packet.sa.spi_out, {world_.host(packet.from).address, 4500}});
 }
 
 ike::UseReport Traffic::report(const Host& host, const ike::QueryUse& query) const {

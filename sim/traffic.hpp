@@ -1,7 +1,7 @@
 // Traffic over a simulated mesh: each host sends on the newest outbound SA of each of its policies,
-// as its dataplane would, and the receiver must have the inbound SA when the packet arrives. That is
-// the invariant of a rekey that drops nothing; what arrives without an SA is told to the receiver's
-// engine, as its dataplane would.
+// as its dataplane would, and the receiver must have the inbound SA when the packet arrives. That
+// is the invariant of a rekey that drops nothing; what arrives without an SA is told to the
+// receiver's engine, as its dataplane would.
 #pragma once
 
 #include <map>

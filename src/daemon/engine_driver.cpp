@@ -170,8 +170,8 @@ void EngineDriver::answer(const ike::QueryUse& query) {
   ike::UseReport report{query.sa, std::nullopt};
   const auto consider = [](const dataplane::SaState& sa, const std::vector<Spi>& asked,
                            std::optional<Instant>& last) {
-    const bool used = sa.counters.packets > 0 &&
-                      std::find(asked.begin(), asked.end(), sa.key.spi) != asked.end();
+    const bool used =
+        sa.counters.packets > 0 && std::find(asked.begin(), asked.end(), sa.key.spi) != asked.end();
     if (used && (!last || sa.counters.last_used > *last)) last = sa.counters.last_used;
   };
   if (const auto snapshot = parts_.plane.query()) {

@@ -69,10 +69,10 @@ Result<SecretBytes> lasting_secret(const std::string& path) {
     // Under another name first: half a secret must never be found there.
     const std::string part = path + ".new";
     const Fd fd(open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    const bool written = fd && fchmod(fd.get(), 0600) == 0 &&
-                         write(fd.get(), made.reveal().data(), kOctets) ==
-                             static_cast<ssize_t>(kOctets) &&
-                         fsync(fd.get()) == 0 && rename(part.c_str(), path.c_str()) == 0;
+    const bool written =
+        fd && fchmod(fd.get(), 0600) == 0 &&
+        write(fd.get(), made.reveal().data(), kOctets) == static_cast<ssize_t>(kOctets) &&
+        fsync(fd.get()) == 0 && rename(part.c_str(), path.c_str()) == 0;
     if (!written) {
       return make_error(ErrorCode::kSystem,
                         fmt::format("cannot write {}: {}", path, std::strerror(errno)));

@@ -55,7 +55,7 @@ struct Pair {
   // Of a pair whose remote_id is a wildcard: who it is while it has an established IKE SA.
   Box<policy::Identity> holder;
   std::vector<Part> parts;  // empty unless a peer narrowed a child
-  Instant next_hint{};           // before it, stray ESP of the peer begins no attempt
+  Instant next_hint{};      // before it, stray ESP of the peer begins no attempt
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
@@ -111,9 +111,9 @@ struct Core {
       any_address;  // the same of pairs whose peer may come from anywhere
 
   std::map<IpAddress, std::vector<std::string>> pairs_at;  // configured remote address -> pairs
-  SecretBytes qcd_secret;   // when Settings has none
-  RateLimit answers;        // unprotected ones, to those who may not be who they say
-  Instant next_probe{};     // liveness checks are kProbeInterval apart, whatever their number
+  SecretBytes qcd_secret;                                  // when Settings has none
+  RateLimit answers;      // unprotected ones, to those who may not be who they say
+  Instant next_probe{};   // liveness checks are kProbeInterval apart, whatever their number
   Instant drop_window{};  // of the events about dropped messages: a flood must not flood the log
   std::size_t drops_told = 0;
   std::uint64_t drops_untold = 0;

@@ -185,9 +185,8 @@ struct UnknownSpi {
   Spi spi;
   SocketAddress from;
 };  // ESP came from there that no inbound SA fits
-using Completion =
-    std::variant<JobDone, SoftExpired, HardExpired, InstallFailed, PeerMoved, UseReport,
-                 UnknownSpi>;
+using Completion = std::variant<JobDone, SoftExpired, HardExpired, InstallFailed, PeerMoved,
+                                UseReport, UnknownSpi>;
 
 struct Wakeup {
   Instant at;

@@ -18,7 +18,8 @@ inline constexpr unsigned kRetransmitTries =
     8;  // 0, 0.5, 1.5, 3.5, 7.5, 15.5, 23.5, 31.5 s; given up at 39.5 s
 
 // A liveness check with a reason to doubt the peer (a hint, or ESP sent and none come back) goes as
-// often over the wire, but in 13.5 s: 0, 0.5, 1.5, 3.5, 5.5, 7.5, 9.5, 11.5 s. A quiet pair has time.
+// often over the wire, but in 13.5 s: 0, 0.5, 1.5, 3.5, 5.5, 7.5, 9.5, 11.5 s. A quiet pair has
+// time.
 inline constexpr Duration kQuickRetransmitMax = 2s;
 
 // Liveness checks of all IKE SAs together are this far apart: 200 a second.

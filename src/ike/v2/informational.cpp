@@ -148,7 +148,8 @@ void handle_informational_request(Context& ctx, IkeSa& sa, const Message& messag
     return bury(ctx, sa, why);
   }
   read_qcd_token(sa, message);  // RFC 6290 section 4.4: whenever it comes protected
-  if (const auto* lacks = message.notify(NotifyType::kInvalidSpi)) peer_lacks_child(ctx, sa, *lacks);
+  if (const auto* lacks = message.notify(NotifyType::kInvalidSpi))
+    peer_lacks_child(ctx, sa, *lacks);
   if (!deleted.spis.empty()) answer.push_back(std::move(deleted));
   send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, answer);
 }

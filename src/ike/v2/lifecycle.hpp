@@ -81,7 +81,8 @@ void answer_unknown_ike_spi(Context& ctx, const Path& path, const Message& messa
 // The peer says, unprotected, that it does not have the SA: believed with its token, else a hint.
 void handle_invalid_ike_spi(Context& ctx, IkeSa& sa, const Message& message);
 // Someone says, outside of any IKE SA, that it does not know an SPI of ESP: a hint.
-void handle_invalid_spi_hint(Context& ctx, const Path& path, const wire::ike::NotifyPayload& notify);
+void handle_invalid_spi_hint(Context& ctx, const Path& path,
+                             const wire::ike::NotifyPayload& notify);
 // The peer says, inside the SA, that it does not know an SPI of ESP.
 void peer_lacks_child(Context& ctx, IkeSa& sa, const wire::ike::NotifyPayload& notify);
 void start_invalid_spi(Context& ctx, IkeSa& sa, const Task& task);

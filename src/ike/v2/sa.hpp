@@ -238,10 +238,10 @@ struct IkeSa {
   Instant last_heard{};
   std::optional<Instant> discard_at;  // half-open, or superseded and waiting for the other end
   bool use_query_sent = false;
-  bool probe_slot = false;  // liveness_at is its turn among the engine's checks
-  Instant next_hint{};      // before it, unproved hints about this SA are not followed
-  Instant next_told{};      // before it, the peer is not told of another unknown SPI
-  Bytes peer_token;         // RFC 6290; empty: it gave none
+  bool probe_slot = false;          // liveness_at is its turn among the engine's checks
+  Instant next_hint{};              // before it, unproved hints about this SA are not followed
+  Instant next_told{};              // before it, the peer is not told of another unknown SPI
+  Bytes peer_token;                 // RFC 6290; empty: it gave none
   std::optional<IkeSpi> successor;  // local SPI of the SA that replaces it
   std::optional<Collision> rekey_collision;
   std::optional<Instant> armed;  // its entry in Core::sa_timers

@@ -2,8 +2,8 @@
 // (RFC 7296 sections 1.5, 2.4, 2.21.4), and Quick Crash Detection, which makes the first of them
 // proof (RFC 6290).
 //
-// What arrives without protection changes no SA; it may only bring a liveness check forward. The one
-// exception is a message with the token that the peer gave us inside the SA itself.
+// What arrives without protection changes no SA; it may only bring a liveness check forward. The
+// one exception is a message with the token that the peer gave us inside the SA itself.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ Bytes make_token(Context& ctx, IkeSpi spi_i, IkeSpi spi_r) {
   Writer spis;
   spis.u64(spi_i.value);
   spis.u64(spi_r.value);
-  const auto token = crypto::prf(crypto::PrfId::kHmacSha256, secret.reveal(), {spis.view()});
+  const auto token = crypto::prf(crypto::PrfId::kHmacSha2_256, secret.reveal(), {spis.view()});
   ASSERT(token);
   return to_vector(token->reveal());
 }
@@ -116,8 +116,8 @@ void start_pairs_at(Context& ctx, const IpAddress& address) {
     if (pair.up || ctx.now < pair.next_hint) continue;
     const bool under_way = std::any_of(pair.sas.begin(), pair.sas.end(), [&](IkeSpi spi) {
       const auto found = ctx.core.sas.find(spi);
-      return found != ctx.core.sas.end() && (found->second.state == IkeState::kInit ||
-                                             found->second.state == IkeState::kAuth);
+      return found != ctx.core.sas.end() &&
+             (found->second.state == IkeState::kInit || found->second.state == IkeState::kAuth);
     });
     if (under_way) continue;
     pair.next_hint = ctx.now + kHintInterval;
@@ -133,12 +133,13 @@ void send_invalid_spi(Context& ctx, const SocketAddress& to, Spi spi) {
   header.flags = wire::ike::kFlagInitiator;
   Writer data;
   data.u32(spi.value);
-  const Path path{{IpAddress::any(to.ip.family()), to.port == ctx.core.settings.port
-                                                       ? ctx.core.settings.port
-                                                       : ctx.core.settings.nat_port},
-                  to};
-  transmit(ctx, path,
-           {wire::ike::encode_message(header, {make_notify(NotifyType::kInvalidSpi, data.view())})});
+  const Path path{
+      {IpAddress::any(to.ip.family()),
+       to.port == ctx.core.settings.port ? ctx.core.settings.port : ctx.core.settings.nat_port},
+      to};
+  transmit(
+      ctx, path,
+      {wire::ike::encode_message(header, {make_notify(NotifyType::kInvalidSpi, data.view())})});
 }
 
 }  // namespace
@@ -198,8 +199,8 @@ void handle_invalid_ike_spi(Context& ctx, IkeSa& sa, const Message& message) {
 void handle_invalid_spi_hint(Context& ctx, const Path& path, const NotifyPayload& notify) {
   const auto spi = spi_in(notify);
   // The SPI is one that we send to, at the address that the hint came from.
-  auto [sa, child] = spi ? ctx.find_child(Direction::kOut, *spi, path.remote.ip)
-                         : std::pair<IkeSa*, ChildSa*>{};
+  auto [sa, child] =
+      spi ? ctx.find_child(Direction::kOut, *spi, path.remote.ip) : std::pair<IkeSa*, ChildSa*>{};
   if (sa == nullptr || path.remote.ip.is_unspecified()) return ctx.count(Counter::kHintsIgnored);
   check_on_hint(ctx, *sa);
 }
@@ -210,8 +211,8 @@ void peer_lacks_child(Context& ctx, IkeSa& sa, const NotifyPayload& notify) {
   if (child == nullptr || child->state != ChildState::kInstalled || ctx.now < sa.next_hint) {
     return ctx.count(Counter::kHintsIgnored);
   }
-  // No SA changes by this message (section 2.21.4). A rekey finds out: the peer that lacks the child
-  // answers CHILD_SA_NOT_FOUND, and one that has it makes a successor.
+  // No SA changes by this message (section 2.21.4). A rekey finds out: the peer that lacks the
+  // child answers CHILD_SA_NOT_FOUND, and one that has it makes a successor.
   sa.next_hint = ctx.now + kHintInterval;
   ctx.count(Counter::kHintChecks);
   add_task(ctx, sa, {TaskKind::kRekeyChild, child->spec.spi_in, "", ctx.now});
