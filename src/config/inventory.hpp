@@ -82,7 +82,8 @@ struct Foreign {
   std::vector<IpAddress> addresses;  // may be empty when nat
   std::vector<Prefix> subnets;
   policy::Identity id;
-  std::optional<std::string> secret_file;  // relative to private/
+  std::optional<policy::Identity> local_id;  // ours towards this peer, instead of the host's
+  std::optional<std::string> secret_file;    // relative to private/
   std::optional<std::vector<Prefix>> local_subnets;
   bool nat = false;
   SettingsLayer settings;

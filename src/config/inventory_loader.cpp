@@ -120,9 +120,9 @@ class Loader {
   }
 
   using ParseIdentity = Result<policy::Identity> (*)(std::string_view text);
-  policy::Identity read_identity(const YamlNode& map, const std::string& name,
-                                 ParseIdentity parse) {
-    const YamlEntry* entry = map.find("id");
+  policy::Identity read_identity(const YamlNode& map, const std::string& name, ParseIdentity parse,
+                                 const char* key = "id") {
+    const YamlEntry* entry = map.find(key);
     const YamlNode* node = entry == nullptr ? nullptr : scalar_of(*entry, diagnostics_);
     if (node == nullptr) return {wire::ike::IdType::kFqdn, to_vector(as_bytes(name))};
     auto id = parse(node->text);
@@ -201,6 +201,9 @@ class Loader {
     if (const YamlEntry* version = map.find("version")) read_version(*version);
     peer.settings = read_settings(map, diagnostics_);
     peer.id = read_identity(map, peer.name, &policy::parse_identity_pattern);
+    if (map.find("local_id") != nullptr) {
+      peer.local_id = read_identity(map, "", &policy::parse_identity, "local_id");
+    }
     inventory_.foreign.push_back(std::move(peer));
   }
 

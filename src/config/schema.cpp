@@ -115,6 +115,8 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
     {kForeign, "subnets", "network or list", "prefixes", "[]", kYes, "Networks behind the peer."},
     {kForeign, "id", "identity", "as strongSwan writes them, with wildcards, see below",
      "the peer's name", kYes, "What the peer calls itself in IKE."},
+    {kForeign, "local_id", "identity", "as strongSwan writes them", "the host's own `id`", kYes,
+     "What our hosts call themselves towards this peer."},
     {kForeign, "secret", "file", "`file:NAME`", "", kYes,
      "The shared secret's file below `private/`; needed with `auth: psk`."},
     {kForeign, "local_subnets", "network or list", "prefixes", "own addresses and subnets", kYes,

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "daemon/clock.hpp"
 
 namespace espalier::daemon {
@@ -166,23 +164,32 @@ void EngineDriver::run(const ike::StartJob& start) {
   engine_.handle_completion(monotonic_now(), rng_, done);
 }
 
+const UseCounters& EngineDriver::recent_use() {
+  const Instant now = monotonic_now();
+  if (use_read_ && now - *use_read_ < 1s) return use_;
+  use_read_ = now;
+  use_.clear();
+  if (const auto snapshot = parts_.plane.query()) {
+    for (const dataplane::SaState& sa : snapshot->sas)
+      use_[{sa.key.direction, sa.key.spi}] = sa.counters;
+  }
+  return use_;
+}
+
 void EngineDriver::answer(const ike::QueryUse& query) {
   ike::UseReport report{query.sa, std::nullopt};
-  const auto consider = [](const dataplane::SaState& sa, const std::vector<Spi>& asked,
-                           std::optional<Instant>& last) {
-    const bool used =
-        sa.counters.packets > 0 && std::find(asked.begin(), asked.end(), sa.key.spi) != asked.end();
-    if (used && (!last || sa.counters.last_used > *last)) last = sa.counters.last_used;
-  };
-  if (const auto snapshot = parts_.plane.query()) {
-    for (const dataplane::SaState& sa : snapshot->sas) {
-      if (sa.key.direction == dataplane::Direction::kIn) {
-        consider(sa, query.inbound, report.last_inbound);
-      } else {
-        consider(sa, query.outbound, report.last_outbound);
-      }
+  const UseCounters& use = recent_use();
+  const auto latest = [&](dataplane::Direction direction, const std::vector<Spi>& spis) {
+    std::optional<Instant> last;
+    for (const Spi spi : spis) {
+      const auto found = use.find({direction, spi});
+      if (found == use.end() || found->second.packets == 0) continue;
+      if (!last || found->second.last_used > *last) last = found->second.last_used;
     }
-  }
+    return last;
+  };
+  report.last_inbound = latest(dataplane::Direction::kIn, query.inbound);
+  report.last_outbound = latest(dataplane::Direction::kOut, query.outbound);
   engine_.handle_completion(monotonic_now(), rng_, report);
 }
 

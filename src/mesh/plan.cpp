@@ -79,6 +79,7 @@ void apply(const PairSettings& settings, Connection& connection) {
 }
 
 Status authenticate(const Credentials& credentials, const Host& self, Connection& connection) {
+  const policy::Identity& own_id = connection.local_id;
   if (connection.auth != AuthKind::kCert) return {};
   if (credentials.certificates.empty() || credentials.private_key.empty()) {
     return make_error(ErrorCode::kNotFound, connection.name +
@@ -96,15 +97,15 @@ Status authenticate(const Credentials& credentials, const Host& self, Connection
   // Without its identity in it every peer would turn the certificate down, and say less about why.
   TRY_ASSIGN(const crypto::CertificateInfo own,
              crypto::inspect_certificate(credentials.certificates[0]));
-  if (!policy::certificate_has_identity(own, self.id)) {
+  if (!policy::certificate_has_identity(own, own_id)) {
     return make_error(ErrorCode::kBadInput,
                       "the certificate x509/" + self.name + ".pem (" + own.subject +
-                          ") does not speak for the identity '" + policy::to_string(self.id) +
+                          ") does not speak for the identity '" + policy::to_string(own_id) +
                           "' of " + self.name +
                           ": issue it with that as subjectAltName, or set id in the inventory");
   }
   // The same name may be written in other string types: the peer gets the certificate's octets.
-  if (self.id.type == wire::ike::IdType::kDerDn) connection.local_id.data = own.subject_dn;
+  if (own_id.type == wire::ike::IdType::kDerDn) connection.local_id.data = own.subject_dn;
   connection.certificates = credentials.certificates;
   connection.private_key = credentials.private_key;
   connection.anchors = credentials.anchors;
@@ -189,6 +190,7 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   const PairSettings settings = inventory.settings_between(self.name, peer.name);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
   c.foreign = true;
+  if (peer.local_id) c.local_id = *peer.local_id;
   c.behind_nat = peer.nat;
   // Without an address there is nobody to call: only the peer initiates.
   if (peer.addresses.empty()) c.start = policy::Start::kNone;
