@@ -113,12 +113,16 @@ void World::crash(Host& target) {
   if (observer != nullptr) observer->on_fault(target.name + " crashes");
 }
 
-void World::start(const std::string& name) {
-  Host& target = host(name);
+void World::power_on(Host& target) {
   target.running = true;
   ++target.boots;
   watch.disturbed(now_);
-  if (observer != nullptr) observer->on_fault(name + " starts");
+  if (observer != nullptr) observer->on_fault(target.name + " starts");
+}
+
+void World::start(const std::string& name) {
+  Host& target = host(name);
+  power_on(target);
   command(target, ike::Configure{target.connections});
 }
 

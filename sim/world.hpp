@@ -68,6 +68,8 @@ class World {
   void crash(const std::string& name);
   void start(const std::string& name);
   void crash(Host& host);
+  // It runs again, with nothing; whoever calls configures it.
+  void power_on(Host& host);
 
   // Faults of the network and of dataplanes. A cut loses what `from` sends to `to`, from now until
   // mend() of the same two.
