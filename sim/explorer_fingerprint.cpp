@@ -60,6 +60,8 @@ class Canon {
     put(16 + static_cast<std::uint64_t>(left / 1ms));
   }
   void when(const std::optional<Instant>& at) { at ? when(*at) : put(0); }
+  // Of a moment that is only looked at: what is past is past.
+  void coming(Instant at) { at <= state_.now() ? put(0) : when(at); }
   void message_id(const wire::ike::Header& header, MessageId id);
   void end(const ExplorerEnd& end);
   void pairs(const ike::Core& core);
@@ -139,7 +141,7 @@ void Canon::task(const ike::v2::Task& task) {
   id(task.child);
   text(task.child_name);
   when(task.not_before);
-  put(task.local_ts.size());
+  put(task.local_ts.size() + 256 * task.quick + 512 * task.orphan);
 }
 
 void Canon::exchange(const IkeSa& sa) {
@@ -148,6 +150,7 @@ void Canon::exchange(const IkeSa& sa) {
     put(static_cast<std::uint64_t>(sa.outstanding->exchange));
     put(sa.outstanding->sent);
     when(sa.outstanding->resend_at);
+    put(sa.outstanding->quick);
   }
   mark('r');
   put(sa.last_response ? sa.last_response->id.value + 1 == sa.expected_request.value : 2);
@@ -211,6 +214,9 @@ void Canon::sa(const ike::Core& core, const IkeSa& sa) {
   mark('t');
   when(sa.discard_at);
   when(sa.liveness_at);
+  coming(sa.next_hint);
+  coming(sa.next_told);
+  id(sa.peer_token);
   when(sa.rekey_at);
   id(sa.successor.value_or(IkeSpi()));
   if (const auto& begun = sa.if_handshake()) {
@@ -230,6 +236,7 @@ void Canon::pairs(const ike::Core& core) {
     mark('p');
     put(pair.disabled + 2 * pair.up);
     when(pair.retry_at);
+    coming(pair.next_hint);
     put(static_cast<std::uint64_t>(pair.backoff / 1ms));
     for (const IkeSpi spi : pair.sas) id(spi);
   }

@@ -132,6 +132,7 @@ PairState::PairState(const Scenario& scenario, const Budget& budget)
   for (std::size_t who = 0; who < 2; ++who) {
     ike::Settings settings;
     settings.election = scenario.established;
+    settings.qcd_secret = SecretBytes(as_bytes(kNames[who]));
     ends_[who].engine = ike::Endpoint(settings);
     ends_[who].rng = OrderedRng(static_cast<std::uint8_t>(who), scenario.nonces_fall);
   }

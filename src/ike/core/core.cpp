@@ -69,7 +69,8 @@ Spi Context::allocate_spi() {
 IkeSpi Context::allocate_ike_spi() {
   for (;;) {
     const IkeSpi spi(rng.u64());
-    if (spi.value != 0 && !core.sas.contains(spi)) return spi;
+    const bool taken = core.sas.contains(spi) || core.offered_ike_spis.contains(spi);
+    if (spi.value != 0 && !taken) return spi;
   }
 }
 

@@ -85,6 +85,8 @@ struct Core {
   // IKE_SA_INIT requests being answered or answered, by (peer's SPI, peer's address): a repeated
   // one finds its SA.
   std::map<std::pair<IkeSpi, SocketAddress>, IkeSpi> init_requests;
+  // Of ours, offered in rekeys under way: the peer may have the SA before we have its answer.
+  std::set<IkeSpi> offered_ike_spis;
   HalfOpen half_open;
   CookieSecret cookie;
   std::map<JobId, IkeSpi> jobs;

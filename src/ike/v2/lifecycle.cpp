@@ -110,6 +110,7 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
   }
   while (!sa.children.empty()) remove_child(ctx, sa, sa.children.back().spec.spi_in, false);
   if (sa.active && sa.active->new_spi.value != 0) ctx.core.inbound_spis.erase(sa.active->new_spi);
+  if (sa.active) ctx.core.offered_ike_spis.erase(sa.active->new_ike_spi);
   if (const auto& begun = sa.if_handshake(); begun && begun->child_spi.value != 0) {
     ctx.core.inbound_spis.erase(begun->child_spi);
   }
@@ -241,6 +242,7 @@ void run_tasks(Context& ctx, IkeSa& sa) {
 }
 
 void finish_task(Context& ctx, IkeSa& sa) {
+  if (sa.active) ctx.core.offered_ike_spis.erase(sa.active->new_ike_spi);
   sa.active.reset();
   ctx.core.dirty.insert(sa.local_spi());
   ctx.touch(sa.pair());  // the supervisor waits for exchanges to end
