@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "sim/explorer_state.hpp"
 
@@ -37,8 +38,13 @@ class Search {
   std::string own_trail_;
   std::string& trail_;
   Report report_;
-  // To a digest of the successors, when merges are checked.
-  std::unordered_map<Fingerprint, std::uint64_t, Hash> seen_;
+  std::unordered_set<Fingerprint, Hash> seen_;
+  // When merges are checked: what came of a state, and the steps that first led to it.
+  struct Known {
+    std::uint64_t successors = 0;
+    std::string trail;
+  };
+  std::unordered_map<Fingerprint, Known, Hash> known_;
   std::size_t merges_ = 0;
   std::size_t depth_ = 0;
 };
@@ -75,18 +81,18 @@ std::uint64_t Search::successors(const PairState& state) const {
 
 void Search::check_merge(const PairState& state, const Fingerprint& known) {
   if (budget_.check_merges == 0 || ++merges_ % budget_.check_merges != 0) return;
-  if (successors(state) != seen_.at(known)) {
+  if (successors(state) != known_.at(known).successors) {
     fail(
         "a state that looks like one seen before does not go on like it: its fingerprint lacks "
-        "something");
+        "something. The steps to the other: " +
+        known_.at(known).trail);
   }
 }
 
 void Search::visit(const PairState& state) {
   const Fingerprint print = fingerprint(state);
-  const auto [entry, fresh] = seen_.try_emplace(print, 0);
-  if (!fresh) return check_merge(state, print);
-  if (budget_.check_merges != 0) entry->second = successors(state);
+  if (!seen_.insert(print).second) return check_merge(state, print);
+  if (budget_.check_merges != 0) known_[print] = {successors(state), trail_};
   ++report_.states;
   report_.deepest = std::max(report_.deepest, depth_);
   if (report_.states >= budget_.states_max) report_.exhaustive = false;

@@ -36,6 +36,8 @@ class Canon {
   }
   void id(IkeSpi spi) { id(Kind::kIkeSpi, spi.value); }
   void id(Spi spi) { id(Kind::kSpi, spi.value); }
+  // Each end counts its own.
+  void id(ReqId reqid) { id(Kind::kReqId, end_ << 32 | reqid.value); }
   void id(ByteView octets) {
     if (octets.empty()) return put(0);
     std::uint64_t hash = octets.size();
@@ -54,6 +56,7 @@ class Canon {
   }
   // Rounded, so that the microseconds of steps do not count; what is far away is only that.
   void when(Instant at) {
+    if (at == Instant()) return put(0);  // never set
     const Duration left = at - state_.now() + 500us;
     if (left < Duration(0)) return put(1);
     if (left > 45s) return put(2);
@@ -78,6 +81,7 @@ class Canon {
   std::uint64_t a_ = 0x243f6a8885a308d3u, b_ = 0x13198a2e03707344u;
   std::map<std::pair<Kind, std::uint64_t>, std::uint64_t> names_;
   std::vector<Bytes> nonces_;
+  std::uint64_t end_ = 0;  // the one that is being put
 };
 
 // Relative to what the requester will send next.
@@ -154,6 +158,8 @@ void Canon::exchange(const IkeSa& sa) {
   }
   mark('r');
   put(sa.last_response ? sa.last_response->id.value + 1 == sa.expected_request.value : 2);
+  // Sealed, it is known by its length: what a repeated request is answered with.
+  put(sa.last_response ? sa.last_response->packets.front().size() : 0);
   put(sa.tasks.size());
   for (const auto& each : sa.tasks) task(each);
   mark('a');
@@ -179,7 +185,7 @@ void Canon::child(const ike::v2::ChildSa& child) {
   mark('c');
   id(child.spec.spi_in);
   id(child.spec.spi_out);
-  id(Kind::kReqId, child.spec.reqid.value);
+  id(child.spec.reqid);
   put(static_cast<std::uint64_t>(child.state));
   put(child.outbound_installed);
   put(child.initiator);
@@ -257,15 +263,22 @@ void Canon::end(const ExplorerEnd& end) {
     id(late.removal.spi);
   }
   mark('d');
+  // In the order of names, not of the SPIs' values: these have been met before.
+  std::vector<std::pair<std::uint64_t, Spi>> inbound;
   for (const auto& [spi, key] : end.inbound) {
+    const auto name = names_.find({Kind::kSpi, spi.value});
+    inbound.emplace_back(name == names_.end() ? 0 : name->second, spi);
+  }
+  std::sort(inbound.begin(), inbound.end());
+  for (const auto& [name, spi] : inbound) {
     id(spi);
-    id(key.reveal());
+    id(end.inbound.at(spi).reveal());
   }
   mark('o');
   for (const OutboundSa& sa : end.outbound) {
     id(sa.spi);
     id(sa.key.reveal());
-    id(Kind::kReqId, sa.reqid.value);
+    id(sa.reqid);
   }
   put(end.policies.size());
 }
@@ -286,7 +299,10 @@ std::uint64_t Canon::shape(const Letter& letter) const {
 
 Fingerprint Canon::of() {
   put(state_.faults_left());
-  for (const ExplorerEnd& each : state_.ends()) end(each);
+  for (const ExplorerEnd& each : state_.ends()) {
+    ++end_;
+    end(each);
+  }
   std::vector<const Letter*> letters;
   for (const Letter& letter : state_.letters()) letters.push_back(&letter);
   std::stable_sort(letters.begin(), letters.end(),
