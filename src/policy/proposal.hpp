@@ -59,6 +59,9 @@ Result<Selected<ChildSuite>> accept_esp(const std::vector<EspProposal>& ours,
                                         const std::vector<wire::ike::Proposal>& answer,
                                         bool with_dh);
 
+// The chosen additional key exchanges as a proposal's list.
+std::vector<AdditionalKe> listed(const AdditionalKes& methods);
+
 // Words for people and for status: "aes256gcm16-prfsha384-x25519", "aes256gcm16-x25519-esn".
 std::string words(const IkeSuite& suite);
 std::string words(const ChildSuite& suite);

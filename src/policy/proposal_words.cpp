@@ -172,16 +172,6 @@ void append_all(std::string& text, const std::vector<EncrTransform>& list) {
   }
 }
 
-std::vector<AdditionalKe> listed(const AdditionalKes& methods) {
-  std::vector<AdditionalKe> list;
-  for (std::size_t i = 0; i < methods.size(); ++i) {
-    if (methods[i] != DhId::kNone) {
-      list.push_back({static_cast<std::uint8_t>(i + 1), methods[i]});
-    }
-  }
-  return list;
-}
-
 void append_additional(std::string& text, const std::vector<AdditionalKe>& list) {
   for (unsigned slot = 1; slot <= AdditionalKes().size(); ++slot) {
     for (const AdditionalKe& one : list) {
@@ -200,6 +190,16 @@ Error bad_methods(std::string_view words) {
 }
 
 }  // namespace
+
+std::vector<AdditionalKe> listed(const AdditionalKes& methods) {
+  std::vector<AdditionalKe> list;
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    if (methods[i] != DhId::kNone) {
+      list.push_back({static_cast<std::uint8_t>(i + 1), methods[i]});
+    }
+  }
+  return list;
+}
 
 Result<IkeProposal> parse_ike_proposal(std::string_view words) {
   TRY_ASSIGN(Collected all, collect(words));
