@@ -87,6 +87,11 @@ void World::command(Host& target, const ike::Command& wanted) {
   drain(target);
 }
 
+void World::complete(Host& target, const ike::Completion& completion) {
+  target.engine.handle_completion(clock(target), target.rng, completion);
+  drain(target);
+}
+
 void World::at(Instant when, std::function<void()> what) {
   actions_.emplace(when, std::move(what));
 }
@@ -108,12 +113,16 @@ void World::crash(Host& target) {
   if (observer != nullptr) observer->on_fault(target.name + " crashes");
 }
 
-void World::start(const std::string& name) {
-  Host& target = host(name);
+void World::power_on(Host& target) {
   target.running = true;
   ++target.boots;
   watch.disturbed(now_);
-  if (observer != nullptr) observer->on_fault(name + " starts");
+  if (observer != nullptr) observer->on_fault(target.name + " starts");
+}
+
+void World::start(const std::string& name) {
+  Host& target = host(name);
+  power_on(target);
   command(target, ike::Configure{target.connections});
 }
 

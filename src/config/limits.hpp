@@ -15,8 +15,9 @@ inline constexpr std::size_t kMaxNodes = 500'000;
 // A full mesh of n hosts has n - 1 connections on each host; beyond this a mesh wants `start: trap`
 // and more.
 inline constexpr std::size_t kMaxHosts = 4096;
-inline constexpr std::size_t kMaxForeign = 1024;
+inline constexpr std::size_t kMaxForeign = 16384;
 inline constexpr std::size_t kMaxPairs = 65536;
+inline constexpr std::size_t kMaxGroups = 1024;
 // RFC 7296 section 3.13: at most 255 selectors in a TS payload, and a host's own addresses are
 // selectors too.
 inline constexpr std::size_t kMaxAddresses = 16;

@@ -76,6 +76,10 @@ class View {
   virtual ~View() = default;
   virtual StatusSnapshot status() = 0;
   virtual std::vector<ConnectionConfig> connections() = 0;
+  // One of them, by the pair's name; its counters may be a second old. The daemon does not make the
+  // whole list for it.
+  virtual std::optional<PairStatus> pair_status(const std::string& name);
+  virtual std::optional<ConnectionConfig> connection_config(const std::string& name);
   // The pair's name for "bender-flexo" or "flexo"; kNotFound with the names there are.
   virtual Result<std::string> resolve(const std::string& name) = 0;
   virtual Status initiate(
