@@ -96,6 +96,8 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
     result.esp_proposals = std::move(list);
   }
   bool esn = true;
+  layers.agreed(&SettingsLayer::mode, result.mode);
+  layers.agreed(&SettingsLayer::protect, result.protect);
   layers.agreed(&SettingsLayer::auth, result.auth);
   layers.agreed(&SettingsLayer::ppk, result.ppk);
   layers.agreed(&SettingsLayer::ike_proposals, result.ike_proposals);
