@@ -75,10 +75,12 @@ void use_toy_kem(World& world) {
 }
 
 void with_kem(policy::Connection& connection) {
-  connection.proposals = ike({"aes256gcm16-prfsha384-x25519-ke2_ecp256"});
-  connection.proposals.front().additional.push_back({1, DhId::kMlKem768});
-  connection.children.front().proposals = esp({"aes256gcm16-x25519"});
-  connection.children.front().proposals.front().additional = {{1, DhId::kMlKem1024}};
+  auto for_ike = ike({"aes256gcm16-prfsha384-x25519-ke2_ecp256"});
+  for_ike.front().additional.push_back({1, DhId::kMlKem768});
+  connection.proposals = for_ike;
+  auto for_esp = esp({"aes256gcm16-x25519"});
+  for_esp.front().additional = {{1, DhId::kMlKem1024}};
+  connection.children.front().proposals = for_esp;
 }
 
 std::string suite(Two& two, const char* host) { return policy::words(two.pair(host).ike->suite); }

@@ -112,6 +112,7 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
     ctx.core.init_requests.erase(known);
   }
   drop_pending(ctx, sa);
+  if (sa.active) ctx.core.spis_to_be.erase(sa.active->new_ike_spi);
   sa.active.reset();
   sa.responding.reset();
   sa.outstanding.reset();
@@ -221,6 +222,7 @@ void run_tasks(Context& ctx, IkeSa& sa) {
 }
 
 void finish_task(Context& ctx, IkeSa& sa) {
+  if (sa.active) ctx.core.spis_to_be.erase(sa.active->new_ike_spi);
   sa.active.reset();
   ctx.core.dirty.insert(sa.local_spi());
   ctx.touch(sa.pair());  // the supervisor waits for exchanges to end

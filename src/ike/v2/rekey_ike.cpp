@@ -197,6 +197,7 @@ void start_rekey_ike(Context& ctx, IkeSa& sa, const Task& task) {
   active.task = task;
   active.nonce = ctx.rng.bytes(kNonceOctets);
   active.new_ike_spi = ctx.allocate_ike_spi();
+  ctx.core.spis_to_be.insert(active.new_ike_spi);
   sa.active = std::move(active);
   ctx.start_job(sa, JobPurpose::kChildGenerate, DhGenerateJob{sa.suite.dh});
 }

@@ -166,7 +166,9 @@ void answer_unknown_ike_spi(Context& ctx, const Path& path, const Message& messa
        std::holds_alternative<wire::ike::SkfPayload>(message.payloads.back()));
   if (header.is_response() || !is_protected) return;
   // RFC 6290 section 9.2: never for an SA that exists, whichever end of it is made believe here.
-  if (ctx.core.sas.contains(header.spi_i) || ctx.core.sas.contains(header.spi_r)) return;
+  for (const IkeSpi spi : {header.spi_i, header.spi_r}) {
+    if (ctx.core.sas.contains(spi) || ctx.core.spis_to_be.contains(spi)) return;
+  }
   if (!ctx.core.answers.take(ctx.now, path.remote.ip, kStatelessAnswersPerSecond)) return;
   ctx.count(Counter::kInvalidIkeSpiSent);
   send_stateless(ctx, path, header,
