@@ -11,19 +11,20 @@
 
 namespace espalier::policy {
 
-// Words are joined by '-'. Errors: kUnsupported names the word that this version cannot honour and
-// lists what it can; kInvalidArgument a word that is no algorithm at all, or a combination that
-// cannot work (no DH group, AEAD with an integrity word, no PRF derivable). Without a prf word, the
-// PRF is the one of each integrity word, as strongSwan does.
+// Words are joined by '-'. "ke1_ecp384" to "ke7_...": additional key exchanges (RFC 9370);
+// "ke1_none" beside it: the peer may do without. Errors: kUnsupported names the word that this
+// version cannot honour and lists what it can; kInvalidArgument a word that is no algorithm at all,
+// or a combination that cannot work (no DH group, AEAD with an integrity word, no PRF derivable).
+// Without a prf word, the PRF is the one of each integrity word, as strongSwan does.
 Result<IkeProposal> parse_ike_proposal(std::string_view words);
 // "aes256gcm16", "aes256-sha256", "aes128gcm16-x25519-esn". A DH word means PFS at rekey, and
 // "modpnone" beside it that a peer may do without. Neither esn nor noesn: both.
 Result<EspProposal> parse_esp_proposal(std::string_view words);
 
 // The defaults of mesh.yaml (docs: README "mesh.yaml").
-std::vector<IkeProposal> default_ike_proposals();
+SharedList<IkeProposal> default_ike_proposals();
 // With the PFS groups x25519, ecp384, ecp256, modp3072.
-std::vector<EspProposal> default_esp_proposals();
+SharedList<EspProposal> default_esp_proposals();
 
 // To wire proposals, numbered from 1. spi: 0 octets (first IKE SA), 8 (IKE rekey) or 4 (ESP). For
 // ESP, with_dh says whether DH transforms are sent (never in IKE_AUTH: RFC 7296 section 1.2).
@@ -57,6 +58,9 @@ Result<Selected<IkeSuite>> accept_ike(const std::vector<IkeProposal>& ours,
 Result<Selected<ChildSuite>> accept_esp(const std::vector<EspProposal>& ours,
                                         const std::vector<wire::ike::Proposal>& answer,
                                         bool with_dh);
+
+// The chosen additional key exchanges as a proposal's list.
+std::vector<AdditionalKe> listed(const AdditionalKes& methods);
 
 // Words for people and for status: "aes256gcm16-prfsha384-x25519", "aes256gcm16-x25519-esn".
 std::string words(const IkeSuite& suite);

@@ -69,8 +69,7 @@ Spi Context::allocate_spi() {
 IkeSpi Context::allocate_ike_spi() {
   for (;;) {
     const IkeSpi spi(rng.u64());
-    const bool taken = core.sas.contains(spi) || core.offered_ike_spis.contains(spi);
-    if (spi.value != 0 && !taken) return spi;
+    if (spi.value != 0 && !core.sas.contains(spi) && !core.spis_to_be.contains(spi)) return spi;
   }
 }
 
