@@ -160,7 +160,7 @@ std::vector<Scenario> all_scenarios() {
   };
   const auto keeps = [](Act act) { return act == Act::kRekeyChild || act == Act::kRekeyIke; };
   std::vector<Scenario> all;
-  all.push_back({"start", false, {{{Act::kStart}, {Act::kStart}}}, false, false});
+  all.push_back({"start", false, {{{Act::kStart}, {Act::kStart}}}, false, true});
   for (const Act act : kActs) {
     for (std::size_t who = 0; who < 2; ++who) {
       Scenario one;

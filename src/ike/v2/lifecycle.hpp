@@ -94,6 +94,9 @@ void unknown_spi_arrived(Context& ctx, Spi spi, const SocketAddress& from);
 // ----------------------------------------------
 
 void resolve_duplicates(Context& ctx, IkeSa& established);
+// The grace of a duplicate that the peer was to delete is over: it goes if the peer has the one that
+// stays; while that is not known, it is asked and the duplicate waits for as long again.
+void duplicate_is_due(Context& ctx, IkeSa& loser);
 // Whether children of another IKE SA of the pair carry our traffic when this one, which we
 // answered, is established. Nothing is sent on its child then until the other goes, or after
 // kOutboundGrace: its initiator cannot receive before it has our answer.

@@ -169,12 +169,11 @@ void handle_use_report(Context& ctx, IkeSa& sa, const UseReport& report) {
 
 void handle_sa_timeout(Context& ctx, IkeSa& sa) {
   if (sa.discard_at && ctx.now >= *sa.discard_at) {
-    sa.discard_at.reset();
     if (sa.state == IkeState::kEstablished) {
-      // A duplicate whose initiator, against the rule or because it does not know it, did not
-      // delete it.
-      add_task(ctx, sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
+      // A duplicate that the peer, against the rule or because it does not know it, did not delete.
+      duplicate_is_due(ctx, sa);
     } else {
+      sa.discard_at.reset();
       const bool waiting = sa.state == IkeState::kHalfOpen || sa.state == IkeState::kIntermediate;
       if (waiting && sa.failure.empty()) {
         ctx.event(EventKind::kDropped, LogLevel::kDebug, sa.pair(),
