@@ -65,7 +65,9 @@ void Search::run_on(const PairState& state) {
     return fail(
         fmt::format("{:.0f} s after all was quiet: {}", seconds(budget_.whole_within), fault));
   }
-  report_.slowest = std::max(report_.slowest, *took);
+  if (*took <= report_.slowest) return;
+  report_.slowest = *took;
+  report_.slowest_path = trail_;
 }
 
 std::uint64_t Search::successors(const PairState& state) const {

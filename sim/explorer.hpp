@@ -62,6 +62,7 @@ struct Report {
   std::size_t quiet = 0;        // distinct quiet states, each run on to a whole pair
   std::size_t deepest = 0;      // steps of the longest path
   Duration slowest{};           // the longest that a quiet state took to be whole
+  std::string slowest_path;     // the steps to that state
   bool exhaustive = true;
   std::string violation;  // empty: none. A sentence
   std::string path;       // the steps to it, for replay()

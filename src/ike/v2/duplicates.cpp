@@ -107,9 +107,8 @@ void duplicate_is_due(Context& ctx, IkeSa& loser) {
     }
     if (!asked) loser.discard_at = ctx.now + kDuplicateGrace;
     asked = true;
-    Task check{TaskKind::kLiveness, Spi(), "", ctx.now};
-    check.quick = true;
-    add_task(ctx, *other, std::move(check));
+    // Not a quick check: it outlasts the peer's own repetitions of IKE_AUTH.
+    add_task(ctx, *other, {TaskKind::kLiveness, Spi(), "", ctx.now});
     run_tasks(ctx, *other);
   }
 }
