@@ -36,9 +36,17 @@ enum class DhId : std::uint16_t {
   kNone = 0,
   kModp2048 = 14,
   kModp3072 = 15,
+  kModp4096 = 16,
+  kModp6144 = 17,
+  kModp8192 = 18,
   kEcp256 = 19,
   kEcp384 = 20,
-  kX25519 = 31
+  kEcp521 = 21,
+  kEcp256Bp = 28,  // brainpool
+  kEcp384Bp = 29,
+  kEcp512Bp = 30,
+  kX25519 = 31,
+  kX448 = 32
 };
 // Hash Algorithms of RFC 7427 (SIGNATURE_HASH_ALGORITHMS notify); 5 is RFC 8420.
 enum class HashId : std::uint16_t {
