@@ -26,10 +26,9 @@ std::string synonyms_of(const AlgorithmWord& row) {
 }
 
 std::string section(TransformType type, std::string_view title) {
-  std::string text =
-      "\n## " + std::string(title) + " (transform type " +
-      std::to_string(static_cast<unsigned>(type)) +
-      ")\n\n| word | also | IANA number | key, bits |\n|---|---|---|---|\n";
+  std::string text = "\n## " + std::string(title) + " (transform type " +
+                     std::to_string(static_cast<unsigned>(type)) +
+                     ")\n\n| word | also | IANA number | key, bits |\n|---|---|---|---|\n";
   std::string refused;
   for (const AlgorithmWord& row : algorithm_words()) {
     if (row.type != type) continue;
