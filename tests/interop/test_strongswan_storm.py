@@ -37,6 +37,16 @@ class Storm(Bed):
     def stop_losing(self):
         lib.run(["ip", "netns", "exec", self.lab.net, "nft", "delete", "table", "bridge", "loss"])
 
+    def keep_logs(self, initiator):
+        """Where ESPALIER_KEEP names a folder: both daemons' logs."""
+        folder = os.environ.get("ESPALIER_KEEP")
+        if not folder:
+            return
+        os.makedirs(folder, exist_ok=True)
+        for name, text in (("espalierd", self.bender.daemon.log()), ("charon", self.swan.log())):
+            with open(f"{folder}/storm-{initiator}-{name}.log", "w", encoding="utf-8") as file:
+                file.write(text)
+
     def storm(self, initiator, ike, esp):
         self.bring_up(initiator, ike, esp, ours=OURS, **THEIRS)
         self.assert_traffic()
@@ -45,6 +55,7 @@ class Storm(Bed):
         pinging = self.bender.spawn(["ping", "-n", "-q", "-c", str(count), "-i", "0.1", "-W", "1", "10.77.0.9"],
                                     "storm-ping.log")
         seen, down, longest, since = set(), 0, 0.0, None
+        self.addCleanup(self.keep_logs, initiator)
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             pair = self.bender.pair("swan") or {}
