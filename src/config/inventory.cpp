@@ -92,6 +92,7 @@ PairSettings Inventory::settings_between(std::string_view self, std::string_view
   layers.own_choice(&SettingsLayer::jitter_percent, result.lifetimes.jitter_percent);
   layers.own_choice(&SettingsLayer::dpd, result.dpd);
   layers.own_choice(&SettingsLayer::fragmentation, result.fragmentation);
+  layers.own_choice(&SettingsLayer::revocation, result.revocation);
   layers.own_choice(&SettingsLayer::replay_window, result.replay_window);
   layers.own_choice(&SettingsLayer::encap, result.encap);
   for (policy::EspProposal& proposal : result.esp_proposals) {

@@ -43,6 +43,10 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
     {kSet, "auth", "word", "`psk`, `cert`", "psk", kYes,
      "`psk`: a key per pair, derived from the mesh secret (whoever holds that can compute all of "
      "them); `cert`: certificates, which keep hosts apart."},
+    {kSet, "revocation", "word", "`relaxed`, `ifuri`, `strict`", "relaxed", kYes,
+     "What a certificate needs beside its path. `relaxed`: no list in `x509crl/` revokes it; "
+     "`ifuri`: nor may a list in force be missing when it says where one is; `strict`: nor may "
+     "one be missing at all."},
     {kSet, "except", "list", "`ssh`, `icmp`, or `{proto, port, side, net}`", "[]", kPart,
      "Traffic left outside IPsec. Only the empty list is supported yet."},
     {kSet, "proposals", "map", "`ike`, `esp`", "", kYes,
@@ -184,7 +188,8 @@ std::string describe_schema() {
       "ignored.\n\n"
       "Which setting a pair gets: that of its `pairs` entry, else of the foreign peer, else of the "
       "host, else of "
-      "`defaults`. `start`, `dpd`, `lifetimes`, `fragmentation`, `replay_window` and `encap` of a "
+      "`defaults`. `start`, `dpd`, `lifetimes`, `fragmentation`, `revocation`, `replay_window` and "
+      "`encap` of a "
       "host are "
       "about what that host does. `auth`, `proposals` and `esn` are what two hosts have to agree "
       "on: one that a "

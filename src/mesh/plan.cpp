@@ -1,6 +1,7 @@
 #include "mesh/plan.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "crypto/pair_key.hpp"
 #include "crypto/signature.hpp"
@@ -74,12 +75,100 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.fragmentation = settings.fragmentation;
   connection.encap = settings.encap;
   connection.start = settings.start;
+  connection.revocation = settings.revocation;
   connection.protect = policy::Protect::kRequire;
 }
 
-Status authenticate(const Credentials& credentials, const Host& self, Connection& connection) {
+// What every connection of this host gets that authenticates by certificate.
+struct OwnIdentity {
+  std::vector<policy::OwnCertificate> certificates;
+  std::vector<Bytes> anchors;
+  Bytes authorities;
+  std::optional<Bytes> subject;  // of the first certificate, when the identity is its name
+};
+
+// Whether the certificate may be the issuer of the other one, by what both say of themselves.
+bool may_have_issued(const crypto::CertificateInfo& issuer, const crypto::CertificateInfo& issued) {
+  const bool keys_agree = issued.issuer_key_id.empty() || issuer.key_id.empty() ||
+                          issued.issuer_key_id == issuer.key_id;
+  return issuer.is_ca && issuer.subject_dn == issued.issuer_dn && keys_agree;
+}
+
+struct Anchor {
+  const Bytes* der;
+  crypto::CertificateInfo info;
+};
+
+// The chain without its root, and with the CAs that the file left out and x509ca has.
+Result<policy::OwnCertificate> complete_chain(const OwnFile& file,
+                                              const std::vector<Anchor>& anchors) {
+  policy::OwnCertificate own;
+  own.private_key = file.private_key;
+  crypto::CertificateInfo last;
+  const auto self_signed = [&] { return last.subject_dn == last.issuer_dn; };
+  const auto append = [&](const Bytes& der, crypto::CertificateInfo info) {
+    if (!own.chain.empty()) own.authorities.push_back(info.ca_key_hash);
+    last = std::move(info);
+    if (own.chain.empty() || !self_signed()) own.chain.push_back(der);
+  };
+  for (const Bytes& der : file.chain) {
+    auto info = crypto::inspect_certificate(der);
+    if (!info) return make_error(ErrorCode::kBadInput, file.path + ": " + info.error().message);
+    append(der, std::move(*info));
+  }
+  for (std::size_t i = 0; i < anchors.size() && !self_signed(); ++i) {
+    const auto issuer = std::find_if(anchors.begin(), anchors.end(), [&](const Anchor& anchor) {
+      return may_have_issued(anchor.info, last);
+    });
+    if (issuer == anchors.end()) break;
+    append(*issuer->der, issuer->info);
+  }
+  return own;
+}
+
+// Without its identity in it every peer would turn the certificate down, and say less about why.
+Status check_speaks_for(const Host& self, const OwnFile& file,
+                        const crypto::CertificateInfo& certificate) {
+  if (policy::certificate_has_identity(certificate, self.id)) return {};
+  return make_error(ErrorCode::kBadInput,
+                    "the certificate " + file.path + " (" + certificate.subject +
+                        ") does not speak for the identity '" + policy::to_string(self.id) +
+                        "' of " + self.name +
+                        ": issue it with that as subjectAltName, or set id in the inventory");
+}
+
+Result<OwnIdentity> own_identity(const Credentials& credentials, const Host& self) {
+  OwnIdentity own;
+  own.anchors = credentials.anchors;
+  if (credentials.stand_ins) return own;
+  std::vector<Anchor> anchors;
+  for (const Bytes& der : credentials.anchors) {
+    auto info = crypto::inspect_certificate(der);
+    if (!info) continue;  // of a kind that no path of ours can end in
+    own.authorities.insert(own.authorities.end(), info->ca_key_hash.begin(),
+                           info->ca_key_hash.end());
+    anchors.push_back({&der, std::move(*info)});
+  }
+  for (const OwnFile& file : credentials.certificates) {
+    auto certificate = crypto::inspect_certificate(file.chain.front());
+    if (!certificate) {
+      return make_error(ErrorCode::kBadInput, file.path + ": " + certificate.error().message);
+    }
+    TRY(check_speaks_for(self, file, *certificate));
+    // The same name may be written in other string types: the peer gets the certificate's octets.
+    if (!own.subject && self.id.type == wire::ike::IdType::kDerDn) {
+      own.subject = certificate->subject_dn;
+    }
+    TRY_ASSIGN(policy::OwnCertificate complete, complete_chain(file, anchors));
+    own.certificates.push_back(std::move(complete));
+  }
+  return own;
+}
+
+Status authenticate(const Credentials& credentials, const OwnIdentity& own, const Host& self,
+                    Connection& connection) {
   if (connection.auth != AuthKind::kCert) return {};
-  if (credentials.certificates.empty() || credentials.private_key.empty()) {
+  if (credentials.certificates.empty()) {
     return make_error(ErrorCode::kNotFound, connection.name +
                                                 " authenticates by certificate, and there is none: "
                                                 "put it into x509/" +
@@ -92,21 +181,10 @@ Status authenticate(const Credentials& credentials, const Host& self, Connection
                           " authenticates by certificate, and there is no CA to "
                           "trust: put its certificate into x509ca/");
   }
-  // Without its identity in it every peer would turn the certificate down, and say less about why.
-  TRY_ASSIGN(const crypto::CertificateInfo own,
-             crypto::inspect_certificate(credentials.certificates[0]));
-  if (!policy::certificate_has_identity(own, self.id)) {
-    return make_error(ErrorCode::kBadInput,
-                      "the certificate x509/" + self.name + ".pem (" + own.subject +
-                          ") does not speak for the identity '" + policy::to_string(self.id) +
-                          "' of " + self.name +
-                          ": issue it with that as subjectAltName, or set id in the inventory");
-  }
-  // The same name may be written in other string types: the peer gets the certificate's octets.
-  if (self.id.type == wire::ike::IdType::kDerDn) connection.local_id.data = own.subject_dn;
-  connection.certificates = credentials.certificates;
-  connection.private_key = credentials.private_key;
-  connection.anchors = credentials.anchors;
+  if (own.subject) connection.local_id.data = *own.subject;
+  connection.certificates = own.certificates;
+  connection.anchors = own.anchors;
+  connection.authorities = own.authorities;
   return {};
 }
 
@@ -140,10 +218,10 @@ void add_child(const PairSettings& settings, SelectorList local, SelectorList re
 }
 
 Result<Connection> towards_host(const Inventory& inventory, const Host& self, const Host& peer,
-                                const Credentials& credentials) {
+                                const Credentials& credentials, const OwnIdentity& own) {
   const PairSettings settings = inventory.settings_between(self.name, peer.name);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
-  TRY(authenticate(credentials, self, c));
+  TRY(authenticate(credentials, own, self, c));
   if (c.auth == AuthKind::kPsk) {
     if (credentials.mesh_secret.empty()) {
       return make_error(ErrorCode::kNotFound,
@@ -161,14 +239,14 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
 
 Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
                                    const Foreign& peer, const Credentials& credentials,
-                                   std::vector<std::string>& warnings) {
+                                   const OwnIdentity& own, std::vector<std::string>& warnings) {
   const PairSettings settings = inventory.settings_between(self.name, peer.name);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
   c.foreign = true;
   c.behind_nat = peer.nat;
   // Without an address there is nobody to call: only the peer initiates.
   if (peer.addresses.empty()) c.start = policy::Start::kNone;
-  TRY(authenticate(credentials, self, c));
+  TRY(authenticate(credentials, own, self, c));
   if (c.auth == AuthKind::kPsk) {
     const std::string file = peer.secret_file.value_or("");
     const auto secret = credentials.foreign_secrets.find(file);
@@ -246,14 +324,15 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
   ASSERT(self != nullptr);
   HostPlan plan{inventory.mesh, self->name, self->addresses, self->subnets, {}, {}};
   if (!credentials.mesh_secret.empty()) TRY(check_mesh_secret(credentials.mesh_secret));
+  TRY_ASSIGN(const OwnIdentity own, own_identity(credentials, *self));
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
-    TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials));
+    TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials, own));
     plan.connections.push_back(std::move(connection));
   }
   for (const Foreign& peer : inventory.foreign) {
     TRY_ASSIGN(Connection connection,
-               towards_foreign(inventory, *self, peer, credentials, plan.warnings));
+               towards_foreign(inventory, *self, peer, credentials, own, plan.warnings));
     plan.connections.push_back(std::move(connection));
   }
   std::sort(plan.connections.begin(), plan.connections.end(),

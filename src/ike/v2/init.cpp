@@ -10,6 +10,7 @@
 
 #include "crypto/prf.hpp"
 #include "ike/core/limits.hpp"
+#include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "policy/proposal.hpp"
@@ -378,7 +379,7 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
                     sa.path.remote.to_string()));
   }
   sa.handshake().init_response = to_vector(datagram);
-  sa.handshake().peer_wants_cert = message.find<wire::ike::CertReqPayload>() != nullptr;
+  read_certificate_requests(sa, message);
   sa.outstanding.reset();
   ctx.start_job(sa, JobPurpose::kInitShared, DhSharedJob{sa.handshake().dh, ke->data});
 }

@@ -52,6 +52,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.nat_there = old.nat_there;
   sa.peer_fragmentation = old.peer_fragmentation;
   sa.peer_hashes = old.peer_hashes;
+  sa.peer_path = old.peer_path;
   sa.suite = suite;
   sa.keys = std::move(keys);
   sa.iv_counter = ctx.rng.u64();

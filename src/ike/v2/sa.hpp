@@ -176,9 +176,10 @@ struct Handshake {
   Bytes peer_id_body, own_id_body;
   Spi child_spi;  // initiator: our inbound SPI of the first child
   policy::Identity peer_id;
-  bool peer_wants_cert = false;
-  bool initial_contact = false;  // the peer sent INITIAL_CONTACT
-  Bytes faked_nat_source;        // the same octets in a retry
+  Bytes peer_authorities;           // CAs of the peer's CERTREQ: key hashes of 20 octets each
+  std::size_t own_certificate = 0;  // of the connection's, the one that they chose
+  bool initial_contact = false;     // the peer sent INITIAL_CONTACT
+  Bytes faked_nat_source;           // the same octets in a retry
   friend bool operator==(const Handshake&, const Handshake&) = default;
 };
 
@@ -208,6 +209,7 @@ struct IkeSa {
   std::vector<Task> tasks;  // in order; few
   Box<ActiveTask> active;
   Box<Responding> responding;
+  Box<std::vector<crypto::CertificateId>> peer_path;  // the peer's certificates (kCert)
 
   std::vector<ChildSa> children;
   SocketAddress init_from;  // responder: where the IKE_SA_INIT request came from
