@@ -61,20 +61,107 @@ TEST(Flood, CookiesAreDemandedAndARealPeerStillGetsIn) {
   two.world.command("flexo", ike::Configure{flexo.connections});
   for (std::uint64_t i = 1; i <= ike::kCookieThreshold; ++i) {
     const ike::Path path{{flexo.address, 500},
-                         {IpAddress::v4(0xc6336400u + static_cast<std::uint32_t>(i)), 500}};
+                         {IpAddress::v4(0xc6336401u + (static_cast<std::uint32_t>(i) << 8)), 500}};
     flexo.engine.handle_datagram(two.world.now(), flexo.rng, path,
                                  init_request(two.of("flexo"), i));
     two.world.command("flexo", ike::Configure{flexo.connections});  // drains
   }
-  EXPECT_EQ(flexo.engine.core().half_open, ike::kCookieThreshold);
+  EXPECT_EQ(flexo.engine.core().half_open.size(), ike::kCookieThreshold);
   EXPECT_EQ(two.count("flexo", Counter::kCookiesDemanded), 0u);
   two.world.command("bender", ike::Configure{two.world.host("bender").connections});
   ASSERT_TRUE(two.world.run_until([&] { return two.world.all_up(); }, 10s)) << two.log();
   EXPECT_EQ(two.count("flexo", Counter::kCookiesDemanded), 1u);
   EXPECT_EQ(two.count("flexo", Counter::kDropCookie), 0u);
   two.world.run_for(ike::kHalfOpenLifetime);
-  EXPECT_EQ(flexo.engine.core().half_open, 0u) << "the flood is over";
+  EXPECT_EQ(flexo.engine.core().half_open.size(), 0u) << "the flood is over";
   EXPECT_EQ(two.world.fault(), "") << two.log();
+}
+
+// A flood with the source addresses of a mesh's own prefix, as fast as the hosts can be reached,
+// while all 200 of them start at once with one of them.
+TEST(Flood, FromItsOwnPrefixDoesNotKeepAMeshFromStarting) {
+  World world(4);
+  ike::Settings settings;
+  settings.election = false;
+  world.add_host("hub", "10.0.0.1", settings);
+  for (int i = 2; i <= 201; ++i) {
+    const std::string name = fmt::format("h{}", i);
+    world.add_host(name, fmt::format("10.0.0.{}", i), settings);
+    world.connect("hub", name);
+  }
+  Host& hub = world.host("hub");
+  for (auto& connection : hub.connections) connection.start = policy::Start::kNone;
+  Bytes flood = init_request(hub.connections.front(), 1);
+  const Instant begun = world.now();
+  std::uint32_t sent = 0;
+  const auto a_moment_of_flood = [&] {
+    for (int i = 0; i < 20; ++i) {
+      ++sent;
+      for (int octet = 0; octet < 4; ++octet)
+        flood[static_cast<std::size_t>(octet)] = static_cast<std::uint8_t>(sent >> (8 * octet));
+      const ike::Path path{{hub.address, 500},
+                           {IpAddress::v4(0x0a000002u + sent % 200),
+                            static_cast<std::uint16_t>(1024 + sent % 50000)}};
+      hub.engine.handle_datagram(world.now(), hub.rng, path, flood);
+    }
+    world.command("hub", ike::Rekey{"nobody", false});  // drains
+    world.run_for(10ms);
+  };
+  world.command("hub", ike::Configure{hub.connections});
+  for (int i = 0; i < 50; ++i) a_moment_of_flood();  // half a second before the others start
+  world.configure_all();
+  while (!world.all_up() && world.now() - begun < 30s) {
+    a_moment_of_flood();
+    ASSERT_LE(hub.engine.core().half_open.size(), ike::kCookiePrefixThreshold + 200);
+  }
+  EXPECT_TRUE(world.all_up());
+  EXPECT_LT(seconds(world.now() - begun), 5.0);
+  EXPECT_GE(hub.engine.counter(Counter::kCookiesDemanded), 1000u);
+  world.run_for(60s);
+  EXPECT_EQ(world.fault(), "");
+  EXPECT_EQ(hub.engine.core().half_open.size(), 0u);
+}
+
+// More real peers than there is room for, none of which goes on to IKE_AUTH.
+TEST(Flood, WhoReturnsCookiesAndGoesNoFurtherMakesRoom) {
+  Two two(3);
+  Host& flexo = two.world.host("flexo");
+  two.of("flexo").behind_nat = true;
+  two.world.command("flexo", ike::Configure{flexo.connections});
+  ike::Core& core = const_cast<ike::Core&>(flexo.engine.core());
+  const Bytes request = init_request(two.of("flexo"), 7);
+  const auto parsed = wire::ike::parse_message(request).value();
+  std::uint64_t spi = 0;
+  const auto one_more = [&] {
+    ++spi;
+    wire::ike::Header header = parsed.header;
+    header.spi_i = IkeSpi(spi);
+    const ike::Path path{{flexo.address, 500}, {IpAddress::v4(0xc6336401u), 500}};
+    ike::Context ctx{core, two.world.now(), flexo.rng};
+    const Bytes& nonce = parsed.find<wire::ike::NoncePayload>()->data;
+    std::vector<wire::ike::Payload> payloads{
+        wire::ike::NotifyPayload{wire::ike::ProtocolId::kNone,
+                                 wire::ike::NotifyType::kCookie,
+                                 {},
+                                 ike::make_cookie(ctx, nonce, path.remote, header.spi_i)}};
+    payloads.insert(payloads.end(), parsed.payloads.begin(), parsed.payloads.end());
+    flexo.engine.handle_datagram(two.world.now(), flexo.rng, path,
+                                 wire::ike::encode_message(header, payloads));
+    while (flexo.engine.poll_transmit() || flexo.engine.poll_event() || flexo.engine.poll_effect())
+      continue;
+  };
+  for (std::size_t i = 0; i < ike::kHalfOpenMax; ++i) one_more();
+  EXPECT_EQ(core.half_open.size(), ike::kHalfOpenMax);
+  one_more();
+  EXPECT_EQ(two.count("flexo", Counter::kDropHalfOpen), 1u) << "all had too little time yet";
+  two.world.run_for(ike::kHalfOpenFairTime + 1s);
+  two.of("bender").start = policy::Start::kNow;
+  two.world.command("bender", ike::Configure{two.world.host("bender").connections});
+  // bender is not asked for a cookie: nobody without one is there.
+  ASSERT_TRUE(two.world.run_until([&] { return two.world.all_up(); }, 10s)) << two.log();
+  one_more();
+  EXPECT_GE(two.count("flexo", Counter::kHalfOpenEvicted), 1u);
+  EXPECT_LE(core.half_open.size(), ike::kHalfOpenMax + ike::kCookieThreshold);
 }
 
 TEST(Flood, FailedAuthenticationsCountAsHalfOpen) {
@@ -83,11 +170,11 @@ TEST(Flood, FailedAuthenticationsCountAsHalfOpen) {
   two.world.configure_all();
   two.world.run_for(1s);
   EXPECT_GE(two.count("flexo", Counter::kAuthFailed), 1u) << two.log();
-  EXPECT_GE(two.world.host("flexo").engine.core().half_open, 1u)
+  EXPECT_GE(two.world.host("flexo").engine.core().half_open.size(), 1u)
       << "who fails is kept a while to repeat the answer, and that room is bounded";
   two.world.crash("bender");
   two.world.run_for(60s);
-  EXPECT_EQ(two.world.host("flexo").engine.core().half_open, 0u);
+  EXPECT_EQ(two.world.host("flexo").engine.core().half_open.size(), 0u);
 }
 
 TEST(Start, AnotherGroupIsFollowed) {

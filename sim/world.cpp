@@ -1,8 +1,8 @@
+// The clock, the order of things, and the engines between them.
 #include "sim/world.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <functional>
 
 #include "policy/identity.hpp"
 #include "policy/proposal.hpp"
@@ -16,16 +16,31 @@ std::shared_ptr<const crypto::PrivateKey> Keys::find(const std::string& name) co
 }
 
 Host& World::add_host(const std::string& name, const std::string& address, ike::Settings settings) {
-  auto host = std::make_unique<Host>();
-  host->name = name;
-  host->address = IpAddress::parse(address).value();
-  host->engine = ike::Endpoint(settings);
-  host->rng = crypto::SeededRng(rng_.u64());
-  addresses_[host->address] = name;
-  return *(hosts_[name] = std::move(host));
+  return add_host(name, std::vector<IpAddress>{IpAddress::parse(address).value()}, settings);
 }
 
-Host& World::host(const std::string& name) { return *hosts_.at(name); }
+Host& World::add_host(const std::string& name, const std::vector<IpAddress>& addresses,
+                      ike::Settings settings) {
+  ASSERT(!addresses.empty() && !names_.contains(name));
+  auto host = std::make_unique<Host>();
+  host->id = static_cast<HostId>(hosts_.size());
+  host->name = name;
+  host->address = addresses.front();
+  host->other_addresses.assign(addresses.begin() + 1, addresses.end());
+  host->engine = ike::Endpoint(settings);
+  host->rng = crypto::SeededRng(rng_.u64());
+  for (const IpAddress& address : addresses) addresses_[address] = host->id;
+  names_[name] = host->id;
+  hosts_.push_back(std::move(host));
+  return *hosts_.back();
+}
+
+Host& World::host(const std::string& name) { return *hosts_[names_.at(name)]; }
+
+const Host* World::find(std::string_view name) const {
+  const auto found = names_.find(std::string(name));
+  return found == names_.end() ? nullptr : hosts_[found->second].get();
+}
 
 void World::connect(const std::string& a, const std::string& b,
                     const std::function<void(policy::Connection&)>& change) {
@@ -53,151 +68,181 @@ void World::connect(const std::string& a, const std::string& b,
 }
 
 void World::configure_all() {
-  for (auto& [name, host] : hosts_) {
-    if (host->running) command(name, ike::Configure{host->connections});
+  for (const auto& host : hosts_) {
+    if (host->running) command(*host, ike::Configure{host->connections});
   }
 }
 
-void World::command(const std::string& name, const ike::Command& command) {
-  Host& target = host(name);
+void World::command(const std::string& name, const ike::Command& wanted) {
+  command(host(name), wanted);
+}
+
+void World::command(Host& target, const ike::Command& wanted) {
   // What a command answers is seen in the engine's snapshot; the caller of a wrong one finds no
   // change there.
-  if (const Status status = target.engine.handle_command(now_, target.rng, command); !status) {
+  if (const Status status = target.engine.handle_command(clock(target), target.rng, wanted);
+      !status) {
     target.events.push_back({ike::EventKind::kNote, LogLevel::kError, "", status.error().message});
   }
   drain(target);
 }
 
-void World::crash(const std::string& name) {
-  Host& target = host(name);
+void World::at(Instant when, std::function<void()> what) {
+  actions_.emplace(when, std::move(what));
+}
+
+void World::crash(const std::string& name) { crash(host(name)); }
+
+void World::crash(Host& target) {
   target.running = false;
+  for (const auto& [spi, sa] : target.twin.inbound) {
+    watch.removed(*this, target, ike::Direction::kIn, sa);
+  }
+  for (const auto& [key, sa] : target.twin.outbound) {
+    watch.removed(*this, target, ike::Direction::kOut, sa);
+  }
   target.engine = ike::Endpoint(target.engine.core().settings);
   target.twin = Twin();
+  arm(target);
+  watch.disturbed(now_);
+  if (observer != nullptr) observer->on_fault(target.name + " crashes");
+}
+
+void World::power_on(Host& target) {
+  target.running = true;
+  ++target.boots;
+  watch.disturbed(now_);
+  if (observer != nullptr) observer->on_fault(target.name + " starts");
 }
 
 void World::start(const std::string& name) {
-  host(name).running = true;
-  command(name, ike::Configure{host(name).connections});
+  Host& target = host(name);
+  power_on(target);
+  command(target, ike::Configure{target.connections});
 }
 
 double World::chance() { return static_cast<double>(rng_.u32()) / 4294967296.0; }
 
-const Host* World::owner(const IpAddress& address) const {
-  const auto found = addresses_.find(address);
-  return found == addresses_.end() ? nullptr : hosts_.at(found->second).get();
+Instant World::local(const Host& host, Instant at) const {
+  const std::int64_t passed = at.time_since_epoch().count();
+  return at + Duration(passed / 1'000'000 * host.drift_ppm);
 }
 
-void World::send(Host& from, ike::Transmit transmit) {
-  if (transmit.keepalive) return;
-  const Host* to = owner(transmit.path.remote.ip);
-  ++messages;
-  if (to == nullptr || (filter && !filter(from, *to, transmit.datagram))) return;
-  if (chance() < network.loss) return;
-  SocketAddress source = transmit.path.local;
-  if (source.ip.is_unspecified()) source.ip = from.address;
-  const ike::Path path{transmit.path.remote, source};
-  const int copies = chance() < network.duplication ? 2 : 1;
-  for (int i = 0; i < copies; ++i) {
-    const auto jitter =
-        Duration(static_cast<std::int64_t>(chance() * static_cast<double>(network.jitter.count())));
-    packets_.push({now_ + network.latency + jitter, order_++, to->name, path, transmit.datagram});
-  }
+Instant World::global(const Host& host, Instant at) const {
+  if (host.drift_ppm == 0) return at;
+  const double factor = 1.0 + static_cast<double>(host.drift_ppm) / 1e6;
+  Instant guess{Duration(
+      static_cast<std::int64_t>(static_cast<double>(at.time_since_epoch().count()) / factor))};
+  // Never before the host's own clock has come so far.
+  while (local(host, guess) < at) guess += Duration(at - local(host, guess)) + 1ms;
+  return guess;
 }
 
-void World::install(Host& host, const ike::InstallSa& install) {
-  Twin& twin = host.twin;
-  if (install.direction == ike::Direction::kIn) {
-    if (!twin.inbound.emplace(install.sa.spi_in, install.sa).second) {
-      twin.violations.push_back("inbound SPI " + to_string(install.sa.spi_in) + " installed twice");
-    }
-    return;
-  }
-  if (!twin.outbound.emplace(std::pair(install.sa.spi_out, install.sa.path.remote.ip), install.sa)
-           .second) {
-    twin.violations.push_back("outbound SPI " + to_string(install.sa.spi_out) + " installed twice");
-  }
-  twin.newest[install.sa.reqid].push_back(install.sa.spi_out);
-}
-
-void World::remove(Host& host, const ike::DeleteSa& removal) {
-  Twin& twin = host.twin;
-  if (removal.direction == ike::Direction::kIn) {
-    if (twin.inbound.erase(removal.spi) == 0)
-      twin.violations.push_back("inbound SPI deleted twice");
-    return;
-  }
-  const auto found = twin.outbound.find({removal.spi, removal.peer});
-  if (found == twin.outbound.end()) {
-    twin.violations.push_back("outbound SPI deleted twice");
-    return;
-  }
-  std::erase(twin.newest[found->second.reqid], removal.spi);
-  twin.outbound.erase(found);
-}
-
-void World::apply(Host& host, const ike::Effect& effect) {
-  if (const auto* install_sa = std::get_if<ike::InstallSa>(&effect)) install(host, *install_sa);
-  if (const auto* removal = std::get_if<ike::DeleteSa>(&effect)) remove(host, *removal);
-  if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) host.twin.policies[set->reqid] = *set;
-  if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect))
-    host.twin.policies.erase(gone->reqid);
-  if (const auto* job = std::get_if<ike::StartJob>(&effect)) {
-    ike::JobDone done{job->id, ike::run_job(job->job, host.rng, keys, 1'800'000'000)};
-    host.engine.handle_completion(now_, host.rng, done);
-  }
-  if (const auto* query = std::get_if<ike::QueryUse>(&effect)) {
-    host.engine.handle_completion(now_, host.rng, ike::UseReport{query->sa, std::nullopt});
-  }
+void World::run(Host& host, const ike::StartJob& start) {
+  ike::JobDone done{start.id, run_job ? run_job(start.job, host.rng)
+                                      : ike::run_job(start.job, host.rng, keys, 1'800'000'000)};
+  host.engine.handle_completion(clock(host), host.rng, done);
 }
 
 void World::drain(Host& host) {
   for (;;) {
     if (auto effect = host.engine.poll_effect()) {
-      apply(host, *effect);
+      if (observer != nullptr) observer->on_effect(host, *effect);
+      apply(host, std::move(*effect));
     } else if (auto transmit = host.engine.poll_transmit()) {
       send(host, std::move(*transmit));
     } else if (auto event = host.engine.poll_event()) {
-      host.events.push_back(std::move(*event));
+      if (observer != nullptr) observer->on_event(host, *event);
+      if (keep_events) host.events.push_back(std::move(*event));
     } else {
-      return;
+      break;
     }
   }
+  arm(host);
+}
+
+// The host's next wake-up may be another one now, and its pairs may be.
+void World::arm(Host& host) {
+  host.looked_at = false;
+  std::optional<Instant> at;
+  if (host.running) {
+    if (const auto wakeup = host.engine.poll_timeout())
+      at = std::max(now_, global(host, wakeup->at));
+  }
+  if (at == host.wakeup) return;
+  host.wakeup = at;
+  ++host.stamp;
+  if (!at) return;
+  timers_.push_back({*at, host.id, host.stamp});
+  std::push_heap(timers_.begin(), timers_.end(), std::greater<>());
+}
+
+std::optional<Instant> World::next_timer() {
+  while (!timers_.empty()) {
+    const Timer& first = timers_.front();
+    if (hosts_[first.host]->stamp == first.stamp) return first.at;
+    std::pop_heap(timers_.begin(), timers_.end(), std::greater<>());
+    timers_.pop_back();
+  }
+  return std::nullopt;
+}
+
+void World::deliver() {
+  Packet packet = packets_.pop();
+  Host& to = *hosts_[packet.to];
+  if (!to.running) return;
+  if (observer != nullptr) observer->on_deliver(to, packet);
+  to.engine.handle_datagram(clock(to), to.rng, packet.path, packet.datagram);
+  drain(to);
+}
+
+void World::fire(Host& host) {
+  const auto wakeup = host.engine.poll_timeout();
+  const std::string_view reason = wakeup ? wakeup->reason : std::string_view();
+  watch.woke(host, now_, reason);
+  if (observer != nullptr) observer->on_timer(host, reason);
+  host.wakeup.reset();  // this one has come
+  ++host.stamp;
+  host.engine.handle_timeout(clock(host), host.rng);
+  drain(host);
 }
 
 bool World::step(Instant end) {
-  Host* timer = nullptr;
-  Instant at = end;
-  for (auto& [name, host] : hosts_) {
-    if (!host->running) continue;
-    const auto wakeup = host->engine.poll_timeout();
-    if (wakeup && wakeup->at < at) {
-      at = wakeup->at;
-      timer = host.get();
-    }
-  }
-  if (!packets_.empty() && packets_.top().at <= at) {
-    const Packet packet = packets_.top();
-    if (packet.at > end) return false;
-    packets_.pop();
-    now_ = std::max(now_, packet.at);
-    Host& to = host(packet.to);
-    if (!to.running) return true;
-    to.engine.handle_datagram(now_, to.rng, packet.path, packet.datagram);
-    drain(to);
+  watch.look(*this, now_);
+  const std::optional<Instant> timer = next_timer();
+  Instant next = end;
+  if (timer) next = std::min(next, *timer);
+  if (!packets_.empty()) next = std::min(next, packets_.next());
+  if (!actions_.empty() && actions_.begin()->first <= next) {
+    now_ = std::max(now_, actions_.begin()->first);
+    const auto what = std::move(actions_.begin()->second);
+    actions_.erase(actions_.begin());
+    what();
     return true;
   }
-  if (timer == nullptr) return false;
-  now_ = std::max(now_, at);
-  timer->engine.handle_timeout(now_, timer->rng);
-  drain(*timer);
+  if (!packets_.empty() && packets_.next() <= next) {
+    now_ = std::max(now_, packets_.next());
+    deliver();
+    return true;
+  }
+  if (!timer || *timer > next || *timer >= end) return false;
+  now_ = std::max(now_, *timer);
+  fire(*hosts_[timers_.front().host]);
   return true;
+}
+
+// Whoever holds a Host may have called its engine.
+void World::look_at_all() {
+  for (const auto& host : hosts_) arm(*host);
 }
 
 bool World::run_until(const std::function<bool()>& condition, Duration limit) {
   const Instant end = now_ + limit;
+  look_at_all();
   while (!condition()) {
     if (!step(end)) {
       now_ = end;
+      watch.look(*this, now_);
       return condition();
     }
   }
@@ -206,61 +251,26 @@ bool World::run_until(const std::function<bool()>& condition, Duration limit) {
 
 void World::run_for(Duration time) {
   const Instant end = now_ + time;
+  look_at_all();
   while (step(end)) {
   }
   now_ = end;
+  watch.look(*this, now_);
 }
 
 bool World::all_up() const {
-  for (const auto& [name, host] : hosts_) {
+  bool all = true;
+  for (const auto& host : hosts_) {
     if (!host->running) continue;
-    for (const auto& [pair_name, pair] : host->engine.core().pairs) {
-      if (!pair.up) return false;
+    if (!host->looked_at) {
+      const auto& pairs = host->engine.core().pairs;
+      host->up = std::all_of(pairs.begin(), pairs.end(),
+                             [](const auto& entry) { return entry.second.up; });
+      host->looked_at = true;
     }
+    all = all && host->up;
   }
-  return true;
-}
-
-std::string World::pair_fault(const Host& a, const ike::PairSnapshot& pair) const {
-  const std::string who = a.name + ": " + pair.name + " ";
-  if (pair.state != "up") return who + "is " + std::string(pair.state) + ": " + pair.last_error;
-  if (pair.ike_sas != 1) return who + fmt::format("has {} IKE SAs", pair.ike_sas);
-  if (pair.children.size() != 1) return who + fmt::format("has {} children", pair.children.size());
-  const Host& b = *hosts_.at(pair.peer);
-  const ike::ChildSaSpec& child = pair.children.front().spec;
-  const auto in = a.twin.inbound.find(child.spi_in);
-  const auto out = a.twin.outbound.find({child.spi_out, child.path.remote.ip});
-  if (in == a.twin.inbound.end()) return who + "has no inbound SA in its dataplane";
-  if (out == a.twin.outbound.end()) return who + "has no outbound SA in its dataplane";
-  const auto peer_in = b.twin.inbound.find(child.spi_out);
-  if (peer_in == b.twin.inbound.end()) return who + "sends into an SA that the peer does not have";
-  const ike::ChildSaSpec& far = peer_in->second;
-  if (!(far.encr_in == out->second.encr_out) || !(far.integ_in == out->second.integ_out)) {
-    return who + "has other keys than its peer";
-  }
-  if (far.local_ts != child.remote_ts || far.remote_ts != child.local_ts)
-    return who + "has other selectors than its peer";
-  if (!(far.suite == child.suite)) return who + "has another suite than its peer";
-  if (!a.twin.policies.contains(child.reqid)) return who + "has no policy";
-  return "";
-}
-
-std::string World::fault() const {
-  for (const auto& [name, host] : hosts_) {
-    if (!host->running) continue;
-    if (!host->twin.violations.empty()) return name + ": " + host->twin.violations.front();
-    std::size_t children = 0;
-    for (const ike::PairSnapshot& pair : host->engine.snapshot()) {
-      if (std::string fault = pair_fault(*host, pair); !fault.empty()) return fault;
-      children += pair.children.size();
-    }
-    if (host->twin.inbound.size() != children || host->twin.outbound.size() != children) {
-      return fmt::format("{}: {} inbound and {} outbound SAs for {} children", name,
-                         host->twin.inbound.size(), host->twin.outbound.size(), children);
-    }
-    if (host->twin.policies.size() != children) return name + ": a policy too many";
-  }
-  return "";
+  return all;
 }
 
 }  // namespace espalier::sim

@@ -1,53 +1,37 @@
 // A world for real engines: virtual clock, virtual network, a dataplane twin per host. Everything
-// follows from the seed.
+// follows from the seed. Cheap enough for a thousand hosts in full mesh: a step costs the logarithm
+// of what is under way.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
-#include "ike/core/endpoint.hpp"
+#include "sim/host.hpp"
+#include "sim/network.hpp"
+#include "sim/watch.hpp"
 
 namespace espalier::sim {
 
-struct NetworkOptions {
-  double loss = 0;         // probability that a datagram is lost
-  double duplication = 0;  // probability that it arrives twice
-  Duration latency = 5ms;
-  Duration jitter = 0ms;  // uniform, added to the latency: reorders
-};
+// What became of a datagram on its way.
+enum class Fate : std::uint8_t { kSent, kLost, kCutOff, kNobody };
 
-// What the dataplane of one host was told.
-struct Twin {
-  std::map<Spi, ike::ChildSaSpec> inbound;                         // by our SPI
-  std::map<std::pair<Spi, IpAddress>, ike::ChildSaSpec> outbound;  // by the peer's SPI and address
-  std::map<ReqId, ike::SetPolicy> policies;
-  std::map<ReqId, std::vector<Spi>> newest;  // outbound SPIs in order of installation
-  std::vector<std::string> violations;       // double installs, deletes of what is not there
-};
-
-struct Host {
-  std::string name;
-  IpAddress address;
-  std::vector<IpAddress> other_addresses;
-  ike::Endpoint engine;
-  crypto::SeededRng rng{0};
-  Twin twin;
-  std::vector<policy::Connection> connections;
-  std::vector<ike::Event> events;
-  bool running = true;
-};
-
-class Keys final : public ike::KeyStore {
+// Sees everything that happens; changes nothing.
+class Observer {
  public:
-  std::map<std::string, std::shared_ptr<const crypto::PrivateKey>> keys;
-  std::shared_ptr<const crypto::RevocationLists> lists;
-  std::shared_ptr<const crypto::PrivateKey> find(const std::string& name) const override;
-  const crypto::RevocationLists* revocations() const override { return lists.get(); }
+  virtual ~Observer() = default;
+  virtual void on_send(const Host&, const Host* /*to*/, const ike::Transmit&, Fate) {}
+  virtual void on_deliver(const Host&, const Packet&) {}
+  virtual void on_timer(const Host&, std::string_view /*reason*/) {}
+  virtual void on_effect(const Host&, const ike::Effect&) {}
+  virtual void on_event(const Host&, const ike::Event&) {}
+  virtual void on_fault(const std::string& /*what happened to the world*/) {}
 };
 
 class World {
@@ -55,7 +39,13 @@ class World {
   explicit World(std::uint64_t seed) : rng_(seed), seed_(seed) {}
 
   Host& add_host(const std::string& name, const std::string& address, ike::Settings settings = {});
+  Host& add_host(const std::string& name, const std::vector<IpAddress>& addresses,
+                 ike::Settings settings);
   Host& host(const std::string& name);
+  Host& host(HostId id) { return *hosts_[id]; }
+  const Host& host(HostId id) const { return *hosts_[id]; }
+  const Host* find(std::string_view name) const;
+  std::size_t size() const { return hosts_.size(); }
   // A PSK pair with one child between the hosts' addresses, on both hosts.
   void connect(const std::string& a, const std::string& b,
                const std::function<void(policy::Connection&)>& change = {});
@@ -65,53 +55,93 @@ class World {
   bool run_until(const std::function<bool()>& condition, Duration limit);
   void run_for(Duration time);
   void command(const std::string& host, const ike::Command& command);
+  void command(Host& host, const ike::Command& command);
+  // Calls back at that time of the world; at the same instant before any datagram or timer. The
+  // World must not be moved meanwhile.
+  void at(Instant when, std::function<void()> what);
 
   // A crash: the engine and its SAs are gone; a start afterwards begins with nothing.
   void crash(const std::string& name);
   void start(const std::string& name);
+  void crash(Host& host);
+  // It runs again, with nothing; whoever calls configures it.
+  void power_on(Host& host);
+
+  // Faults of the network and of dataplanes. A cut loses what `from` sends to `to`, from now until
+  // mend() of the same two.
+  void cut(HostId from, HostId to);
+  void mend(HostId from, HostId to);
+  // The translator before the host forgets its mappings: its ports look different from now on.
+  void rebind(Host& host);
+  // SAs go from the twin, each with probability `share`, and the engine is not told.
+  std::size_t vanish(Host& host, double share);
+  // SAs expire in the dataplane, each with probability `share`: hard, it stops using them; soft, it
+  // asks for a rekey.
+  std::size_t expire(Host& host, double share, bool hard);
 
   bool all_up() const;
-  // Every configured pair has one IKE SA and one child pair, the same on both ends, with the same
-  // keys; no SA is in a twin that no engine knows. Empty when whole; else the first fault found, as
-  // a sentence.
+  // Every configured pair has one IKE SA and the intended children, the same on both ends, with the
+  // same keys; no SA is in a twin that no engine knows; no invariant was broken on the way. Empty
+  // when whole; else the first fault found, as a sentence.
   std::string fault() const;
+  // The same of one pair seen from one host; `far` is the peer. Nothing of what was on the way.
+  static std::string pair_fault(const Host& near, const Host& far, const ike::PairSnapshot& pair);
+
+  // The host's own clock: the world's, and its drift.
+  Instant clock(const Host& host) const { return local(host, now_); }
 
   NetworkOptions network;
   // Called for each datagram on its way; false: it is lost.
   std::function<bool(const Host& from, const Host& to, ByteView datagram)> filter;
   Keys keys;
+  // Does the slow work of the engines; ike::run_job() with `keys` when empty.
+  std::function<ike::JobResult(const ike::Job& job, crypto::Rng& rng)> run_job;
+  Observer* observer = nullptr;
+  bool keep_events = true;  // in Host::events
   std::uint64_t messages = 0;
+  Watch watch;  // the invariants that hold at every step
   std::uint64_t seed() const { return seed_; }
   Instant now() const { return now_; }
 
  private:
-  struct Packet {
+  struct Timer {
     Instant at;
-    std::uint64_t order;
-    std::string to;
-    ike::Path path;  // as the receiver sees it
-    Bytes datagram;
-    bool operator>(const Packet& other) const {
-      return at != other.at ? at > other.at : order > other.order;
+    HostId host;
+    std::uint32_t stamp;
+    bool operator>(const Timer& other) const {
+      return at != other.at ? at > other.at : host > other.host;
     }
   };
   bool step(Instant end);
+  void deliver();
+  void fire(Host& host);
+  void look_at_all();
   void drain(Host& host);
-  void apply(Host& host, const ike::Effect& effect);
-  void install(Host& host, const ike::InstallSa& install);
+  void arm(Host& host);
+  std::optional<Instant> next_timer();
+  void apply(Host& host, ike::Effect effect);
+  void run(Host& host, const ike::StartJob& job);
+  void install(Host& host, ike::InstallSa install);
   void remove(Host& host, const ike::DeleteSa& removal);
+  void move(Host& host, const ike::UpdateSa& update);
   void send(Host& host, ike::Transmit transmit);
-  std::string pair_fault(const Host& a, const ike::PairSnapshot& pair) const;
-  const Host* owner(const IpAddress& address) const;
+  void launch(const Host& to, const ike::Path& path, Bytes datagram);
+  bool refused(const Host& host);
+  Host* owner(const IpAddress& address);
   double chance();
+  Instant local(const Host& host, Instant at) const;
+  Instant global(const Host& host, Instant at) const;
 
   Instant now_{};
   crypto::SeededRng rng_;
   std::uint64_t seed_;
-  std::uint64_t order_ = 0;
-  std::map<std::string, std::unique_ptr<Host>> hosts_;
-  std::map<IpAddress, std::string> addresses_;
-  std::priority_queue<Packet, std::vector<Packet>, std::greater<>> packets_;
+  std::vector<std::unique_ptr<Host>> hosts_;
+  std::unordered_map<std::string, HostId> names_;
+  std::map<IpAddress, HostId> addresses_;
+  std::unordered_map<std::uint64_t, unsigned> cuts_;  // from and to: how many cuts
+  PacketQueue packets_;
+  std::vector<Timer> timers_;  // a heap; entries with an old stamp are void
+  std::multimap<Instant, std::function<void()>> actions_;
 };
 
 }  // namespace espalier::sim

@@ -32,7 +32,7 @@ BANNED = [  # (pattern, what to do instead)
     (r"\b(printf|puts|abort|exit)\s*\(|\bstd::c(out|err)\b", "pure rooms print nothing and end nothing"),
 ]
 # Files that only tests and fuzz targets are made of.
-TEST_ONLY = ("_test.cpp", "_fuzz.cpp", "_testing.hpp", "test_support.hpp")
+TEST_ONLY = ("_test.cpp", "_fuzz.cpp", "_testing.hpp", "test_support.hpp", "sim/seeds.hpp")
 EXEMPT = {  # file: patterns' remedies it may break, with the reason
     "src/base/assert.cpp": "the one place that prints and aborts, for our own bugs",
 }
@@ -110,12 +110,12 @@ def check_cmake_layers(layers):
         elif sorted(deps) != sorted(layers[room]):
             fault("src/CMakeLists.txt", 0, f"DEPS of {room} are '{' '.join(deps)}', tools/layers.txt says "
                                            f"'{' '.join(layers[room])}'")
-    for room in set(layers) - seen - {"apps"}:
+    for room in set(layers) - seen - {"apps", "sim"}:
         fault("tools/layers.txt", 0, f"room {room} is not in src/CMakeLists.txt")
 
 
 def check_includes(path, text, layers):
-    room = path.split("/")[1]
+    room = "sim" if path.startswith("sim/") else path.split("/")[1]
     if room not in layers:
         fault(path, 0, f"room {room} is not in tools/layers.txt")
         return
@@ -134,7 +134,7 @@ def check_includes(path, text, layers):
 
 
 def check_banned(path, code):
-    inside = path[len("src/"):]
+    inside = path.removeprefix("src/")
     for number, line in enumerate(code.splitlines(), 1):
         for pattern, remedy in NOT_IN_CPP20_HERE:
             if re.search(pattern, line):
@@ -197,7 +197,7 @@ def check_source(path, layers):
         if re.search(r"\b(TODO|FIXME|XXX)\b", line):
             fault(path, number, "an open end (TODO, FIXME, XXX): finish it, or write an issue")
     code = without_comments_and_strings(text)
-    if path.startswith("src/"):
+    if path.startswith(("src/", "sim/")):
         check_includes(path, text, layers)
         check_banned(path, code)
     check_functions(path, code)
@@ -221,7 +221,7 @@ def check_text(path):
 
 def check_rooms(files, layers):
     for room in layers:
-        folder = f"src/{room}/"
+        folder = "sim/" if room == "sim" else f"src/{room}/"
         if any(f.startswith(folder) and f.endswith((".cpp", ".hpp")) for f in files) and folder + "README.md" not in files:
             fault(folder, 0, "a room without a README.md (what lives here, what it may know)")
     for needed in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "run", ".ci/run"):
@@ -253,7 +253,7 @@ def check_format(sources):
 def main():
     files = tracked_files()
     layers = read_layers()
-    sources = [f for f in files if f.endswith((".cpp", ".hpp")) and f.startswith(("src/", "tests/", "tools/"))]
+    sources = [f for f in files if f.endswith((".cpp", ".hpp")) and f.startswith(("src/", "sim/", "tests/", "tools/"))]
     check_cmake_layers(layers)
     check_rooms(files, layers)
     for path in sources:

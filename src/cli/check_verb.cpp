@@ -19,6 +19,9 @@ Result<mesh::Credentials> stand_ins(Environment& env,
       TRY_ASSIGN(out.foreign_secrets[file.name], env.random(32));
     }
     if (file.kind == Kind::kCertificate) out.certificates = {{file.path, "", {Bytes{0}}}};
+    if (file.kind == Kind::kPpk) {
+      TRY_ASSIGN(out.ppks[file.name], env.random(32));
+    }
     if (file.kind == Kind::kAnchors) out.anchors = {Bytes{0}};
   }
   return out;

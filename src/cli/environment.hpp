@@ -43,6 +43,10 @@ class Environment {
   virtual void err(std::string_view text) = 0;
   virtual bool color() const = 0;  // standard output is a terminal that wants colours
 
+  virtual bool err_is_terminal() const = 0;
+  virtual double clock() = 0;      // seconds of a monotonic clock
+  virtual std::size_t heap() = 0;  // octets of this process's heap in use
+
   // Errors: kNotFound (no socket, or nobody listens on it), kPermission, kSystem.
   virtual Result<std::unique_ptr<Connection>> connect(const std::string& socket_path) = 0;
   // Errors: kNotFound, kPermission, kLimit (larger than max_bytes), kSystem.

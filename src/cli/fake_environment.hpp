@@ -16,6 +16,9 @@ class FakeEnvironment : public Environment {
   void out(std::string_view text) override { out_text += text; }
   void err(std::string_view text) override { err_text += text; }
   bool color() const override { return colored; }
+  bool err_is_terminal() const override { return false; }
+  double clock() override { return ticks += 0.5; }
+  std::size_t heap() override { return 0; }
   Result<std::unique_ptr<Connection>> connect(const std::string& path) override {
     connected_to.push_back(path);
     if (connector) return connector(path);
@@ -49,6 +52,7 @@ class FakeEnvironment : public Environment {
 
   std::string out_text, err_text;
   bool colored = false;
+  double ticks = 0;
   std::map<std::string, std::string> files;
   std::string open_to_others;
   Connector connector;

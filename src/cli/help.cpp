@@ -67,6 +67,7 @@ std::string man_text() {
       "espalier up flexo --timeout 10s\n"
       "espalier log flexo --follow\n"
       "espalier check /etc/espalier/mesh.yaml --self bender\n"
+      "espalier simulate mesh.yaml --loss 20 --reboot bender@37s --seeds 100\n"
       "(umask 077; espalier secret new > /etc/espalier/private/mesh.secret)");
   page.section("FILES");
   page.rows(control::daemon_files());

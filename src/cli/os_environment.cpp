@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -59,6 +60,19 @@ bool OsEnvironment::color() const {
   const char* term = std::getenv("TERM");
   const bool dumb = term == nullptr || std::strcmp(term, "dumb") == 0;
   return ::isatty(STDOUT_FILENO) == 1 && !dumb && std::getenv("NO_COLOR") == nullptr;
+}
+
+bool OsEnvironment::err_is_terminal() const { return ::isatty(STDERR_FILENO) == 1; }
+
+double OsEnvironment::clock() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+std::size_t OsEnvironment::heap() {
+  const struct mallinfo2 info = ::mallinfo2();
+  return info.uordblks + info.hblkhd;
 }
 
 Result<std::unique_ptr<Connection>> OsEnvironment::connect(const std::string& socket_path) {

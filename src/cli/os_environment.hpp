@@ -10,6 +10,9 @@ class OsEnvironment : public Environment {
   void out(std::string_view text) override;
   void err(std::string_view text) override;
   bool color() const override;
+  bool err_is_terminal() const override;
+  double clock() override;
+  std::size_t heap() override;
   Result<std::unique_ptr<Connection>> connect(const std::string& socket_path) override;
   Result<std::string> read_file(const std::string& path, std::size_t max_bytes) override;
   Status check_private(const std::string& path) override;

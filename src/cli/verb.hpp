@@ -53,6 +53,7 @@ int run_check(Call& call);  // file_verbs.cpp
 int run_secret_new(Call& call);
 int run_secret_pair(Call& call);
 int run_teardown(Call& call);  // host_verbs.cpp
+int run_simulate(Call& call);  // simulate_verb.cpp
 int run_help(Call& call);      // help.cpp
 
 // Prints "espalier: message" on standard error and gives the status of the error.

@@ -33,6 +33,50 @@ constexpr std::array kCheckOptions{kSelf, kJson};
 constexpr std::array kSecretPairOptions{kSelf};
 constexpr std::array kTeardownOptions{
     OptionSpec{"--force", "", "", "Even though a daemon runs; it will notice and complain."}};
+constexpr std::array kSimulateOptions{
+    OptionSpec{"--loss", "P", "0", "So many per cent of the datagrams are lost."},
+    OptionSpec{"--duplicate", "P", "0", "So many per cent of them arrive twice."},
+    OptionSpec{"--reorder", "P", "0",
+               "So many per cent of them take twenty times as long: others overtake them."},
+    OptionSpec{"--latency", "T", "5ms", "How long a datagram travels."},
+    OptionSpec{"--jitter", "T", "0s", "Up to so much is added to that, by chance."},
+    OptionSpec{"--reboot", "HOST@T", "",
+               "At time T the host crashes, loses every SA, and starts again after --downtime.", 0,
+               true},
+    OptionSpec{"--downtime", "T", "5s", "How long a host that reboots is away."},
+    OptionSpec{"--netsplit", "A,B@T+D", "",
+               "From T on, for the time D, nothing passes between the hosts A and B.", 0, true},
+    OptionSpec{"--oneway", "A,B@T+D", "",
+               "From T on, for the time D, nothing of A reaches B; B still reaches A.", 0, true},
+    OptionSpec{"--kill", "P@T", "",
+               "At time T so many per cent of the hosts, at least one, chosen by the seed, crash "
+               "and stay away. Their pairs do not count as broken; their peers are to let the SAs "
+               "go.",
+               0, true},
+    OptionSpec{"--rebind", "HOST@T", "",
+               "At time T a NAT before the host forgets its ports: it comes from other ones.", 0,
+               true},
+    OptionSpec{"--expire", "HOST@T", "",
+               "At time T every SA of the host's dataplane expires at once.", 0, true},
+    OptionSpec{"--refuse", "P", "0",
+               "So many per cent of the installations fail in the dataplane."},
+    OptionSpec{"--sad-limit", "N", "any number", "SAs that a host's dataplane holds."},
+    OptionSpec{"--drift", "PPM", "0",
+               "Each host's clock is wrong by up to so many millionths, by chance."},
+    OptionSpec{"--election", "", "",
+               "One end of a pair waits for the other, as in production; else both ends initiate "
+               "every pair."},
+    OptionSpec{"--crypto", "WORD", "auto",
+               "Diffie-Hellman: real (OpenSSL's), simulated (cheap, of the same sizes), or auto: "
+               "simulated, and real for every seed that 16 divides."},
+    OptionSpec{"--for", "T", "until the mesh is whole",
+               "Go on for at least so much virtual time, with loss and all."},
+    OptionSpec{"--seed", "S", "1", "The seed that all chance follows from."},
+    OptionSpec{"--seeds", "K", "1", "Run so many seeds, from S on."},
+    OptionSpec{"--jobs", "N", "one per processor", "Seeds at once."},
+    OptionSpec{"--trace", "", "",
+               "Print every step: messages decrypted, timers, what dataplanes are told, events."},
+    kJson};
 constexpr std::array kHelpOptions{
     OptionSpec{"--man", "", "", "Print the man page: of espalier, or `help --man espalierd`."},
     OptionSpec{"--completion", "SHELL", "", "Print a completion script; SHELL is bash."}};
@@ -62,6 +106,18 @@ constexpr std::array kVerbs{
     Verb{"check", "FILE", 1, 1, kCheckOptions, run_check, "Check an inventory, without a daemon.",
          "Prints file:line:column and what is wrong for every fault, and exits 65; else what the "
          "host would do: its pairs, selectors and suites."},
+    Verb{"simulate", "INVENTORY", 1, 1, kSimulateOptions, run_simulate,
+         "Run the whole mesh in virtual time, under faults.",
+         "Compiles the inventory for every host as the daemon does and runs all the engines in one "
+         "process, over a virtual network: how long the mesh takes to be whole, how many messages "
+         "and SAs it costs, which pairs were down for how long. No secret, certificate or other "
+         "host is needed, and nothing leaves this process. All hosts start at the same moment. P "
+         "is in per cent; T and D are like 37s, 500ms, 2m, counted from the start. Loss and the "
+         "other chances go on until every pair is up and the last fault is over (at most ten "
+         "minutes after it); then the network heals, and five minutes later every pair must have "
+         "one IKE SA and its children, the same at both ends. The inventory, the options, the seed "
+         "and the version are the whole run: the same again gives the same. It exits 1 when a pair "
+         "stayed broken or an invariant did not hold, and prints the line that repeats it."},
     Verb{"secret new",
          "",
          0,

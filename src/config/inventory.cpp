@@ -81,6 +81,7 @@ PairSettings Inventory::settings_between(std::string_view self, std::string_view
   }
   bool esn = true;
   layers.agreed(&SettingsLayer::auth, result.auth);
+  layers.agreed(&SettingsLayer::ppk, result.ppk);
   layers.agreed(&SettingsLayer::ike_proposals, result.ike_proposals);
   layers.agreed(&SettingsLayer::esp_proposals, result.esp_proposals);
   layers.agreed(&SettingsLayer::esn, esn);

@@ -24,10 +24,19 @@ struct Given {
 template <class T>
 using Maybe = std::optional<Given<T>>;
 
+// `ppk`: a post-quantum preshared key (RFC 8784).
+struct PpkSetting {
+  std::string id;
+  std::string secret_file;  // relative to private/
+  bool required = true;
+  friend bool operator==(const PpkSetting&, const PpkSetting&) = default;
+};
+
 // The settings of one layer: of `defaults`, a host, a foreign peer or a pair.
 struct SettingsLayer {
   Maybe<policy::Start> start;
   Maybe<policy::AuthKind> auth;
+  Maybe<std::optional<PpkSetting>> ppk;  // nothing inside: off
   Maybe<std::vector<policy::IkeProposal>> ike_proposals;
   Maybe<std::vector<policy::EspProposal>> esp_proposals;
   Maybe<Duration> ike_lifetime;
@@ -48,6 +57,7 @@ struct SettingsLayer {
 struct PairSettings {
   policy::Start start = policy::Start::kNow;
   policy::AuthKind auth = policy::AuthKind::kPsk;
+  std::optional<PpkSetting> ppk;
   std::vector<policy::IkeProposal> ike_proposals;
   std::vector<policy::EspProposal> esp_proposals;  // with `esn` applied
   policy::Lifetimes lifetimes;
@@ -74,7 +84,8 @@ struct Foreign {
   std::vector<IpAddress> addresses;  // may be empty when nat
   std::vector<Prefix> subnets;
   policy::Identity id;
-  std::optional<std::string> secret_file;  // relative to private/
+  std::optional<policy::Identity> local_id;  // ours towards this peer, instead of the host's
+  std::optional<std::string> secret_file;    // relative to private/
   std::optional<std::vector<Prefix>> local_subnets;
   bool nat = false;
   SettingsLayer settings;

@@ -238,6 +238,7 @@ void check_inventory(const Inventory& inventory, Diagnostics& diagnostics) {
   check_local_subnets(inventory, diagnostics);
   check_families(inventory, diagnostics);
   check_agreement(inventory, "auth", &SettingsLayer::auth, diagnostics);
+  check_agreement(inventory, "ppk", &SettingsLayer::ppk, diagnostics);
   check_agreement(inventory, "proposals", &SettingsLayer::ike_proposals, diagnostics);
   check_agreement(inventory, "proposals", &SettingsLayer::esp_proposals, diagnostics);
   check_agreement(inventory, "esn", &SettingsLayer::esn, diagnostics);

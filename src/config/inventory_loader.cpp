@@ -120,9 +120,9 @@ class Loader {
   }
 
   using ParseIdentity = Result<policy::Identity> (*)(std::string_view text);
-  policy::Identity read_identity(const YamlNode& map, const std::string& name,
-                                 ParseIdentity parse) {
-    const YamlEntry* entry = map.find("id");
+  policy::Identity read_identity(const YamlNode& map, const std::string& name, ParseIdentity parse,
+                                 const char* key = "id") {
+    const YamlEntry* entry = map.find(key);
     const YamlNode* node = entry == nullptr ? nullptr : scalar_of(*entry, diagnostics_);
     if (node == nullptr) return {wire::ike::IdType::kFqdn, to_vector(as_bytes(name))};
     auto id = parse(node->text);
@@ -195,10 +195,15 @@ class Loader {
             "'local_subnets' is an empty list, which would offer nothing; leave it out");
       }
     }
-    if (const YamlEntry* secret = map.find("secret")) peer.secret_file = read_secret(*secret);
+    if (const YamlEntry* secret = map.find("secret")) {
+      peer.secret_file = secret_file_of(*secret, diagnostics_);
+    }
     if (const YamlEntry* version = map.find("version")) read_version(*version);
     peer.settings = read_settings(map, diagnostics_);
     peer.id = read_identity(map, peer.name, &policy::parse_identity_pattern);
+    if (map.find("local_id") != nullptr) {
+      peer.local_id = read_identity(map, "", &policy::parse_identity, "local_id");
+    }
     inventory_.foreign.push_back(std::move(peer));
   }
 
@@ -209,24 +214,6 @@ class Loader {
     if (value) return value.value();
     diagnostics_.bad(node->at, "'nat' " + value.error().message);
     return false;
-  }
-
-  std::optional<std::string> read_secret(const YamlEntry& entry) {
-    const YamlNode* node = scalar_of(entry, diagnostics_);
-    if (node == nullptr) return "";
-    constexpr std::string_view kFile = "file:";
-    // The value is not shown: somebody may have written the secret itself.
-    if (node->text.substr(0, kFile.size()) != kFile) {
-      diagnostics_.bad(
-          node->at,
-          "'secret' has to be file:NAME, a file below private/; an inventory holds no secrets");
-      return "";
-    }
-    const std::string name = node->text.substr(kFile.size());
-    if (const Status good = check_file_name(name); !good) {
-      diagnostics_.bad(node->at, "'secret' names a file wrongly: " + good.error().message);
-    }
-    return name;
   }
 
   void read_version(const YamlEntry& entry) {

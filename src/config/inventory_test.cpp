@@ -305,6 +305,26 @@ TEST(InventoryFaults, AddressesAndNetworks) {
                           "an address family in common"));
 }
 
+TEST(InventoryFaults, PostQuantumKeys) {
+  const auto ppk = [](const std::string& body) {
+    return faults(two("defaults:\n  ppk: " + body + "\n"));
+  };
+  EXPECT_THAT(ppk("{id: fleet, secret: \"file:pq\"}"), IsEmpty());
+  EXPECT_THAT(ppk("off"), IsEmpty());
+  EXPECT_THAT(ppk("{secret: \"file:pq\"}"),
+              ElementsAre(StartsWith("m:6:3: 'ppk' needs an 'id' and a 'secret'")));
+  EXPECT_THAT(ppk("on"), ElementsAre(HasSubstr("it is a map with the keys id, secret, required")));
+  EXPECT_THAT(ppk("{id: \"a b\", secret: \"file:pq\"}"),
+              ElementsAre(StartsWith("m:6:13: 'id' of 'ppk' is 'a b'; it can be 1 to 64")));
+  const auto shown = ppk("{id: fleet, secret: hunter2}");
+  ASSERT_THAT(shown, SizeIs(1));
+  EXPECT_THAT(shown[0], StartsWith("m:6:28: 'secret' has to be file:NAME"));
+  EXPECT_THAT(shown[0], Not(HasSubstr("hunter2")));
+  EXPECT_THAT(ppk("{id: fleet, secret: \"file:pq\", required: maybe}"), SizeIs(1));
+  EXPECT_THAT(ppk("{id: fleet, secret: \"file:pq\", require: on}"),
+              ElementsAre(HasSubstr("'require' is unknown; did you mean 'required'")));
+}
+
 TEST(InventoryFaults, Foreign) {
   const auto foreign = [](const std::string& body) {
     return faults(two("foreign:\n  f: " + body + "\n"));

@@ -15,7 +15,7 @@ inline constexpr std::size_t kMaxNodes = 500'000;
 // A full mesh of n hosts has n - 1 connections on each host; beyond this a mesh wants `start: trap`
 // and more.
 inline constexpr std::size_t kMaxHosts = 4096;
-inline constexpr std::size_t kMaxForeign = 1024;
+inline constexpr std::size_t kMaxForeign = 16384;
 inline constexpr std::size_t kMaxPairs = 65536;
 // RFC 7296 section 3.13: at most 255 selectors in a TS payload, and a host's own addresses are
 // selectors too.
@@ -23,6 +23,9 @@ inline constexpr std::size_t kMaxAddresses = 16;
 inline constexpr std::size_t kMaxSubnets = 200;
 // RFC 7296 section 3.3.1 numbers proposals in one octet; nobody needs as many.
 inline constexpr std::size_t kMaxProposals = 32;
+// The id of a post-quantum preshared key. RFC 8784 section 5.1 gives no bound; it is one notify's
+// data.
+inline constexpr std::size_t kMaxPpkId = 64;
 // Faults reported of one file; whoever has this many fixes some and looks again.
 inline constexpr std::size_t kMaxDiagnostics = 100;
 

@@ -11,6 +11,7 @@ namespace {
 constexpr Scope kTop = Scope::kTop;
 constexpr Scope kSet = Scope::kSettings;
 constexpr Scope kLife = Scope::kLifetimes;
+constexpr Scope kPpk = Scope::kPpk;
 constexpr Scope kHost = Scope::kHost;
 constexpr Scope kForeign = Scope::kForeign;
 constexpr Support kYes = Support::kHonoured;
@@ -47,6 +48,10 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "What a certificate needs beside its path. `relaxed`: no list in `x509crl/` revokes it; "
      "`ifuri`: nor may a list in force be missing when it says where one is; `strict`: nor may "
      "one be missing at all."},
+    {kSet, "ppk", "map or word", "`id`, `secret`, `required`, or `off`", "off", kYes,
+     "A post-quantum preshared key (RFC 8784), mixed into the keys beside `auth`, see below. One "
+     "for the whole mesh in `defaults` keeps what is recorded today from a later quantum computer, "
+     "not the hosts from one another."},
     {kSet, "except", "list", "`ssh`, `icmp`, or `{proto, port, side, net}`", "[]", kPart,
      "Traffic left outside IPsec. Only the empty list is supported yet."},
     {kSet, "proposals", "map", "`ike`, `esp`", "", kYes,
@@ -91,6 +96,15 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
     {kLife, "jitter", "percentage", "0% to 50%", "10%", kYes,
      "Rekeying starts up to this much early, so that a fleet does not rekey at once."},
 
+    {kPpk, "id", "word", "1 to 64 letters, digits, `.`, `-`, `_`, `@`", "", kYes,
+     "The key's name, sent to the peer (PPK_ID_FIXED): the same on both sides. Needed."},
+    {kPpk, "secret", "file", "`file:NAME`", "", kYes,
+     "The key's file below `private/`, at least 32 octets of chance; the same on both sides. "
+     "Needed."},
+    {kPpk, "required", "switch", "`on`, `off`", "on", kYes,
+     "`off`: a peer that has no such key is connected to without it. For the time until every host "
+     "has the key."},
+
     {kHost, "address", "address or list", "IPv4 and IPv6 addresses", "", kYes,
      "Where the host is reached; protected themselves. Needed. DNS names are not supported yet."},
     {kHost, "subnets", "network or list", "prefixes", "[]", kYes,
@@ -105,6 +119,8 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
     {kForeign, "subnets", "network or list", "prefixes", "[]", kYes, "Networks behind the peer."},
     {kForeign, "id", "identity", "as strongSwan writes them, with wildcards, see below",
      "the peer's name", kYes, "What the peer calls itself in IKE."},
+    {kForeign, "local_id", "identity", "as strongSwan writes them", "the host's own `id`", kYes,
+     "What our hosts call themselves towards this peer."},
     {kForeign, "secret", "file", "`file:NAME`", "", kYes,
      "The shared secret's file below `private/`; needed with `auth: psk`."},
     {kForeign, "local_subnets", "network or list", "prefixes", "own addresses and subnets", kYes,
@@ -124,6 +140,7 @@ std::string_view title(Scope scope) {
       return "Settings: in `defaults`, a host, a foreign peer or a `pairs` entry";
     case Scope::kProposals: return "`proposals`";
     case Scope::kLifetimes: return "`lifetimes`";
+    case Scope::kPpk: return "`ppk`";
     case Scope::kHost: return "A host: these, and settings";
     case Scope::kForeign: return "A foreign peer: these, and settings";
   }
@@ -191,7 +208,8 @@ std::string describe_schema() {
       "`defaults`. `start`, `dpd`, `lifetimes`, `fragmentation`, `revocation`, `replay_window` and "
       "`encap` of a "
       "host are "
-      "about what that host does. `auth`, `proposals` and `esn` are what two hosts have to agree "
+      "about what that host does. `auth`, `ppk`, `proposals` and `esn` are what two hosts have to "
+      "agree "
       "on: one that a "
       "host says holds at both ends of its pairs, and two hosts that say different things need a "
       "`pairs` "
@@ -211,7 +229,7 @@ std::string describe_schema() {
       "with the longest domain or the fewest `*`, then `%any`. A wildcard lets one peer in at a "
       "time, whoever comes first: an entry is one pair.\n";
   for (const Scope scope : {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes,
-                            Scope::kHost, Scope::kForeign}) {
+                            Scope::kPpk, Scope::kHost, Scope::kForeign}) {
     out += "\n## " + std::string(title(scope)) + "\n\n";
     out += "| key | type | values | default | supported | |\n|---|---|---|---|---|---|\n";
     for (const SchemaKey& row : kSchema) {

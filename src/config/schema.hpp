@@ -12,7 +12,7 @@
 
 namespace espalier::config {
 
-enum class Scope : std::uint8_t { kTop, kSettings, kProposals, kLifetimes, kHost, kForeign };
+enum class Scope : std::uint8_t { kTop, kSettings, kProposals, kLifetimes, kPpk, kHost, kForeign };
 
 enum class Support : std::uint8_t {
   kHonoured,

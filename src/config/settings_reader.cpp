@@ -67,6 +67,33 @@ auto within(Result<T> (*parse)(std::string_view), T least, T most, std::string_v
   };
 }
 
+bool expect_map(const YamlEntry& entry, Scope scope, Diagnostics& diagnostics) {
+  if (entry.value.is_map()) {
+    check_keys(entry.value, {scope}, diagnostics);
+    return true;
+  }
+  std::string keys;
+  for (const SchemaKey& row : schema()) {
+    if (row.scope == scope) keys += (keys.empty() ? "" : ", ") + std::string(row.key);
+  }
+  diagnostics.bad(entry.value.at, quoted(entry.key) + " is " + describe(entry.value) +
+                                      "; it is a map with the keys " + keys);
+  return false;
+}
+
+// The name of a post-quantum key goes over the wire and into logs: plain words only.
+std::string ppk_id(const YamlNode& node, Diagnostics& diagnostics) {
+  const bool plain = std::all_of(node.text.begin(), node.text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '-' || c == '_' || c == '@';
+  });
+  if (!plain || node.text.empty() || node.text.size() > kMaxPpkId) {
+    diagnostics.bad(node.at, "'id' of 'ppk' is " + describe(node) +
+                                 "; it can be 1 to 64 letters, digits, '.', '-', '_' and '@'");
+  }
+  return node.text;
+}
+
 void read_mode(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
   (void)one_of<bool>(entry, {{"tunnel", true}, {"transport", std::nullopt}}, diagnostics);
 }
@@ -84,6 +111,31 @@ void read_start(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagn
 void read_auth(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
   layer.auth =
       one_of<AuthKind>(entry, {{"psk", AuthKind::kPsk}, {"cert", AuthKind::kCert}}, diagnostics);
+}
+
+void read_ppk(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  using Setting = std::optional<PpkSetting>;
+  if (entry.value.is_scalar() && (entry.value.text == "off" || entry.value.text == "false")) {
+    layer.ppk = Given<Setting>{std::nullopt, entry.value.at};
+    return;
+  }
+  if (!expect_map(entry, Scope::kPpk, diagnostics)) return;
+  PpkSetting ppk;
+  const YamlEntry* id = entry.value.find("id");
+  const YamlEntry* secret = entry.value.find("secret");
+  if (id == nullptr || secret == nullptr) {
+    diagnostics.bad(
+        entry.at, "'ppk' needs an 'id' and a 'secret', the same on both sides; or write ppk: off");
+  }
+  if (id != nullptr) {
+    if (const YamlNode* node = scalar_of(*id, diagnostics)) ppk.id = ppk_id(*node, diagnostics);
+  }
+  if (secret != nullptr) ppk.secret_file = secret_file_of(*secret, diagnostics);
+  if (const YamlEntry* required = entry.value.find("required")) {
+    const Maybe<bool> value = parsed<bool>(*required, &parse_switch, diagnostics);
+    ppk.required = !value || value->value;
+  }
+  layer.ppk = Given<Setting>{std::move(ppk), entry.value.at};
 }
 
 void read_encap(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
@@ -125,20 +177,6 @@ Maybe<std::vector<Proposal>> read_list(const YamlEntry& entry,
   }
   if (given.value.empty()) return std::nullopt;
   return given;
-}
-
-bool expect_map(const YamlEntry& entry, Scope scope, Diagnostics& diagnostics) {
-  if (entry.value.is_map()) {
-    check_keys(entry.value, {scope}, diagnostics);
-    return true;
-  }
-  std::string keys;
-  for (const SchemaKey& row : schema()) {
-    if (row.scope == scope) keys += (keys.empty() ? "" : ", ") + std::string(row.key);
-  }
-  diagnostics.bad(entry.value.at, quoted(entry.key) + " is " + describe(entry.value) +
-                                      "; it is a map with the keys " + keys);
-  return false;
 }
 
 void read_proposals(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
@@ -233,6 +271,7 @@ constexpr Reader kReaders[] = {
     {"protect", read_protect},
     {"start", read_start},
     {"auth", read_auth},
+    {"ppk", read_ppk},
     {"except", read_except},
     {"proposals", read_proposals},
     {"lifetimes", read_lifetimes},
@@ -278,6 +317,24 @@ std::vector<const YamlNode*> scalars_of(const YamlEntry& entry, std::size_t most
     }
   }
   return list;
+}
+
+std::string secret_file_of(const YamlEntry& entry, Diagnostics& diagnostics) {
+  const YamlNode* node = scalar_of(entry, diagnostics);
+  if (node == nullptr) return "";
+  constexpr std::string_view kFile = "file:";
+  // The value is not shown: somebody may have written the secret itself.
+  if (node->text.substr(0, kFile.size()) != kFile) {
+    diagnostics.bad(
+        node->at,
+        "'secret' has to be file:NAME, a file below private/; an inventory holds no secrets");
+    return "";
+  }
+  const std::string name = node->text.substr(kFile.size());
+  if (const Status good = check_file_name(name); !good) {
+    diagnostics.bad(node->at, "'secret' names a file wrongly: " + good.error().message);
+  }
+  return name;
 }
 
 SettingsLayer read_settings(const YamlNode& map, Diagnostics& diagnostics) {

@@ -22,4 +22,7 @@ std::vector<const YamlNode*> scalars_of(const YamlEntry& entry, std::size_t most
 // The entry's scalar; reports a map, a list or nothing, and returns null.
 const YamlNode* scalar_of(const YamlEntry& entry, Diagnostics& diagnostics);
 
+// The file below private/ that `secret: "file:NAME"` names; a fault is reported, and "" returned.
+std::string secret_file_of(const YamlEntry& entry, Diagnostics& diagnostics);
+
 }  // namespace espalier::config

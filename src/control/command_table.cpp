@@ -128,10 +128,8 @@ Reply terminate(CommandContext& context, const Section& arguments) {
 }
 
 std::size_t live_children(View& view, const std::string& pair) {
-  for (const auto& candidate : view.status().pairs) {
-    if (candidate.name == pair) return std::max<std::size_t>(candidate.children.size(), 1);
-  }
-  return 1;
+  const auto found = view.pair_status(pair);
+  return found ? std::max<std::size_t>(found->children.size(), 1) : 1;
 }
 
 Reply rekey(CommandContext& context, const Section& arguments) {

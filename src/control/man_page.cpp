@@ -70,6 +70,7 @@ void ManPage::options(std::span<const OptionSpec> table) {
     if (!spec.argument.empty()) text_ += fmt::format(" \\fI{}\\fR", roff_escape(spec.argument));
     text_ += '\n';
     std::string help(spec.help);
+    if (spec.repeats) help += " May be given more than once.";
     if (!spec.fallback.empty()) help += fmt::format(" Default: {}.", spec.fallback);
     text_ += roff_escape(help) + '\n';
   }

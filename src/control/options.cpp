@@ -116,7 +116,9 @@ Result<ParsedOptions> parse_options(std::span<const std::string> arguments,
       return make_error(ErrorCode::kInvalidArgument,
                         fmt::format("The value of {} is empty.", spec->name));
     }
-    if (!parsed.values.emplace(std::string(spec->name), std::move(value)).second) {
+    if (spec->repeats) {
+      parsed.lists[std::string(spec->name)].push_back(std::move(value));
+    } else if (!parsed.values.emplace(std::string(spec->name), std::move(value)).second) {
       return make_error(ErrorCode::kInvalidArgument, fmt::format("{} is given twice.", spec->name));
     }
   }
@@ -138,6 +140,7 @@ std::string options_help(std::span<const OptionSpec> table) {
       out.append(kHelpColumn - left.size(), ' ');
     }
     std::string text(spec.help);
+    if (spec.repeats) text += " May be given more than once.";
     if (!spec.fallback.empty()) text += fmt::format(" (default: {})", spec.fallback);
     append_wrapped(out, text);
   }

@@ -88,6 +88,7 @@ Section list_sa(const PairStatus& pair, const UniqueIds& ids, bool encap_always,
   put(out, "initiator-spi", initiator ? ike.spi_local : ike.spi_remote);
   put(out, "responder-spi", initiator ? ike.spi_remote : ike.spi_local);
   if (ike.nat) put(out, "nat-any", "yes");
+  if (ike.ppk) put(out, "ppk", "yes");
   put_suite(out, ike.suite);
   put_signed(out, "established", ike.established_s);
   put_signed(out, "rekey-time", ike.rekey_in_s);

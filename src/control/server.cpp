@@ -182,7 +182,7 @@ void Server::begin_log(Client& client, const LogTail& tail) {
 
 bool Server::reached(const Pending& pending) {
   if (pending.goal != WaitFor::kUp && pending.goal != WaitFor::kDown) return false;
-  const auto pair = find_pair(view_.status(), pending.pair);
+  const auto pair = view_.pair_status(pending.pair);
   if (!pair) return pending.goal == WaitFor::kDown;
   if (pending.goal == WaitFor::kUp) return pair->state == "up";
   return !pair->ike && (pair->state == "disabled" || pair->state == "down");
@@ -195,7 +195,7 @@ void Server::settle_if_reached(Client& client) {
 std::string Server::not_reached(const Pending& pending) {
   std::string text = fmt::format("{} is not {} after {} s", pending.pair, goal_text(pending.goal),
                                  seconds(pending.timeout));
-  const auto pair = find_pair(view_.status(), pending.pair);
+  const auto pair = view_.pair_status(pending.pair);
   if (!pair) return text + "; it is no longer configured.";
   text += fmt::format("; its state is {}", pair->state);
   if (pair->reason) return text + ": " + *pair->reason;
@@ -251,7 +251,7 @@ void Server::on_pair_event(const PairEvent& event) {
       settle(*client, make_error(ErrorCode::kPeerRefused, event.text));
     } else if (event.kind == Kind::kDown && pending.goal == WaitFor::kUp) {
       // The old SA may go before the new one is there; a pair that somebody disabled stays down.
-      const auto pair = find_pair(view_.status(), event.pair);
+      const auto pair = view_.pair_status(event.pair);
       if (!pair || pair->state == "disabled") {
         settle(*client, make_error(ErrorCode::kPeerRefused,
                                    fmt::format("{} was taken down while it was started: {}",

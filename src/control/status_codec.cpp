@@ -20,6 +20,7 @@ Section encode_ike(const IkeStatus& ike) {
   put_signed(out, "established", ike.established_s);
   put_signed(out, "rekey-in", ike.rekey_in_s);
   put_flag(out, "nat", ike.nat);
+  put_flag(out, "ppk", ike.ppk);
   return out;
 }
 
@@ -37,6 +38,7 @@ IkeStatus decode_ike(const Section& in) {
   ike.established_s = get_signed(in, "established");
   ike.rekey_in_s = get_signed(in, "rekey-in");
   ike.nat = get_flag(in, "nat");
+  ike.ppk = get_flag(in, "ppk");
   return ike;
 }
 

@@ -75,16 +75,14 @@ Result<Target> find_target(CommandContext& context, const Section& arguments) {
   if (ike.empty()) return by_child(context, child);
   TRY_ASSIGN(const std::string pair, context.view.resolve(ike));
   Target target{pair, child, 0};
-  for (const auto& connection : context.view.connections()) {
-    if (connection.name != pair) continue;
-    target.child_count = connection.children.size();
-    if (child.empty() || has_child(connection, child)) continue;
-    std::vector<std::string> names;
-    for (const auto& candidate : connection.children) names.push_back(candidate.name);
-    return make_error(ErrorCode::kNotFound, fmt::format("{} has no child named {}; it has {}.",
-                                                        pair, child, fmt::join(names, ", ")));
-  }
-  return target;
+  const auto connection = context.view.connection_config(pair);
+  if (!connection) return target;
+  target.child_count = connection->children.size();
+  if (child.empty() || has_child(*connection, child)) return target;
+  std::vector<std::string> names;
+  for (const auto& candidate : connection->children) names.push_back(candidate.name);
+  return make_error(ErrorCode::kNotFound, fmt::format("{} has no child named {}; it has {}.", pair,
+                                                      child, fmt::join(names, ", ")));
 }
 
 }  // namespace espalier::control

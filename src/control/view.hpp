@@ -24,6 +24,7 @@ struct IkeStatus {
   std::int64_t established_s = 0;
   std::int64_t rekey_in_s = 0;
   bool nat = false;
+  bool ppk = false;  // keyed with a post-quantum preshared key too
 };
 struct ChildStatus {
   std::string name;
@@ -75,6 +76,10 @@ class View {
   virtual ~View() = default;
   virtual StatusSnapshot status() = 0;
   virtual std::vector<ConnectionConfig> connections() = 0;
+  // One of them, by the pair's name; its counters may be a second old. The daemon does not make the
+  // whole list for it.
+  virtual std::optional<PairStatus> pair_status(const std::string& name);
+  virtual std::optional<ConnectionConfig> connection_config(const std::string& name);
   // The pair's name for "bender-flexo" or "flexo"; kNotFound with the names there are.
   virtual Result<std::string> resolve(const std::string& name) = 0;
   virtual Status initiate(

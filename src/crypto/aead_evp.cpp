@@ -25,13 +25,13 @@ const EVP_CIPHER* algorithm(EncrId encr, std::size_t key_octets) {
   return key_octets == 16 ? gcm128 : key_octets == 24 ? gcm192 : gcm256;
 }
 
-// AES-GCM and ChaCha20-Poly1305. One context for each direction keeps the key schedule; a packet
-// only sets the nonce, so nothing is allocated for it.
+// AES-GCM and ChaCha20-Poly1305. A context keeps the key schedule; a packet only sets the nonce, so
+// nothing is allocated for it. The context comes with the first packet: an SA is used in one
+// direction, and most SAs of a large mesh wait.
 class Aead final : public Cipher {
  public:
-  Aead(const SuiteSizes& lengths, OwnedCipherContext sealer, OwnedCipherContext opener,
-       ByteView salt)
-      : lengths_(lengths), sealer_(std::move(sealer)), opener_(std::move(opener)) {
+  Aead(const SuiteSizes& lengths, const EVP_CIPHER* cipher, ByteView key, ByteView salt)
+      : lengths_(lengths), cipher_(cipher), key_(key) {
     std::copy(salt.begin(), salt.end(), nonce_.begin());
   }
   ~Aead() override { wipe(nonce_); }
@@ -64,7 +64,22 @@ class Aead final : public Cipher {
     std::copy(item.iv.begin(), item.iv.end(), nonce_.begin() + kSaltOctets);
   }
 
+  bool have_sealer() {
+    if (sealer_) return true;
+    sealer_.reset(EVP_CIPHER_CTX_new());
+    return sealer_ &&
+           EVP_EncryptInit_ex2(sealer_.get(), cipher_, key_.reveal().data(), nullptr, nullptr) == 1;
+  }
+
+  bool have_opener() {
+    if (opener_) return true;
+    opener_.reset(EVP_CIPHER_CTX_new());
+    return opener_ &&
+           EVP_DecryptInit_ex2(opener_.get(), cipher_, key_.reveal().data(), nullptr, nullptr) == 1;
+  }
+
   bool seal_one(SealItem& item) {
+    if (!have_sealer()) return false;
     set_nonce(item);
     EVP_CIPHER_CTX* const context = sealer_.get();
     int size = 0;
@@ -83,6 +98,7 @@ class Aead final : public Cipher {
   }
 
   bool open_one(SealItem& item) {
+    if (!have_opener()) return false;
     set_nonce(item);
     EVP_CIPHER_CTX* const context = opener_.get();
     int size = 0;
@@ -104,6 +120,8 @@ class Aead final : public Cipher {
   }
 
   SuiteSizes lengths_;
+  const EVP_CIPHER* cipher_;
+  SecretBytes key_;  // without the salt
   OwnedCipherContext sealer_;
   OwnedCipherContext opener_;
   std::array<std::uint8_t, kNonceOctets> nonce_{};
@@ -118,16 +136,12 @@ Result<std::unique_ptr<Cipher>> make_aead(EncrId encr, const SuiteSizes& lengths
   static_assert(kSaltOctets + 8 == kNonceOctets);
   const ByteView key = encr_key.first(encr_key.size() - kSaltOctets);
   const EVP_CIPHER* cipher = algorithm(encr, key.size());
-  OwnedCipherContext sealer(EVP_CIPHER_CTX_new());
-  OwnedCipherContext opener(EVP_CIPHER_CTX_new());
-  if (cipher == nullptr || !sealer || !opener ||
-      EVP_EncryptInit_ex2(sealer.get(), cipher, key.data(), nullptr, nullptr) != 1 ||
-      EVP_DecryptInit_ex2(opener.get(), cipher, key.data(), nullptr, nullptr) != 1) {
+  if (cipher == nullptr) {
     return make_error(ErrorCode::kUnsupported,
                       "the crypto library of this machine does not offer the cipher");
   }
-  return std::unique_ptr<Cipher>(std::make_unique<Aead>(
-      lengths, std::move(sealer), std::move(opener), encr_key.last(kSaltOctets)));
+  return std::unique_ptr<Cipher>(
+      std::make_unique<Aead>(lengths, cipher, key, encr_key.last(kSaltOctets)));
 }
 
 }  // namespace espalier::crypto

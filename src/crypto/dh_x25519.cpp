@@ -1,4 +1,6 @@
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 
 #include "crypto/dh_groups.hpp"
 #include "crypto/owned.hpp"
@@ -15,6 +17,25 @@ OwnedKey load_private(ByteView octets) {
   if (octets.size() != kOctets) return nullptr;
   return OwnedKey(
       EVP_PKEY_new_raw_private_key_ex(nullptr, "X25519", nullptr, octets.data(), octets.size()));
+}
+
+// With its public half at hand the library need not compute it again: a third of the work of g^ir.
+OwnedKey load_pair(ByteView private_octets, ByteView public_octets) {
+  if (private_octets.size() != kOctets || public_octets.size() != kOctets) return nullptr;
+  const OwnedKeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "X25519", nullptr));
+  // The library copies from these and never writes to them.
+  OSSL_PARAM params[] = {
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY,
+                                        const_cast<std::uint8_t*>(private_octets.data()), kOctets),
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY,
+                                        const_cast<std::uint8_t*>(public_octets.data()), kOctets),
+      OSSL_PARAM_construct_end()};
+  EVP_PKEY* key = nullptr;
+  if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
+      EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_KEYPAIR, params) != 1) {
+    return nullptr;
+  }
+  return OwnedKey(key);
 }
 
 }  // namespace
@@ -36,7 +57,8 @@ Result<DhKeyPair> x25519_generate(Rng& rng) {
 
 Result<SecretBytes> x25519_shared(const DhKeyPair& own, ByteView peer_public) {
   const ErrorQueueGuard guard;
-  const OwnedKey key = load_private(own.private_key.reveal());
+  const OwnedKey key = own.public_key.empty() ? load_private(own.private_key.reveal())
+                                              : load_pair(own.private_key.reveal(), own.public_key);
   const OwnedKey peer(EVP_PKEY_new_raw_public_key_ex(nullptr, "X25519", nullptr, peer_public.data(),
                                                      peer_public.size()));
   const OwnedKeyContext context(key ? EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr)

@@ -110,6 +110,8 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
   if (!secret) return in_file(path, secret.error());
   if (file.kind == Kind::kMeshSecret) {
     into.mesh_secret = std::move(*secret);
+  } else if (file.kind == Kind::kPpk) {
+    into.ppks[file.name] = std::move(*secret);
   } else {
     into.foreign_secrets[file.name] = std::move(*secret);
   }

@@ -14,8 +14,6 @@
 namespace espalier::daemon {
 namespace {
 
-using Counters = std::map<std::pair<dataplane::Direction, Spi>, dataplane::SaCounters>;
-
 std::int64_t until(Instant at, Instant now) {
   return std::max<std::int64_t>(0, whole_seconds(at - now));
 }
@@ -43,10 +41,11 @@ control::IkeStatus describe(const ike::PairSnapshot& pair, Instant now) {
     out.rekey_in_s = until(ike.rekey_at, now);
   }
   out.nat = ike.nat;
+  out.ppk = ike.ppk;
   return out;
 }
 
-control::ChildStatus describe(const ike::ChildSnapshot& child, const Counters& counters,
+control::ChildStatus describe(const ike::ChildSnapshot& child, const UseCounters& counters,
                               Instant now) {
   control::ChildStatus out;
   out.name = child.spec.child;
@@ -73,10 +72,48 @@ control::ChildStatus describe(const ike::ChildSnapshot& child, const Counters& c
   return out;
 }
 
+control::PairStatus describe(const ike::PairSnapshot& pair, const UseCounters& counters,
+                             Instant now) {
+  control::PairStatus status;
+  status.name = pair.name;
+  status.peer = pair.peer;
+  status.state = std::string(pair.state);
+  if (status.state != "up" && !pair.last_error.empty()) status.reason = pair.last_error;
+  status.attempts = pair.attempts;
+  if (pair.retry_at) status.next_retry_s = until(*pair.retry_at, now);
+  if (pair.ike) status.ike = describe(pair, now);
+  for (const ike::ChildSnapshot& child : pair.children)
+    status.children.push_back(describe(child, counters, now));
+  return status;
+}
+
 std::vector<std::string> texts(const std::vector<IpAddress>& addresses) {
   std::vector<std::string> out;
   for (const IpAddress& address : addresses) out.push_back(address.to_string());
   return out;
+}
+
+control::ConnectionConfig describe(const policy::Connection& connection) {
+  control::ConnectionConfig config;
+  config.name = connection.name;
+  config.local_addresses = texts(connection.local_addresses);
+  config.remote_addresses = texts(connection.remote_addresses);
+  config.local_id = policy::to_string(connection.local_id);
+  config.remote_id = policy::to_string(connection.remote_id);
+  config.auth = connection.auth == policy::AuthKind::kPsk ? "psk" : "cert";
+  config.rekey_time_s = whole_seconds(connection.lifetimes.ike);
+  for (const policy::ChildConfig& child : connection.children) {
+    control::ConnectionConfig::Child entry;
+    entry.name = child.name;
+    entry.mode = std::string(policy::name(child.mode));
+    entry.rekey_time_s = whole_seconds(connection.lifetimes.child);
+    entry.local_ts = texts(child.local_ts);
+    entry.remote_ts = texts(child.remote_ts);
+    entry.rekey_bytes = connection.lifetimes.child_bytes.value_or(0);
+    entry.rekey_packets = connection.lifetimes.child_packets.value_or(0);
+    config.children.push_back(std::move(entry));
+  }
+  return config;
 }
 
 }  // namespace
@@ -89,7 +126,7 @@ void DaemonView::set_plan(const mesh::HostPlan& plan, std::uint64_t generation) 
 
 control::StatusSnapshot DaemonView::status() {
   const Instant now = monotonic_now();
-  Counters counters;
+  UseCounters counters;
   if (const auto plane = plane_.query()) {
     for (const dataplane::SaState& sa : plane->sas)
       counters[{sa.key.direction, sa.key.spi}] = sa.counters;
@@ -100,58 +137,46 @@ control::StatusSnapshot DaemonView::status() {
   out.version = std::string(control::kVersion);
   out.dataplane = "userspace";
   out.generation = generation_;
-  for (const ike::PairSnapshot& pair : driver_.engine().snapshot()) {
-    control::PairStatus status;
-    status.name = pair.name;
-    status.peer = pair.peer;
-    status.state = std::string(pair.state);
-    if (status.state != "up" && !pair.last_error.empty()) status.reason = pair.last_error;
-    status.attempts = pair.attempts;
-    if (pair.retry_at) status.next_retry_s = until(*pair.retry_at, now);
-    if (pair.ike) status.ike = describe(pair, now);
-    for (const ike::ChildSnapshot& child : pair.children)
-      status.children.push_back(describe(child, counters, now));
-    out.pairs.push_back(std::move(status));
-  }
+  for (const ike::PairSnapshot& pair : driver_.engine().snapshot())
+    out.pairs.push_back(describe(pair, counters, now));
   return out;
+}
+
+std::optional<control::PairStatus> DaemonView::pair_status(const std::string& name) {
+  const auto snapshot = driver_.engine().snapshot(name);
+  if (!snapshot) return std::nullopt;
+  return describe(*snapshot, driver_.recent_use(), monotonic_now());
 }
 
 std::vector<control::ConnectionConfig> DaemonView::connections() {
   std::vector<control::ConnectionConfig> out;
-  for (const auto& [name, pair] : driver_.engine().core().pairs) {
-    const policy::Connection& connection = *pair.connection;
-    control::ConnectionConfig config;
-    config.name = name;
-    config.local_addresses = texts(connection.local_addresses);
-    config.remote_addresses = texts(connection.remote_addresses);
-    config.local_id = policy::to_string(connection.local_id);
-    config.remote_id = policy::to_string(connection.remote_id);
-    config.auth = connection.auth == policy::AuthKind::kPsk ? "psk" : "cert";
-    config.rekey_time_s = whole_seconds(connection.lifetimes.ike);
-    for (const policy::ChildConfig& child : connection.children) {
-      control::ConnectionConfig::Child entry;
-      entry.name = child.name;
-      entry.mode = std::string(policy::name(child.mode));
-      entry.rekey_time_s = whole_seconds(connection.lifetimes.child);
-      entry.local_ts = texts(child.local_ts);
-      entry.remote_ts = texts(child.remote_ts);
-      entry.rekey_bytes = connection.lifetimes.child_bytes.value_or(0);
-      entry.rekey_packets = connection.lifetimes.child_packets.value_or(0);
-      config.children.push_back(std::move(entry));
-    }
-    out.push_back(std::move(config));
-  }
+  for (const auto& [name, pair] : driver_.engine().core().pairs)
+    out.push_back(describe(*pair.connection));
   return out;
+}
+
+std::optional<control::ConnectionConfig> DaemonView::connection_config(const std::string& name) {
+  const auto& pairs = driver_.engine().core().pairs;
+  const auto found = pairs.find(name);
+  if (found == pairs.end()) return std::nullopt;
+  return describe(*found->second.connection);
 }
 
 Result<std::string> DaemonView::resolve(const std::string& name) {
   const auto& pairs = driver_.engine().core().pairs;
   if (pairs.contains(name)) return name;
-  std::string known;
+  if (const auto usual = self_ + "-" + name; pairs.contains(usual)) return usual;
   for (const auto& [pair_name, pair] : pairs) {
     if (pair.connection->peer == name) return pair_name;
+  }
+  constexpr std::size_t kShown = 50;
+  std::string known;
+  std::size_t shown = 0;
+  for (const auto& [pair_name, pair] : pairs) {
+    if (shown++ == kShown) break;
     known += (known.empty() ? "" : ", ") + pair_name;
   }
+  if (pairs.size() > kShown) known += fmt::format(" and {} more", pairs.size() - kShown);
   return make_error(ErrorCode::kNotFound,
                     fmt::format("there is no pair or peer '{}'; there are: {}", name,
                                 known.empty() ? "none" : known));

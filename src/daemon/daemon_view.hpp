@@ -19,6 +19,8 @@ class DaemonView final : public control::View {
 
   control::StatusSnapshot status() override;
   std::vector<control::ConnectionConfig> connections() override;
+  std::optional<control::PairStatus> pair_status(const std::string& name) override;
+  std::optional<control::ConnectionConfig> connection_config(const std::string& name) override;
   Result<std::string> resolve(const std::string& name) override;
   Status initiate(const std::string& pair) override;
   Status terminate(const std::string& pair) override;

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "daemon/clock.hpp"
 
 namespace espalier::daemon {
@@ -164,16 +162,26 @@ void EngineDriver::run(const ike::StartJob& start) {
   engine_.handle_completion(monotonic_now(), rng_, done);
 }
 
+const UseCounters& EngineDriver::recent_use() {
+  const Instant now = monotonic_now();
+  if (use_read_ && now - *use_read_ < 1s) return use_;
+  use_read_ = now;
+  use_.clear();
+  if (const auto snapshot = parts_.plane.query()) {
+    for (const dataplane::SaState& sa : snapshot->sas)
+      use_[{sa.key.direction, sa.key.spi}] = sa.counters;
+  }
+  return use_;
+}
+
 void EngineDriver::answer(const ike::QueryUse& query) {
   ike::UseReport report{query.sa, std::nullopt};
-  if (const auto snapshot = parts_.plane.query()) {
-    for (const dataplane::SaState& sa : snapshot->sas) {
-      const bool asked =
-          sa.key.direction == dataplane::Direction::kIn && sa.counters.packets > 0 &&
-          std::find(query.inbound.begin(), query.inbound.end(), sa.key.spi) != query.inbound.end();
-      if (asked && (!report.last_inbound || sa.counters.last_used > *report.last_inbound)) {
-        report.last_inbound = sa.counters.last_used;
-      }
+  const UseCounters& use = recent_use();
+  for (const Spi spi : query.inbound) {
+    const auto found = use.find({dataplane::Direction::kIn, spi});
+    if (found == use.end() || found->second.packets == 0) continue;
+    if (!report.last_inbound || found->second.last_used > *report.last_inbound) {
+      report.last_inbound = found->second.last_used;
     }
   }
   engine_.handle_completion(monotonic_now(), rng_, report);

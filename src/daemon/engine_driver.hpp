@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 
 #include "control/view.hpp"
 #include "crypto/rng.hpp"
@@ -19,6 +20,9 @@ struct DriverParts {
   std::function<void(const control::PairEvent&)> on_pair_event;
 };
 
+// What the dataplane counted, by SA.
+using UseCounters = std::map<std::pair<dataplane::Direction, Spi>, dataplane::SaCounters>;
+
 class EngineDriver {
  public:
   EngineDriver(DriverParts parts, const ike::KeyStore& keys);
@@ -28,6 +32,10 @@ class EngineDriver {
   Status command(const ike::Command& command);
   void handle_plane_events();
   void use_keys(const ike::KeyStore& keys) { keys_ = &keys; }
+
+  // At most a second old: liveness checks of a thousand SAs read the dataplane once a second, not a
+  // thousand times.
+  const UseCounters& recent_use();
 
   std::optional<ike::Wakeup> next_wakeup() const { return engine_.poll_timeout(); }
   const ike::Endpoint& engine() const { return engine_; }
@@ -44,6 +52,8 @@ class EngineDriver {
   const ike::KeyStore* keys_;
   crypto::SystemRng rng_;
   ike::Endpoint engine_;
+  UseCounters use_;
+  std::optional<Instant> use_read_;
 };
 
 }  // namespace espalier::daemon

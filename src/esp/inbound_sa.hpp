@@ -54,7 +54,7 @@ class InboundSa {
   const ReplayWindow& window() const { return window_; }
 
  private:
-  explicit InboundSa(ReplayWindow window) : window_(window) {}
+  explicit InboundSa(ReplayWindow window) : window_(std::move(window)) {}
   bool precheck(OpenPacket& packet) const;
   void open_chunk(std::span<OpenPacket> chunk);
   void finish(OpenPacket& packet);

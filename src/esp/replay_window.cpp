@@ -1,13 +1,18 @@
 #include "esp/replay_window.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/assert.hpp"
 
 namespace espalier::esp {
 
 ReplayWindow::ReplayWindow(std::uint32_t size, bool esn, std::uint64_t highest)
-    : highest_(highest), size_(size), esn_(esn) {
+    : words_(std::bit_ceil(size / kWordBits + 2)),
+      mask_(words_.size() - 1),
+      highest_(highest),
+      size_(size),
+      esn_(esn) {
   ASSERT(size >= kMinReplayWindow && size <= kMaxReplayWindow);
 }
 
@@ -34,14 +39,14 @@ ReplayVerdict ReplayWindow::check(std::uint64_t sequence) const {
   if (sequence == 0) return ReplayVerdict::kBehind;
   if (sequence > highest_) return ReplayVerdict::kNew;
   if (highest_ - sequence >= size_) return ReplayVerdict::kBehind;
-  const std::uint64_t word = words_[sequence / kWordBits % kRingWords];
+  const std::uint64_t word = words_[sequence / kWordBits & mask_];
   return (word >> (sequence % kWordBits) & 1) != 0 ? ReplayVerdict::kReplayed : ReplayVerdict::kNew;
 }
 
 void ReplayWindow::advance(std::uint64_t sequence) {
   const std::uint64_t from = highest_ / kWordBits;
-  const std::uint64_t steps = std::min(sequence / kWordBits - from, kRingWords);
-  for (std::uint64_t step = 1; step <= steps; ++step) words_[(from + step) % kRingWords] = 0;
+  const std::uint64_t steps = std::min(sequence / kWordBits - from, std::uint64_t{words_.size()});
+  for (std::uint64_t step = 1; step <= steps; ++step) words_[(from + step) & mask_] = 0;
   highest_ = sequence;
 }
 
@@ -49,7 +54,7 @@ ReplayVerdict ReplayWindow::update(std::uint64_t sequence) {
   const ReplayVerdict verdict = check(sequence);
   if (verdict != ReplayVerdict::kNew) return verdict;
   if (sequence > highest_) advance(sequence);
-  words_[sequence / kWordBits % kRingWords] |= std::uint64_t{1} << (sequence % kWordBits);
+  words_[sequence / kWordBits & mask_] |= std::uint64_t{1} << (sequence % kWordBits);
   return verdict;
 }
 

@@ -1,11 +1,12 @@
 // The anti-replay window (RFC 4303 section 3.4.3), with extended sequence numbers (appendix A). The
-// bitmap is a ring of words one word longer than the window, so that moving the window clears
-// whole words and never shifts (the idea of RFC 6479).
+// bitmap is a ring of words at least one word longer than the window, so that moving the window
+// clears whole words and never shifts (the idea of RFC 6479). It is as long as this SA's window
+// needs, in the next power of two.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "esp/limits.hpp"
 
@@ -37,11 +38,11 @@ class ReplayWindow {
 
  private:
   static constexpr std::uint64_t kWordBits = 64;
-  static constexpr std::uint64_t kRingWords = 2 * kMaxReplayWindow / kWordBits;  // a power of two
 
   void advance(std::uint64_t sequence);
 
-  std::array<std::uint64_t, kRingWords> words_{};
+  std::vector<std::uint64_t> words_;  // a power of two of them
+  std::uint64_t mask_;
   std::uint64_t highest_ = 0;
   std::uint32_t size_;
   bool esn_;

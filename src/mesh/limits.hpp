@@ -14,4 +14,7 @@ inline constexpr std::size_t kMaxSecretFileOctets = 4096;
 // strongest key being negotiated").
 inline constexpr std::size_t kMinMeshSecretOctets = 16;
 
+// RFC 8784 section 6: a PPK needs at least 256 bits of entropy, so that Grover's search leaves 128.
+inline constexpr std::size_t kMinPpkOctets = 32;
+
 }  // namespace espalier::mesh

@@ -1,10 +1,11 @@
 #include "mesh/plan.hpp"
 
 #include <algorithm>
-#include <optional>
 
 #include "crypto/pair_key.hpp"
 #include "crypto/signature.hpp"
+#include "mesh/limits.hpp"
+#include "mesh/own_identity.hpp"
 #include "mesh/secret.hpp"
 #include "policy/identity.hpp"
 #include "policy/selectors.hpp"
@@ -79,112 +80,25 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.protect = policy::Protect::kRequire;
 }
 
-// What every connection of this host gets that authenticates by certificate.
-struct OwnIdentity {
-  std::vector<policy::OwnCertificate> certificates;
-  std::vector<Bytes> anchors;
-  Bytes authorities;
-  std::optional<Bytes> subject;  // of the first certificate, when the identity is its name
-};
-
-// Whether the certificate may be the issuer of the other one, by what both say of themselves.
-bool may_have_issued(const crypto::CertificateInfo& issuer, const crypto::CertificateInfo& issued) {
-  const bool keys_agree = issued.issuer_key_id.empty() || issuer.key_id.empty() ||
-                          issued.issuer_key_id == issuer.key_id;
-  return issuer.is_ca && issuer.subject_dn == issued.issuer_dn && keys_agree;
-}
-
-struct Anchor {
-  const Bytes* der;
-  crypto::CertificateInfo info;
-};
-
-// The chain without its root, and with the CAs that the file left out and x509ca has.
-Result<policy::OwnCertificate> complete_chain(const OwnFile& file,
-                                              const std::vector<Anchor>& anchors) {
-  policy::OwnCertificate own;
-  own.private_key = file.private_key;
-  crypto::CertificateInfo last;
-  const auto self_signed = [&] { return last.subject_dn == last.issuer_dn; };
-  const auto append = [&](const Bytes& der, crypto::CertificateInfo info) {
-    if (!own.chain.empty()) own.authorities.push_back(info.ca_key_hash);
-    last = std::move(info);
-    if (own.chain.empty() || !self_signed()) own.chain.push_back(der);
-  };
-  for (const Bytes& der : file.chain) {
-    auto info = crypto::inspect_certificate(der);
-    if (!info) return make_error(ErrorCode::kBadInput, file.path + ": " + info.error().message);
-    append(der, std::move(*info));
+// RFC 8784. The two ends of a pair have the same id and secret.
+Status add_ppk(const PairSettings& settings, const Credentials& credentials,
+               Connection& connection) {
+  if (!settings.ppk) return {};
+  const config::PpkSetting& ppk = *settings.ppk;
+  const std::string path = "private/" + ppk.secret_file;
+  const auto secret = credentials.ppks.find(ppk.secret_file);
+  if (secret == credentials.ppks.end()) {
+    return make_error(ErrorCode::kNotFound, connection.name + " needs the post-quantum key '" +
+                                                ppk.id + "': put it into " + path);
   }
-  for (std::size_t i = 0; i < anchors.size() && !self_signed(); ++i) {
-    const auto issuer = std::find_if(anchors.begin(), anchors.end(), [&](const Anchor& anchor) {
-      return may_have_issued(anchor.info, last);
-    });
-    if (issuer == anchors.end()) break;
-    append(*issuer->der, issuer->info);
+  if (secret->second.size() < kMinPpkOctets) {
+    return make_error(ErrorCode::kBadInput, "the post-quantum key '" + ppk.id + "' in " + path +
+                                                " has " + std::to_string(secret->second.size()) +
+                                                " octets, and it needs " +
+                                                std::to_string(kMinPpkOctets) +
+                                                " of chance: make one with 'espalier secret new'");
   }
-  return own;
-}
-
-// Without its identity in it every peer would turn the certificate down, and say less about why.
-Status check_speaks_for(const Host& self, const OwnFile& file,
-                        const crypto::CertificateInfo& certificate) {
-  if (policy::certificate_has_identity(certificate, self.id)) return {};
-  return make_error(ErrorCode::kBadInput,
-                    "the certificate " + file.path + " (" + certificate.subject +
-                        ") does not speak for the identity '" + policy::to_string(self.id) +
-                        "' of " + self.name +
-                        ": issue it with that as subjectAltName, or set id in the inventory");
-}
-
-Result<OwnIdentity> own_identity(const Credentials& credentials, const Host& self) {
-  OwnIdentity own;
-  own.anchors = credentials.anchors;
-  if (credentials.stand_ins) return own;
-  std::vector<Anchor> anchors;
-  for (const Bytes& der : credentials.anchors) {
-    auto info = crypto::inspect_certificate(der);
-    if (!info) continue;  // of a kind that no path of ours can end in
-    own.authorities.insert(own.authorities.end(), info->ca_key_hash.begin(),
-                           info->ca_key_hash.end());
-    anchors.push_back({&der, std::move(*info)});
-  }
-  for (const OwnFile& file : credentials.certificates) {
-    auto certificate = crypto::inspect_certificate(file.chain.front());
-    if (!certificate) {
-      return make_error(ErrorCode::kBadInput, file.path + ": " + certificate.error().message);
-    }
-    TRY(check_speaks_for(self, file, *certificate));
-    // The same name may be written in other string types: the peer gets the certificate's octets.
-    if (!own.subject && self.id.type == wire::ike::IdType::kDerDn) {
-      own.subject = certificate->subject_dn;
-    }
-    TRY_ASSIGN(policy::OwnCertificate complete, complete_chain(file, anchors));
-    own.certificates.push_back(std::move(complete));
-  }
-  return own;
-}
-
-Status authenticate(const Credentials& credentials, const OwnIdentity& own, const Host& self,
-                    Connection& connection) {
-  if (connection.auth != AuthKind::kCert) return {};
-  if (credentials.certificates.empty()) {
-    return make_error(ErrorCode::kNotFound, connection.name +
-                                                " authenticates by certificate, and there is none: "
-                                                "put it into x509/" +
-                                                self.name + ".pem and its key into private/" +
-                                                self.name + ".pem");
-  }
-  if (credentials.anchors.empty()) {
-    return make_error(ErrorCode::kNotFound,
-                      connection.name +
-                          " authenticates by certificate, and there is no CA to "
-                          "trust: put its certificate into x509ca/");
-  }
-  if (own.subject) connection.local_id.data = *own.subject;
-  connection.certificates = own.certificates;
-  connection.anchors = own.anchors;
-  connection.authorities = own.authorities;
+  connection.ppk = policy::Ppk{to_vector(as_bytes(ppk.id)), secret->second, ppk.required};
   return {};
 }
 
@@ -222,6 +136,7 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
   const PairSettings settings = inventory.settings_between(self.name, peer.name);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
   TRY(authenticate(credentials, own, self, c));
+  TRY(add_ppk(settings, credentials, c));
   if (c.auth == AuthKind::kPsk) {
     if (credentials.mesh_secret.empty()) {
       return make_error(ErrorCode::kNotFound,
@@ -243,10 +158,12 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   const PairSettings settings = inventory.settings_between(self.name, peer.name);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
   c.foreign = true;
+  if (peer.local_id) c.local_id = *peer.local_id;
   c.behind_nat = peer.nat;
   // Without an address there is nobody to call: only the peer initiates.
   if (peer.addresses.empty()) c.start = policy::Start::kNone;
   TRY(authenticate(credentials, own, self, c));
+  TRY(add_ppk(settings, credentials, c));
   if (c.auth == AuthKind::kPsk) {
     const std::string file = peer.secret_file.value_or("");
     const auto secret = credentials.foreign_secrets.find(file);
@@ -294,8 +211,15 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     need(Kind::kCertificate, "x509/" + self->name + ".pem", "", why);
     need(Kind::kAnchors, "x509ca", "", why);
   };
+  const auto need_ppk = [&](const std::string& peer) {
+    const auto& ppk = inventory.settings_between(self->name, peer).ppk;
+    if (!ppk) return;
+    need(Kind::kPpk, "private/" + ppk->secret_file, ppk->secret_file,
+         pair_name(*self, peer) + " has the post-quantum key '" + ppk->id + "'");
+  };
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
+    need_ppk(peer.name);
     const std::string pair = pair_name(*self, peer.name);
     if (inventory.settings_between(self->name, peer.name).auth == AuthKind::kCert) {
       need_certificates(pair);
@@ -305,6 +229,7 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     }
   }
   for (const Foreign& peer : inventory.foreign) {
+    need_ppk(peer.name);
     const std::string pair = pair_name(*self, peer.name);
     if (inventory.settings_between(self->name, peer.name).auth == AuthKind::kCert) {
       need_certificates(pair);
@@ -324,7 +249,7 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
   ASSERT(self != nullptr);
   HostPlan plan{inventory.mesh, self->name, self->addresses, self->subnets, {}, {}};
   if (!credentials.mesh_secret.empty()) TRY(check_mesh_secret(credentials.mesh_secret));
-  TRY_ASSIGN(const OwnIdentity own, own_identity(credentials, *self));
+  TRY_ASSIGN(const OwnIdentity own, own_identity(credentials));
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
     TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials, own));

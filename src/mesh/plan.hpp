@@ -23,13 +23,14 @@ struct RequiredFile {
   enum class Kind : std::uint8_t {
     kMeshSecret,
     kForeignSecret,
+    kPpk,
     kPrivateKey,
     kCertificate,
     kAnchors
   };
   Kind kind = Kind::kMeshSecret;
   std::string path;  // relative to the configuration folder; for kAnchors a folder of *.pem
-  std::string name;  // kForeignSecret: the file's name as the inventory says it; else empty
+  std::string name;  // kForeignSecret, kPpk: the file's name as the inventory says it; else empty
   std::string why;   // for messages: "bender-flexo authenticates by the mesh secret"
   friend bool operator==(const RequiredFile&, const RequiredFile&) = default;
 };
@@ -48,6 +49,7 @@ struct OwnFile {
 struct Credentials {
   SecretBytes mesh_secret;                             // parse_secret()
   std::map<std::string, SecretBytes> foreign_secrets;  // by RequiredFile::name
+  std::map<std::string, SecretBytes> ppks;             // by RequiredFile::name
   std::vector<OwnFile> certificates;                   // own, in order of preference
   std::vector<Bytes> anchors;                          // DER
   // `espalier check` has no files at hand: certificates are taken to be right.

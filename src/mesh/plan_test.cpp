@@ -239,6 +239,32 @@ TEST(Compile, Certificates) {
               HasSubstr("does not speak for the identity 'larry'"));
 }
 
+TEST(Compile, PostQuantumKeys) {
+  const config::Inventory inventory = load(
+      "mesh: p\ndefaults: {ppk: {id: fleet, secret: \"file:pq\"}}\n"
+      "hosts: {walt: 192.0.2.1, larry: 192.0.2.2, dale: 192.0.2.3}\n"
+      "pairs:\n  walt-larry: {ppk: off}\n"
+      "  larry-dale: {ppk: {id: two, secret: \"file:two\", required: off}}\n");
+  Credentials keys = credentials();
+  keys.ppks = {{"pq", secret("0123456789abcdef0123456789abcdef")}};
+  const HostPlan plan = plan_of(inventory, "walt", keys);
+  EXPECT_FALSE(find(plan, "walt-larry").ppk);
+  ASSERT_TRUE(find(plan, "walt-dale").ppk);
+  EXPECT_EQ(find(plan, "walt-dale").ppk->id, to_vector(as_bytes("fleet")));
+  EXPECT_TRUE(find(plan, "walt-dale").ppk->required);
+  const auto files = required_files(inventory, "dale");
+  ASSERT_THAT(files, SizeIs(3));
+  EXPECT_EQ(files[1].kind, RequiredFile::Kind::kPpk);
+  EXPECT_EQ(files[1].path, "private/pq");
+  EXPECT_EQ(files[2].name, "two");
+  EXPECT_THAT(compile(inventory, "dale", keys).error().message,
+              HasSubstr("dale-larry needs the post-quantum key 'two': put it into private/two"));
+  keys.ppks["two"] = secret("short");
+  const std::string weak = compile(inventory, "dale", keys).error().message;
+  EXPECT_THAT(weak, HasSubstr("has 5 octets, and it needs 32"));
+  EXPECT_THAT(weak, Not(HasSubstr("short")));
+}
+
 TEST(RequiredFiles, OnlyWhatIsUsed) {
   using Kind = RequiredFile::Kind;
   const auto files = required_files(example("foreign.yaml"), "walt");

@@ -73,6 +73,13 @@ struct OwnCertificate {
   std::vector<Bytes> authorities;  // SHA-1 key hashes of the CAs above it (RFC 7296 section 3.7)
   friend bool operator==(const OwnCertificate&, const OwnCertificate&) = default;
 };
+// A post-quantum preshared key (RFC 8784), of the identifier type PPK_ID_FIXED.
+struct Ppk {
+  Bytes id;
+  SecretBytes secret;
+  bool required = true;  // without it on both ends there is no IKE SA
+  friend bool operator==(const Ppk&, const Ppk&) = default;
+};
 
 enum class AuthKind : std::uint8_t { kPsk, kCert };
 
@@ -108,7 +115,8 @@ struct Connection {
   Identity local_id;
   Identity remote_id;
   AuthKind auth = AuthKind::kPsk;
-  SecretBytes psk;                           // auth == kPsk
+  SecretBytes psk;  // auth == kPsk
+  std::optional<Ppk> ppk;
   std::vector<OwnCertificate> certificates;  // in order of preference (kCert)
   std::vector<Bytes> anchors;  // DER CA certificates the peer's chain must end in (kCert)
   Bytes authorities;           // the body of a CERTREQ for them (kCert)

@@ -29,6 +29,10 @@ Corpus ike_corpus() {
   corpus["rekey"] = encode_message(samples::header(E::kCreateChildSa, kFlagResponse, 7),
                                    samples::rekey_request());
   corpus["deletes"] = encode_message(samples::header(E::kInformational, 0, 9), samples::deletes());
+  corpus["multiple_ke"] = encode_message(init, samples::multiple_ke_request());
+  corpus["ppk_auth"] = encode_message(auth, samples::ppk_auth_request());
+  corpus["resume"] = encode_message(samples::header(E::kIkeSessionResume, kFlagInitiator, 0),
+                                    samples::resume_request());
   corpus["empty"] = encode_message(samples::header(E::kInformational, kFlagResponse, 4), {});
   corpus["sk"] = encode_sk_prefix(auth, PayloadType::kIdi, 32);
   corpus["skf"] = encode_skf_prefix(auth, PayloadType::kIdi, 1, 3, 32);
@@ -37,6 +41,8 @@ Corpus ike_corpus() {
   const std::map<std::string, std::vector<Payload>> chains{
       {"chain_auth", samples::auth_request()},
       {"chain_rekey", samples::rekey_request()},
+      {"chain_intermediate", samples::intermediate()},
+      {"chain_followup", samples::followup()},
       {"chain_deletes", samples::deletes()}};
   for (const auto& [name, payloads] : chains) {
     PayloadType first{};

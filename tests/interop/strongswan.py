@@ -53,6 +53,7 @@ connections {{
     proposals = {ike}
     mobike = no
     dpd_delay = 0
+    {more}
     local {{
       auth = {auth}
       id = {local_id}
@@ -131,12 +132,17 @@ class Swan:
             raise lib.LabError(f"swanctl --{verb}: exit {done.returncode}\n{done.stdout}\n{self.log()[-3000:]}")
         return done
 
-    def load(self, peer, ike, esp, auth="psk", secret=None, remote_ts=None, local_ts=None, remote_id=None):
-        """One connection c with the child k to a lab host. secret: for psk, as swanctl writes it."""
+    def load(self, peer, ike, esp, auth="psk", secret=None, remote_ts=None, local_ts=None, remote_id=None,
+             more="", ppk=None):
+        """One connection c with the child k to a lab host. secret: for psk, as swanctl writes it. more: lines of
+        the connection. ppk: (id, secret) of a post-quantum key."""
         secrets = ""
         if auth == "psk":
             secrets = (f"secrets {{ ike-1 {{\n  secret = {secret}\n  id-1 = {self.host.name}\n"
                        f"  id-2 = {remote_id or peer.name}\n}} }}")
+
+        if ppk:
+            secrets += f"\nsecrets {{ ppk-1 {{\n  secret = {ppk[1]}\n  id-1 = {ppk[0]}\n}} }}"
 
         def bare(host):
             return [a.split("/")[0] for a in host.addresses]
@@ -145,7 +151,7 @@ class Swan:
             return ",".join([a + ("/128" if ":" in a else "/32") for a in bare(host)] + host.subnets)
 
         self.put("swanctl.conf", CONNECTION.format(
-            local=bare(self.host)[0], remote=bare(peer)[0], ike=ike, esp=esp, secrets=secrets,
+            local=bare(self.host)[0], remote=bare(peer)[0], ike=ike, esp=esp, secrets=secrets, more=more,
             auth="psk" if auth == "psk" else "pubkey", local_id=self.host.name, remote_id=remote_id or peer.name,
             certs="" if auth == "psk" else f"certs = {self.host.name}.pem",
             local_ts=local_ts or selectors(self.host), remote_ts=remote_ts or selectors(peer)))

@@ -22,8 +22,12 @@ foreign:
 {more}"""
 
 
-class Strongswan(unittest.TestCase):
-    def prepare(self, initiator, ike, esp, auth="psk", ours="", kind="ecdsa", size="256", theirs=SECRET):
+class Bed(unittest.TestCase):
+    """espalierd on bender, charon on swan."""
+    files = {}
+
+    def prepare(self, initiator, ike, esp, auth="psk", ours="", kind="ecdsa", size="256", theirs=SECRET,
+                **connection):
         self.lab = lib.Lab(HOSTS, SUBNETS)
         self.addCleanup(self.lab.close)
         self.bender = self.lab["bender"]
@@ -47,7 +51,9 @@ class Strongswan(unittest.TestCase):
         self.bender.write("private/mesh.secret", lib.new_secret() + "\n")
         self.bender.write("mesh.yaml", mesh, 0o644)
         self.swan.start()
-        self.swan.load(self.bender, ike, esp, auth, theirs)
+        for path, text in self.files.items():
+            self.bender.write(path, text)
+        self.swan.load(self.bender, ike, esp, auth, theirs, **connection)
         self.bender.start()
         lib.wait_for("espalierd answers", self.bender.status, 15)
 
@@ -97,6 +103,8 @@ class Strongswan(unittest.TestCase):
         self.assertIn("200 received", pinging.log(), "a rekey lost packets")
         self.assert_traffic()
 
+
+class Strongswan(Bed):
     def test_psk_espalier_starts(self):
         self.bring_up("bender", "aes256gcm16-prfsha384-x25519", "aes256gcm16")
         self.assert_traffic()

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ike/core/counters.hpp"
+#include "ike/core/half_open.hpp"
 #include "ike/core/io.hpp"
 #include "ike/v2/sa.hpp"
 
@@ -79,7 +80,7 @@ struct Core {
   // IKE_SA_INIT requests being answered or answered, by (peer's SPI, peer's address): a repeated
   // one finds its SA.
   std::map<std::pair<IkeSpi, SocketAddress>, IkeSpi> init_requests;
-  std::size_t half_open = 0;
+  HalfOpen half_open;
   CookieSecret cookie;
   std::map<JobId, IkeSpi> jobs;
   std::uint64_t last_job = 0;

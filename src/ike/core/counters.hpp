@@ -31,6 +31,8 @@ namespace espalier::ike {
   X(kDropBusy, "drop_busy", "requests that came while one was being worked on")                    \
   X(kDropUnexpected, "drop_unexpected", "messages that are not legal in the SA's state")           \
   X(kDropFragment, "drop_fragment", "fragments beyond the limits")                                 \
+  X(kHalfOpenEvicted, "half_open_evicted",                                                         \
+    "old half-open IKE SAs that made room for a peer that returned a cookie")                      \
   X(kDropHalfOpen, "drop_half_open",                                                               \
     "IKE_SA_INIT requests refused because too many are half-open")                                 \
   X(kDropCookie, "drop_cookie", "IKE_SA_INIT requests with a wrong cookie")                        \

@@ -32,6 +32,7 @@ struct IkeSnapshot {
   Instant established_at{};
   Instant rekey_at{};
   bool nat = false;
+  bool ppk = false;  // keyed with a post-quantum key too (RFC 8784)
 };
 struct PairSnapshot {
   std::string name, peer;
@@ -66,12 +67,15 @@ class Endpoint {
 
   // Every configured pair, ordered by name.
   std::vector<PairSnapshot> snapshot() const;
+  // One pair; nothing when it is not configured.
+  std::optional<PairSnapshot> snapshot(const std::string& name) const;
   std::uint64_t counter(Counter counter) const { return core_.counters.get(counter); }
   const Core& core() const { return core_; }
 
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 
  private:
+  PairSnapshot describe_pair(const std::string& name, const Pair& pair) const;
   void settle(Context& ctx);
   void handle_job(Context& ctx, const JobDone& done);
   Core core_;

@@ -210,14 +210,14 @@ bool World::all_up() const {
 void World::check() const {
   for (const End& end : ends) {
     const Core& core = end.engine.core();
-    ASSERT(core.sas.size() <= kHalfOpenMax);
+    ASSERT(core.sas.size() <= kHalfOpenMax + kCookieThreshold);
     std::size_t half_open = 0;
     for (const auto& [spi, sa] : core.sas) {
       ASSERT(sa.children.size() <= 2 * kChildrenPerIkeSaMax + 1);
       ASSERT(sa.tasks.size() <= kQueuedTasksMax);
       if (sa.half_open) ++half_open;
     }
-    ASSERT(half_open == core.half_open);
+    ASSERT(half_open == core.half_open.size());
     for (const auto& [name, pair] : core.pairs) ASSERT(pair.sas.size() <= kIkeSasPerPairMax + 2);
     ASSERT(core.init_requests.size() <= core.sas.size());
     ASSERT(core.jobs.size() <= core.sas.size());

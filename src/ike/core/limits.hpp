@@ -34,9 +34,14 @@ inline constexpr Duration kStartJitter = 100ms;
 
 // A half-open SA (IKE_SA_INIT answered, IKE_AUTH not seen) lives this long.
 inline constexpr Duration kHalfOpenLifetime = 30s;
-inline constexpr std::size_t kHalfOpenMax = 2048;  // beyond: new ones are refused, counted
-inline constexpr std::size_t kCookieThreshold =
-    64;  // half-open SAs above which cookies are demanded (RFC 7296 section 2.6)
+inline constexpr std::size_t kHalfOpenMax = 2048;
+// At the limit an older one than this makes room for a peer that returned a cookie: it had the time
+// of two retransmissions to go on. Nobody else gets in, counted.
+inline constexpr Duration kHalfOpenFairTime = 4s;
+// Half-open SAs of peers that returned no cookie above which cookies are demanded (RFC 7296 section
+// 2.6): of all together, and of one /24 or /64 alone, so that a flood does not slow the others.
+inline constexpr std::size_t kCookieThreshold = 64;
+inline constexpr std::size_t kCookiePrefixThreshold = 16;
 inline constexpr Duration kCookieSecretLifetime =
     60s;  // the secret changes; the one before is still accepted
 

@@ -30,7 +30,8 @@ void add_profile(std::vector<v2::ConnectionRef>& profiles, const v2::ConnectionR
   for (const v2::ConnectionRef& known : profiles) {
     if (known->proposals == connection->proposals && known->auth == connection->auth &&
         known->anchors == connection->anchors && known->encap == connection->encap &&
-        known->fragmentation == connection->fragmentation) {
+        known->fragmentation == connection->fragmentation &&
+        known->ppk.has_value() == connection->ppk.has_value()) {
       return;
     }
   }

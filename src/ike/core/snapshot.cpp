@@ -39,6 +39,7 @@ IkeSnapshot describe(const IkeSa& sa, const Settings& settings) {
   out.established_at = sa.established_at;
   out.rekey_at = sa.rekey_at;
   out.nat = nat_on_path(sa, settings);
+  out.ppk = sa.ppk;
   return out;
 }
 
@@ -63,34 +64,43 @@ std::string_view state_of(const Pair& pair, const PairSnapshot& snapshot) {
 
 }  // namespace
 
+PairSnapshot Endpoint::describe_pair(const std::string& name, const Pair& pair) const {
+  PairSnapshot snapshot;
+  snapshot.name = name;
+  snapshot.peer = pair.connection->peer;
+  snapshot.connection = pair.connection;
+  snapshot.peer_id = pair.connection->remote_id;
+  snapshot.last_error = pair.last_error;
+  snapshot.attempts = pair.attempts;
+  snapshot.retry_at = pair.retry_at;
+  const IkeSa* best = nullptr;
+  for (const IkeSpi spi : pair.sas) {
+    const auto found = core_.sas.find(spi);
+    if (found == core_.sas.end() || !is_live(found->second)) continue;
+    const IkeSa& sa = found->second;
+    ++snapshot.ike_sas;
+    add_children(sa, snapshot.children);
+    const bool better = best == nullptr || (sa.is_up() && !best->is_up()) ||
+                        (sa.is_up() == best->is_up() && sa.begun > best->begun);
+    if (better) best = &sa;
+  }
+  if (best != nullptr) snapshot.ike = describe(*best, core_.settings);
+  if (best != nullptr && best->is_up() && pair.holder) snapshot.peer_id = *pair.holder;
+  snapshot.state = state_of(pair, snapshot);
+  return snapshot;
+}
+
 std::vector<PairSnapshot> Endpoint::snapshot() const {
   std::vector<PairSnapshot> out;
-  for (const auto& [name, pair] : core_.pairs) {
-    PairSnapshot snapshot;
-    snapshot.name = name;
-    snapshot.peer = pair.connection->peer;
-    snapshot.connection = pair.connection;
-    snapshot.peer_id = pair.connection->remote_id;
-    snapshot.last_error = pair.last_error;
-    snapshot.attempts = pair.attempts;
-    snapshot.retry_at = pair.retry_at;
-    const IkeSa* best = nullptr;
-    for (const IkeSpi spi : pair.sas) {
-      const auto found = core_.sas.find(spi);
-      if (found == core_.sas.end() || !is_live(found->second)) continue;
-      const IkeSa& sa = found->second;
-      ++snapshot.ike_sas;
-      add_children(sa, snapshot.children);
-      const bool better = best == nullptr || (sa.is_up() && !best->is_up()) ||
-                          (sa.is_up() == best->is_up() && sa.begun > best->begun);
-      if (better) best = &sa;
-    }
-    if (best != nullptr) snapshot.ike = describe(*best, core_.settings);
-    if (best != nullptr && best->is_up() && pair.holder) snapshot.peer_id = *pair.holder;
-    snapshot.state = state_of(pair, snapshot);
-    out.push_back(std::move(snapshot));
-  }
+  out.reserve(core_.pairs.size());
+  for (const auto& [name, pair] : core_.pairs) out.push_back(describe_pair(name, pair));
   return out;
+}
+
+std::optional<PairSnapshot> Endpoint::snapshot(const std::string& name) const {
+  const auto found = core_.pairs.find(name);
+  if (found == core_.pairs.end()) return std::nullopt;
+  return describe_pair(name, found->second);
 }
 
 }  // namespace espalier::ike

@@ -11,6 +11,7 @@
 #include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
+#include "ike/v2/ppk.hpp"
 #include "policy/identity.hpp"
 #include "policy/selectors.hpp"
 
@@ -35,10 +36,17 @@ IdPayload id_payload(PayloadType role, const policy::Identity& identity) {
 
 // What the named end signs or MACs.
 Result<Bytes> octets_of(const IkeSa& sa, Role end, ByteView body) {
+  const IkeKeys& keys = keys_of_auth(sa, end);
   return end == Role::kInitiator ? auth_octets(sa.suite.prf, sa.handshake().init_request,
-                                               sa.nonce_r, sa.keys.pi.reveal(), body)
+                                               sa.nonce_r, keys.pi.reveal(), body)
                                  : auth_octets(sa.suite.prf, sa.handshake().init_response,
-                                               sa.nonce_i, sa.keys.pr.reveal(), body);
+                                               sa.nonce_i, keys.pr.reveal(), body);
+}
+
+// The peer's proof: of AUTH, or of NO_PPK_AUTH where we have no such PPK (RFC 8784 section 3).
+const Bytes& proof_of_peer(const IkeSa& sa, const AuthPayload& auth) {
+  const bool plain = sa.role == Role::kResponder && !sa.handshake().no_ppk_auth.empty();
+  return plain ? sa.handshake().no_ppk_auth : auth.data;
 }
 
 Role other(Role role) { return role == Role::kInitiator ? Role::kResponder : Role::kInitiator; }
@@ -87,13 +95,14 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
               auth->method));
     }
     TRY_ASSIGN(const SecretBytes mac, psk_auth(sa.suite.prf, sa.connection->psk.reveal(), octets));
-    if (constant_time_equal(mac.reveal(), auth->data)) return {};
+    if (constant_time_equal(mac.reveal(), proof_of_peer(sa, *auth))) return {};
     return make_error(
         ErrorCode::kAuthentication,
         fmt::format(
-            "the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, the "
+            "the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, {}the "
             "mesh name and the identities on both sides",
-            policy::to_string(sa.handshake().peer_id), policy::to_string(sa.connection->local_id)));
+            policy::to_string(sa.handshake().peer_id), policy::to_string(sa.connection->local_id),
+            sa.ppk ? "the post-quantum secret ('ppk'), " : ""));
   }
   if (auth->method == kPskMethod) {
     return make_error(ErrorCode::kAuthentication,
@@ -102,6 +111,7 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
                       "same 'auth' on both");
   }
   TRY_ASSIGN(VerifyJob job, verify_job(sa, message, *auth, std::move(octets)));
+  job.auth_data = proof_of_peer(sa, *auth);
   pending = true;
   ctx.start_job(sa, JobPurpose::kAuthVerify, std::move(job));
   return {};
@@ -217,6 +227,7 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
   add_certificates(sa, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
+  if (sa.ppk) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
   establish_with_peer(ctx, sa);
   auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
   if (child) {
@@ -285,6 +296,7 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
   sa.handshake().child_spi = ctx.allocate_spi();
   add_child_offer(payloads, child, child.local_ts, child.remote_ts, sa.handshake().child_spi,
                   false);
+  add_ppk(sa, payloads);
   send_request(ctx, sa, ExchangeType::kIkeAuth, payloads);
 }
 
@@ -326,7 +338,11 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
 }
 
 void auth_made(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
-  if (sa.role == Role::kInitiator) {
+  if (sa.role == Role::kInitiator && take_plain_proof(sa, data)) {
+    if (const Status made = make_auth(ctx, sa); !made) {
+      fail_handshake(ctx, sa, made.error().message);
+    }
+  } else if (sa.role == Role::kInitiator) {
     send_auth(ctx, sa, method, std::move(data));
   } else {
     answer_auth(ctx, sa, method, std::move(data));
@@ -354,6 +370,9 @@ std::string refused_by_peer(const IkeSa& sa, NotifyType type) {
 }  // namespace
 
 void start_auth(Context& ctx, IkeSa& sa) {
+  if (const Status mixed = begin_ppk(sa); !mixed) {
+    return fail_handshake(ctx, sa, mixed.error().message);
+  }
   if (const Status made = make_auth(ctx, sa); !made) fail_handshake(ctx, sa, made.error().message);
 }
 
@@ -370,6 +389,9 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, connection.error().message);
   }
   sa.connection = *connection;
+  if (const Status chosen = choose_ppk(ctx, sa, message); !chosen) {
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, chosen.error().message);
+  }
   sa.handshake().auth_message = message;
   bool pending = false;
   if (const Status checked = check_auth(ctx, sa, message, pending); !checked) {
@@ -393,6 +415,9 @@ void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
         ctx, sa,
         fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory",
                     policy::to_string(peer), policy::to_string(sa.connection->remote_id)));
+  }
+  if (const Status used = finish_ppk(ctx, sa, message); !used) {
+    return reject_responder(ctx, sa, used.error().message);
   }
   sa.handshake().peer_id = peer;
   sa.handshake().peer_id_body = idr->body;

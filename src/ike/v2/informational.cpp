@@ -40,7 +40,11 @@ void start_delete_child(Context& ctx, IkeSa& sa, const Task& task) {
 
 void start_delete_ike(Context& ctx, IkeSa& sa, const Task& task) {
   sa.state = IkeState::kDeleting;
-  for (ChildSa& child : sa.children) stop_sending(ctx, child);
+  for (ChildSa& child : sa.children) {
+    stop_sending(ctx, child);
+    // No timer may take it for one that still has to begin to send: its keys were used.
+    child.state = ChildState::kDeleting;
+  }
   sa.active = ActiveTask{};
   sa.active->task = task;
   ctx.touch(sa.pair());

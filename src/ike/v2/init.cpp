@@ -13,6 +13,7 @@
 #include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
+#include "ike/v2/ppk.hpp"
 #include "policy/proposal.hpp"
 
 namespace espalier::ike::v2 {
@@ -107,6 +108,7 @@ void send_init(Context& ctx, IkeSa& sa) {
       KePayload{static_cast<std::uint16_t>(sa.handshake().dh.group), sa.handshake().dh.public_key});
   payloads.push_back(NoncePayload{sa.nonce_i});
   add_notifies(ctx, sa, sa.connection, payloads);
+  if (sa.connection->ppk) payloads.push_back(make_notify(NotifyType::kUsePpk));
   sa.next_request = MessageId(0);
   sa.outstanding.reset();
   send_request(ctx, sa, ExchangeType::kIkeSaInit, payloads);
@@ -141,22 +143,49 @@ Result<InitOffer> choose(const Context& ctx, const Path& path, const SaPayload& 
   return last;
 }
 
-// Floods: a cookie is demanded above the threshold, and nothing is kept for those who do not return
-// it.
-bool passes_cookie(Context& ctx, const Path& path, const Message& message,
-                   const NoncePayload& nonce) {
-  if (ctx.core.half_open < kCookieThreshold) return true;
-  const NotifyPayload* cookie = message.notify(NotifyType::kCookie);
-  if (cookie != nullptr &&
-      cookie_is_valid(ctx, cookie->data, nonce.data, path.remote, message.header.spi_i)) {
-    return true;
-  }
-  if (cookie != nullptr) ctx.count(Counter::kDropCookie);
+// Whether one of those who may ask has a post-quantum key (RFC 8784 section 3): who it is, IKE_AUTH
+// says.
+bool may_use_ppk(const Context& ctx, const Path& path) {
+  const auto has = [](const std::vector<ConnectionRef>& list) {
+    return std::any_of(list.begin(), list.end(),
+                       [](const ConnectionRef& one) { return one->ppk.has_value(); });
+  };
+  const auto found = ctx.core.by_address.find(path.remote.ip);
+  return (found != ctx.core.by_address.end() && has(found->second)) || has(ctx.core.any_address);
+}
+
+enum class Admission { kRefused, kAdmitted, kProved };
+
+void demand_cookie(Context& ctx, const Path& path, const Message& message, const Bytes& nonce) {
   ctx.count(Counter::kCookiesDemanded);
   send_stateless(ctx, path, message.header,
                  {make_notify(NotifyType::kCookie,
-                              make_cookie(ctx, nonce.data, path.remote, message.header.spi_i))});
-  return false;
+                              make_cookie(ctx, nonce, path.remote, message.header.spi_i))});
+}
+
+// Floods: who floods, or has its prefix in common with a flood, is asked for a cookie, and nothing
+// is kept for those who do not return it. Who does is never held up by the others.
+Admission admit(Context& ctx, const Path& path, const Message& message, const Bytes& nonce) {
+  const NotifyPayload* cookie = message.notify(NotifyType::kCookie);
+  const bool proved = cookie != nullptr &&
+                      cookie_is_valid(ctx, cookie->data, nonce, path.remote, message.header.spi_i);
+  if (cookie != nullptr && !proved) ctx.count(Counter::kDropCookie);
+  if (!proved) {
+    if (!ctx.core.half_open.demands_cookie(path.remote.ip)) return Admission::kAdmitted;
+    demand_cookie(ctx, path, message, nonce);
+    return Admission::kRefused;
+  }
+  if (ctx.core.half_open.size() < kHalfOpenMax) return Admission::kProved;
+  // The oldest has had time enough to go on to IKE_AUTH, were it in earnest.
+  const auto oldest = ctx.core.half_open.oldest(ctx.now - kHalfOpenFairTime);
+  IkeSa* victim = oldest ? ctx.find(*oldest) : nullptr;
+  if (victim == nullptr) {
+    ctx.count(Counter::kDropHalfOpen);
+    return Admission::kRefused;
+  }
+  ctx.count(Counter::kHalfOpenEvicted);
+  destroy(ctx, *victim, "");
+  return Admission::kProved;
 }
 
 // A repetition of a request that has an SA already; true when it was dealt with.
@@ -198,6 +227,7 @@ void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
       KePayload{static_cast<std::uint16_t>(sa.suite.dh), result.key_pair.public_key});
   payloads.push_back(NoncePayload{sa.nonce_r});
   add_notifies(ctx, sa, sa.connection, payloads);
+  if (sa.handshake().use_ppk) payloads.push_back(make_notify(NotifyType::kUsePpk));
   add_certificate_request(*sa.connection, payloads);
   send_response(ctx, sa, ExchangeType::kIkeSaInit, MessageId(0), payloads);
   sa.handshake().init_response = sa.last_response->packets.front();
@@ -296,11 +326,8 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
     ctx.count(Counter::kDropUnexpected);
     return;
   }
-  if (ctx.core.half_open >= kHalfOpenMax) {
-    ctx.count(Counter::kDropHalfOpen);
-    return;
-  }
-  if (!passes_cookie(ctx, path, message, *nonce)) return;
+  const Admission admission = admit(ctx, path, message, nonce->data);
+  if (admission == Admission::kRefused) return;
   auto chosen = choose(ctx, path, *offer);
   if (!chosen) {
     ctx.count(Counter::kNoProposal);
@@ -331,12 +358,14 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   sa.begun = ctx.now;
   sa.discard_at = ctx.now + kHalfOpenLifetime;
   read_notifies(ctx, sa, message);
+  sa.handshake().use_ppk = message.notify(NotifyType::kUsePpk) != nullptr && may_use_ppk(ctx, path);
   sa.handshake().init_request = to_vector(datagram);
   sa.handshake().init_message = message;
   sa.half_open = true;
-  ++ctx.core.half_open;
+  sa.cookie_returned = admission == Admission::kProved;
+  sa.init_from = path.remote;
+  ctx.core.half_open.add(sa.begun, sa.spi_r, path.remote.ip, sa.cookie_returned);
   IkeSa& added = ctx.add(std::move(sa));
-  added.init_from = path.remote;
   ctx.core.init_requests[{added.spi_i, path.remote}] = added.local_spi();
   ctx.start_job(added, JobPurpose::kInitRespond, DhRespondJob{suite.dh, ke->data});
 }
@@ -377,6 +406,9 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
         fmt::format("{} does not offer NAT traversal (UDP encapsulation), the only form "
                     "of ESP that this dataplane has",
                     sa.path.remote.to_string()));
+  }
+  if (const Status agreed = agree_on_ppk(sa, message); !agreed) {
+    return fail_handshake(ctx, sa, agreed.error().message);
   }
   sa.handshake().init_response = to_vector(datagram);
   read_certificate_requests(sa, message);

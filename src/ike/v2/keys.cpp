@@ -71,6 +71,14 @@ Result<ChildKeys> derive_child_keys(const policy::ChildSuite& suite, crypto::Prf
   return keys;
 }
 
+Status mix_ppk(crypto::PrfId prf, ByteView ppk, IkeKeys& keys) {
+  for (SecretBytes* key : {&keys.d, &keys.pi, &keys.pr}) {
+    const ByteView old = key->reveal();
+    TRY_ASSIGN(*key, crypto::prf_plus(prf, ppk, old, old.size()));
+  }
+  return {};
+}
+
 Result<SecretBytes> psk_auth(crypto::PrfId prf, ByteView psk, ByteView octets) {
   TRY_ASSIGN(const SecretBytes padded, crypto::prf(prf, psk, {as_bytes("Key Pad for IKEv2")}));
   return crypto::prf(prf, padded.reveal(), {octets});

@@ -39,6 +39,10 @@ Result<ChildKeys> derive_child_keys(const policy::ChildSuite& suite, crypto::Prf
                                     ByteView shared,  // empty without PFS
                                     ByteView nonce_i, ByteView nonce_r);
 
+// SK_d, SK_pi and SK_pr with a post-quantum preshared key: prf+(PPK, SK') each (RFC 8784 section
+// 3).
+Status mix_ppk(crypto::PrfId prf, ByteView ppk, IkeKeys& keys);
+
 // AUTH of a shared key (section 2.15): prf(prf(key, "Key Pad for IKEv2"), octets).
 Result<SecretBytes> psk_auth(crypto::PrfId prf, ByteView psk, ByteView octets);
 

@@ -63,8 +63,7 @@ namespace {
 
 void no_longer_half_open(Context& ctx, IkeSa& sa) {
   if (!sa.half_open) return;
-  ASSERT(ctx.core.half_open > 0);
-  --ctx.core.half_open;
+  ctx.core.half_open.remove(sa.begun, sa.local_spi(), sa.init_from.ip, sa.cookie_returned);
   sa.half_open = false;
 }
 
@@ -79,9 +78,9 @@ void establish(Context& ctx, IkeSa& sa) {
   ctx.count(Counter::kEstablished);
   ctx.touch(sa.connection->name);
   ctx.event(EventKind::kIkeEstablished, LogLevel::kInfo, sa.connection->name,
-            fmt::format("IKE SA {}_i {}_r established with {} as {}, {}", to_string(sa.spi_i),
+            fmt::format("IKE SA {}_i {}_r established with {} as {}, {}{}", to_string(sa.spi_i),
                         to_string(sa.spi_r), sa.path.remote.to_string(), name(sa.role),
-                        policy::words(sa.suite)));
+                        policy::words(sa.suite), sa.ppk ? ", with a post-quantum key" : ""));
 }
 
 namespace {

@@ -51,6 +51,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.nat_here = old.nat_here;
   sa.nat_there = old.nat_there;
   sa.peer_fragmentation = old.peer_fragmentation;
+  sa.ppk = old.ppk;
   sa.peer_hashes = old.peer_hashes;
   sa.peer_path = old.peer_path;
   sa.suite = suite;

@@ -164,6 +164,13 @@ enum class JobPurpose : std::uint8_t {
   kChildRespond,
 };
 
+// The initiator's two proofs when a post-quantum key is optional (RFC 8784 section 3).
+enum class PpkStage : std::uint8_t {
+  kNone,   // no PPK takes part
+  kPlain,  // NO_PPK_AUTH is being made
+  kMixed,  // AUTH with the PPK is being made, or was sent
+};
+
 // What only the first two exchanges need; dropped when the SA is established.
 struct Handshake {
   crypto::DhKeyPair dh;
@@ -180,6 +187,10 @@ struct Handshake {
   std::size_t own_certificate = 0;  // of the connection's, the one that they chose
   bool initial_contact = false;     // the peer sent INITIAL_CONTACT
   Bytes faked_nat_source;           // the same octets in a retry
+  bool use_ppk = false;             // both sent USE_PPK (RFC 8784)
+  PpkStage ppk_stage = PpkStage::kNone;
+  IkeKeys ppk_keys;   // initiator: with the PPK mixed in, until the peer takes them
+  Bytes no_ppk_auth;  // NO_PPK_AUTH: ours as initiator, the peer's that counts as responder
   friend bool operator==(const Handshake&, const Handshake&) = default;
 };
 
@@ -193,6 +204,7 @@ struct IkeSa {
   bool nat_here = false;  // the peer sees another address of ours than we do
   bool nat_there = false;
   bool peer_fragmentation = false;
+  bool ppk = false;  // a post-quantum key is mixed into SK_d (RFC 8784)
   std::vector<crypto::HashId> peer_hashes;
   policy::IkeSuite suite;
   IkeKeys keys;
@@ -214,7 +226,8 @@ struct IkeSa {
   std::vector<ChildSa> children;
   SocketAddress init_from;  // responder: where the IKE_SA_INIT request came from
   bool half_open = false;   // counted in Core::half_open
-  Instant begun{};          // IKE_SA_INIT sent or received
+  bool cookie_returned = false;
+  Instant begun{};  // IKE_SA_INIT sent or received
   Instant established_at{};
   Instant rekey_at{};
   Instant expire_at{};

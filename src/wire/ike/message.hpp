@@ -18,7 +18,10 @@ enum class ExchangeType : std::uint8_t {
   kIkeSaInit = 34,
   kIkeAuth = 35,
   kCreateChildSa = 36,
-  kInformational = 37
+  kInformational = 37,
+  kIkeSessionResume = 38,  // RFC 5723
+  kIkeIntermediate = 43,   // RFC 9242
+  kIkeFollowupKe = 44,     // RFC 9370
 };
 std::string_view name(ExchangeType type);  // "IKE_SA_INIT"; "unknown" for another number
 
@@ -65,7 +68,19 @@ struct Header {
 };
 
 enum class ProtocolId : std::uint8_t { kNone = 0, kIke = 1, kAh = 2, kEsp = 3 };
-enum class TransformType : std::uint8_t { kEncr = 1, kPrf = 2, kInteg = 3, kDh = 4, kEsn = 5 };
+enum class TransformType : std::uint8_t {
+  kEncr = 1,
+  kPrf = 2,
+  kInteg = 3,
+  kDh = 4,
+  kEsn = 5,
+  // RFC 9370 section 2.2.1: Additional Key Exchange 1 to 7.
+  kAddKe1 = 6,
+  kAddKe7 = 12,
+};
+inline bool is_additional_ke(TransformType type) {
+  return type >= TransformType::kAddKe1 && type <= TransformType::kAddKe7;
+}
 
 struct Transform {
   TransformType type = TransformType::kEncr;
@@ -123,6 +138,7 @@ enum class NotifyType : std::uint16_t {
   kInvalidSelectors = 39,
   kTemporaryFailure = 43,
   kChildSaNotFound = 44,
+  kStateNotFound = 47,  // RFC 9370
   kInitialContact = 16384,
   kSetWindowSize = 16385,
   kAdditionalTsPossible = 16386,
@@ -137,10 +153,23 @@ enum class NotifyType : std::uint16_t {
   kNonFirstFragmentsAlso = 16395,
   kMobikeSupported = 16396,
   kAuthLifetime = 16403,
+  kRedirectSupported = 16406,  // RFC 5685
+  kRedirect = 16407,
+  kRedirectedFrom = 16408,
+  kTicketLtOpaque = 16409,  // RFC 5723
+  kTicketRequest = 16410,
+  kTicketAck = 16411,
+  kTicketNack = 16412,
+  kTicketOpaque = 16413,
   kEapOnlyAuthentication = 16417,
   kChildlessIkev2Supported = 16418,
   kIkev2FragmentationSupported = 16430,
   kSignatureHashAlgorithms = 16431,
+  kUsePpk = 16435,  // RFC 8784
+  kPpkIdentity = 16436,
+  kNoPpkAuth = 16437,
+  kIntermediateExchangeSupported = 16438,  // RFC 9242
+  kAdditionalKeyExchange = 16441,          // RFC 9370
 };
 std::string_view name(NotifyType type);  // "NO_PROPOSAL_CHOSEN"; "unknown" else
 inline bool is_error(NotifyType type) { return static_cast<std::uint16_t>(type) < 16384; }

@@ -7,7 +7,7 @@
 namespace espalier::wire::ike {
 namespace {
 
-constexpr std::array<std::pair<NotifyType, std::string_view>, 35> kNotifyNames{{
+constexpr std::array<std::pair<NotifyType, std::string_view>, 49> kNotifyNames{{
     {NotifyType::kUnsupportedCriticalPayload, "UNSUPPORTED_CRITICAL_PAYLOAD"},
     {NotifyType::kInvalidIkeSpi, "INVALID_IKE_SPI"},
     {NotifyType::kInvalidMajorVersion, "INVALID_MAJOR_VERSION"},
@@ -25,6 +25,7 @@ constexpr std::array<std::pair<NotifyType, std::string_view>, 35> kNotifyNames{{
     {NotifyType::kInvalidSelectors, "INVALID_SELECTORS"},
     {NotifyType::kTemporaryFailure, "TEMPORARY_FAILURE"},
     {NotifyType::kChildSaNotFound, "CHILD_SA_NOT_FOUND"},
+    {NotifyType::kStateNotFound, "STATE_NOT_FOUND"},
     {NotifyType::kInitialContact, "INITIAL_CONTACT"},
     {NotifyType::kSetWindowSize, "SET_WINDOW_SIZE"},
     {NotifyType::kAdditionalTsPossible, "ADDITIONAL_TS_POSSIBLE"},
@@ -39,10 +40,23 @@ constexpr std::array<std::pair<NotifyType, std::string_view>, 35> kNotifyNames{{
     {NotifyType::kNonFirstFragmentsAlso, "NON_FIRST_FRAGMENTS_ALSO"},
     {NotifyType::kMobikeSupported, "MOBIKE_SUPPORTED"},
     {NotifyType::kAuthLifetime, "AUTH_LIFETIME"},
+    {NotifyType::kRedirectSupported, "REDIRECT_SUPPORTED"},
+    {NotifyType::kRedirect, "REDIRECT"},
+    {NotifyType::kRedirectedFrom, "REDIRECTED_FROM"},
+    {NotifyType::kTicketLtOpaque, "TICKET_LT_OPAQUE"},
+    {NotifyType::kTicketRequest, "TICKET_REQUEST"},
+    {NotifyType::kTicketAck, "TICKET_ACK"},
+    {NotifyType::kTicketNack, "TICKET_NACK"},
+    {NotifyType::kTicketOpaque, "TICKET_OPAQUE"},
     {NotifyType::kEapOnlyAuthentication, "EAP_ONLY_AUTHENTICATION"},
     {NotifyType::kChildlessIkev2Supported, "CHILDLESS_IKEV2_SUPPORTED"},
     {NotifyType::kIkev2FragmentationSupported, "IKEV2_FRAGMENTATION_SUPPORTED"},
     {NotifyType::kSignatureHashAlgorithms, "SIGNATURE_HASH_ALGORITHMS"},
+    {NotifyType::kUsePpk, "USE_PPK"},
+    {NotifyType::kPpkIdentity, "PPK_IDENTITY"},
+    {NotifyType::kNoPpkAuth, "NO_PPK_AUTH"},
+    {NotifyType::kIntermediateExchangeSupported, "INTERMEDIATE_EXCHANGE_SUPPORTED"},
+    {NotifyType::kAdditionalKeyExchange, "ADDITIONAL_KEY_EXCHANGE"},
 }};
 
 }  // namespace
@@ -53,6 +67,9 @@ std::string_view name(ExchangeType type) {
     case ExchangeType::kIkeAuth: return "IKE_AUTH";
     case ExchangeType::kCreateChildSa: return "CREATE_CHILD_SA";
     case ExchangeType::kInformational: return "INFORMATIONAL";
+    case ExchangeType::kIkeSessionResume: return "IKE_SESSION_RESUME";
+    case ExchangeType::kIkeIntermediate: return "IKE_INTERMEDIATE";
+    case ExchangeType::kIkeFollowupKe: return "IKE_FOLLOWUP_KE";
   }
   return "unknown";
 }

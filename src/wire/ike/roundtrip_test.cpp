@@ -14,7 +14,12 @@ std::vector<std::pair<Header, std::vector<Payload>>> whole_messages() {
   return {{samples::header(E::kIkeSaInit, kFlagInitiator, 0), samples::sa_init_request()},
           {samples::header(E::kIkeAuth, kFlagInitiator, 1), samples::auth_request()},
           {samples::header(E::kCreateChildSa, kFlagResponse, 7), samples::rekey_request()},
-          {samples::header(E::kInformational, 0, 9), samples::deletes()}};
+          {samples::header(E::kInformational, 0, 9), samples::deletes()},
+          {samples::header(E::kIkeSaInit, kFlagInitiator, 0), samples::multiple_ke_request()},
+          {samples::header(E::kIkeAuth, kFlagInitiator, 3), samples::ppk_auth_request()},
+          {samples::header(E::kIkeIntermediate, kFlagInitiator, 1), samples::intermediate()},
+          {samples::header(E::kIkeFollowupKe, kFlagResponse, 8), samples::followup()},
+          {samples::header(E::kIkeSessionResume, kFlagInitiator, 0), samples::resume_request()}};
 }
 
 TEST(IkeRoundTrip, WholeMessages) {

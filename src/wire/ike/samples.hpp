@@ -110,6 +110,35 @@ inline std::vector<Payload> deletes() {
           DeletePayload{ProtocolId::kIke, {}}};
 }
 
+// IKE_SA_INIT with additional key exchanges (RFC 9370 section 2.2.1) and a post-quantum key.
+inline std::vector<Payload> multiple_ke_request() {
+  SaPayload sa = ike_offer();
+  std::vector<Transform>& transforms = sa.proposals.front().transforms;
+  transforms.push_back({TransformType::kAddKe1, 36, 0, false});
+  transforms.push_back({static_cast<TransformType>(7), 20, 0, false});
+  transforms.push_back({static_cast<TransformType>(7), 0, 0, false});
+  transforms.push_back({TransformType::kAddKe7, 14, 0, false});
+  return {std::move(sa), KePayload{31, Bytes(32, 0xab)}, NoncePayload{Bytes(32, 0x5a)},
+          notify(NotifyType::kIntermediateExchangeSupported), notify(NotifyType::kUsePpk)};
+}
+
+inline std::vector<Payload> ppk_auth_request() {
+  std::vector<Payload> payloads = auth_request();
+  payloads.push_back(notify(NotifyType::kPpkIdentity, {2, 'a', 'l', 'l'}));
+  payloads.push_back(notify(NotifyType::kNoPpkAuth, Bytes(48, 0x21)));
+  return payloads;
+}
+
+inline std::vector<Payload> intermediate() { return {KePayload{36, Bytes(1184, 0x0c)}}; }
+
+inline std::vector<Payload> followup() {
+  return {KePayload{20, Bytes(96, 0x0d)}, notify(NotifyType::kAdditionalKeyExchange, Bytes(8, 7))};
+}
+
+inline std::vector<Payload> resume_request() {
+  return {NoncePayload{Bytes(32, 0x5b)}, notify(NotifyType::kTicketOpaque, Bytes(200, 0x66))};
+}
+
 // Any one payload that the codec carries, with every field drawn from random. No SK, no SKF.
 Payload any_payload(testing::Random& random);
 std::vector<Payload> any_payloads(testing::Random& random, std::size_t most);

@@ -8,7 +8,7 @@ using testing::Random;
 
 Transform any_transform(Random& random) {
   Transform transform;
-  transform.type = static_cast<TransformType>(random.below(8));
+  transform.type = static_cast<TransformType>(random.below(15));
   transform.id = random.u16();
   transform.key_bits = random.coin() ? random.u16() : std::uint16_t{0};
   transform.unknown_attribute = random.below(8) == 0;

@@ -1,0 +1,104 @@
+// What the network does to datagrams.
+#include <algorithm>
+
+#include "sim/world.hpp"
+
+namespace espalier::sim {
+namespace {
+
+std::uint64_t link(HostId from, HostId to) { return std::uint64_t{from} << 32 | to; }
+
+IpAddress source_address(const Host& from, const ike::Path& path) {
+  if (!path.local.ip.is_unspecified()) return path.local.ip;
+  const Family family = path.remote.ip.family();
+  if (from.address.family() == family) return from.address;
+  for (const IpAddress& other : from.other_addresses) {
+    if (other.family() == family) return other;
+  }
+  return from.address;
+}
+
+}  // namespace
+
+Host* World::owner(const IpAddress& address) {
+  const auto found = addresses_.find(address);
+  return found == addresses_.end() ? nullptr : hosts_[found->second].get();
+}
+
+void World::send(Host& from, ike::Transmit transmit) {
+  const Host* to = owner(transmit.path.remote.ip);
+  if (transmit.keepalive) return;
+  ++messages;
+  ++from.sent;
+  watch.sent(from, now_, transmit.datagram);
+  Fate fate = Fate::kSent;
+  if (to == nullptr) {
+    fate = Fate::kNobody;
+  } else if ((filter && !filter(from, *to, transmit.datagram)) ||
+             (!cuts_.empty() && cuts_.contains(link(from.id, to->id)))) {
+    fate = Fate::kCutOff;
+  } else if (network.loss > 0 && chance() < network.loss) {
+    fate = Fate::kLost;
+  }
+  if (observer != nullptr) observer->on_send(from, to, transmit, fate);
+  if (fate != Fate::kSent) return;
+  ike::Path path{transmit.path.remote,
+                 {source_address(from, transmit.path), transmit.path.local.port}};
+  if (const auto mapped = from.nat.outside.find(path.remote.port);
+      mapped != from.nat.outside.end()) {
+    path.remote.port = mapped->second;
+  }
+  for (const auto& [own, outside] : to->nat.outside) {
+    if (outside == path.local.port) path.local.port = own;
+  }
+  const ike::Settings& listening = to->engine.core().settings;
+  if (path.local.port != listening.port && path.local.port != listening.nat_port) {
+    return;  // a port that a translator has forgotten
+  }
+  if (network.duplication > 0 && chance() < network.duplication) {
+    launch(*to, path, transmit.datagram);
+  }
+  launch(*to, path, std::move(transmit.datagram));
+}
+
+void World::launch(const Host& to, const ike::Path& path, Bytes datagram) {
+  Duration travel = network.latency;
+  if (network.jitter.count() > 0) {
+    travel +=
+        Duration(static_cast<std::int64_t>(chance() * static_cast<double>(network.jitter.count())));
+  }
+  if (network.held_back > 0 && chance() < network.held_back) travel *= kHeldBack;
+  packets_.push(now_ + travel, {to.id, path, std::move(datagram)});
+}
+
+void World::cut(HostId from, HostId to) {
+  ++cuts_[link(from, to)];
+  watch.disturbed(now_);
+  if (observer != nullptr) {
+    observer->on_fault("nothing of " + hosts_[from]->name + " reaches " + hosts_[to]->name);
+  }
+}
+
+void World::mend(HostId from, HostId to) {
+  const auto found = cuts_.find(link(from, to));
+  if (found == cuts_.end()) return;
+  watch.disturbed(now_);
+  if (--found->second > 0) return;
+  cuts_.erase(found);
+  if (observer != nullptr) {
+    observer->on_fault(hosts_[from]->name + " reaches " + hosts_[to]->name + " again");
+  }
+}
+
+void World::rebind(Host& host) {
+  const auto& settings = host.engine.core().settings;
+  for (const std::uint16_t own : {settings.port, settings.nat_port}) {
+    // RFC 4787: any port above the well-known ones; never our own two.
+    const auto port = static_cast<std::uint16_t>(10000 + rng_.u32() % 50000);
+    host.nat.outside[own] = port;
+  }
+  watch.disturbed(now_);
+  if (observer != nullptr) observer->on_fault(host.name + " comes from other ports");
+}
+
+}  // namespace espalier::sim

@@ -1,0 +1,49 @@
+#include "sim/options.hpp"
+
+#include <algorithm>
+
+#include "config/words.hpp"
+
+namespace espalier::sim {
+namespace {
+
+Status known(const config::Inventory& inventory, const std::string& name, std::string_view option) {
+  if (inventory.find_host(name) != nullptr || inventory.find_foreign(name) != nullptr) return {};
+  std::vector<std::string_view> names;
+  for (const config::Host& host : inventory.hosts) names.push_back(host.name);
+  for (const config::Foreign& peer : inventory.foreign) names.push_back(peer.name);
+  return make_error(ErrorCode::kInvalidArgument, std::string(option) + ": " + inventory.file +
+                                                     " has no host '" + name + "'" +
+                                                     config::suggestion(name, names) + ".");
+}
+
+}  // namespace
+
+Status check(const Options& options, const config::Inventory& inventory) {
+  for (const Reboot& one : options.reboots) TRY(known(inventory, one.host, "--reboot"));
+  for (const Rebind& one : options.rebinds) TRY(known(inventory, one.host, "--rebind"));
+  for (const Expire& one : options.expires) TRY(known(inventory, one.host, "--expire"));
+  for (const Netsplit& one : options.netsplits) {
+    const std::string_view option = one.one_way ? "--oneway" : "--netsplit";
+    TRY(known(inventory, one.a, option));
+    TRY(known(inventory, one.b, option));
+    if (one.a == one.b) {
+      return make_error(ErrorCode::kInvalidArgument, std::string(option) + ": '" + one.a +
+                                                         "' cannot be split from itself; name two "
+                                                         "hosts.");
+    }
+  }
+  return {};
+}
+
+Duration last_fault(const Options& options) {
+  Duration last{};
+  for (const Reboot& one : options.reboots) last = std::max(last, one.at + options.downtime);
+  for (const Netsplit& one : options.netsplits) last = std::max(last, one.at + one.length);
+  for (const Kill& one : options.kills) last = std::max(last, one.at);
+  for (const Rebind& one : options.rebinds) last = std::max(last, one.at);
+  for (const Expire& one : options.expires) last = std::max(last, one.at);
+  return last;
+}
+
+}  // namespace espalier::sim

@@ -1,0 +1,72 @@
+// What `espalier simulate` does to a mesh: chances, and faults at stated times. With the inventory,
+// the seed and the version this is the whole run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "config/inventory.hpp"
+#include "sim/network.hpp"
+
+namespace espalier::sim {
+
+// Times count from the start of the mesh.
+struct Reboot {  // crashes, loses every SA, and starts again after Options::downtime
+  std::string host;
+  Duration at{};
+};
+struct Netsplit {  // nothing of a reaches b, and nothing of b reaches a unless one_way
+  std::string a, b;
+  Duration at{};
+  Duration length{};
+  bool one_way = false;
+};
+struct Kill {  // so many per cent of the hosts, at least one, crash and stay away
+  double percent = 0;
+  Duration at{};
+};
+struct Rebind {  // a translator before the host forgets its ports
+  std::string host;
+  Duration at{};
+};
+// The host's dataplane and so many per cent of its SAs: they expire, soft or hard.
+struct Expire {
+  std::string host;
+  double percent = 0;
+  Duration at{};
+  bool hard = true;
+};
+
+// Diffie-Hellman and signatures: OpenSSL's, or cheap ones of the same sizes (sim/cheap_jobs.hpp).
+// kAuto: cheap, and OpenSSL's for every kRealEvery-th seed.
+enum class Crypto : std::uint8_t { kAuto, kReal, kSimulated };
+inline constexpr std::uint64_t kRealEvery = 16;
+
+struct Options {
+  NetworkOptions network;
+  std::vector<Reboot> reboots;
+  Duration downtime = 5s;
+  std::vector<Netsplit> netsplits;
+  std::vector<Kill> kills;
+  std::vector<Rebind> rebinds;
+  std::vector<Expire> expires;
+  double refuse = 0;           // probability that a dataplane refuses an SA, until the last fault
+  std::size_t sad_limit = 0;   // SAs that a dataplane holds, until the last fault; 0: any number
+  std::int64_t drift_ppm = 0;  // each host's clock is wrong by up to this much
+  bool election = false;       // as in production; else both ends initiate every pair
+  Crypto crypto = Crypto::kAuto;
+  Duration run_for{};  // at least so long, faults and loss included
+  bool real_crypto(std::uint64_t seed) const {
+    return crypto == Crypto::kReal || (crypto == Crypto::kAuto && seed % kRealEvery == 0);
+  }
+};
+
+// Hosts that the faults name and the inventory has not: kInvalidArgument, with the nearest name.
+Status check(const Options& options, const config::Inventory& inventory);
+
+// When the last fault with a time of its own is over.
+Duration last_fault(const Options& options);
+
+}  // namespace espalier::sim
