@@ -103,7 +103,9 @@ void World::apply(Host& host, ike::Effect effect) {
   } else if (const auto* job = std::get_if<ike::StartJob>(&effect)) {
     run(host, *job);
   } else if (const auto* query = std::get_if<ike::QueryUse>(&effect)) {
-    host.engine.handle_completion(clock(host), host.rng, ike::UseReport{query->sa, std::nullopt});
+    host.engine.handle_completion(
+        clock(host), host.rng,
+        use_report ? use_report(host, *query) : ike::UseReport{query->sa, std::nullopt});
   }
 }
 

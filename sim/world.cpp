@@ -87,6 +87,11 @@ void World::command(Host& target, const ike::Command& wanted) {
   drain(target);
 }
 
+void World::complete(Host& target, const ike::Completion& completion) {
+  target.engine.handle_completion(clock(target), target.rng, completion);
+  drain(target);
+}
+
 void World::at(Instant when, std::function<void()> what) {
   actions_.emplace(when, std::move(what));
 }

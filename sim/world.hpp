@@ -60,6 +60,10 @@ class World {
   // World must not be moved meanwhile.
   void at(Instant when, std::function<void()> what);
 
+  // Tells an engine what its dataplane or its jobs did.
+  void complete(Host& host, const ike::Completion& completion);
+  Host* owner(const IpAddress& address);  // of an address; null: nobody
+
   // A crash: the engine and its SAs are gone; a start afterwards begins with nothing.
   void crash(const std::string& name);
   void start(const std::string& name);
@@ -93,6 +97,8 @@ class World {
   NetworkOptions network;
   // Called for each datagram on its way; false: it is lost.
   std::function<bool(const Host& from, const Host& to, ByteView datagram)> filter;
+  // Answers what a dataplane would of its SAs' use; nothing: never used.
+  std::function<ike::UseReport(const Host& host, const ike::QueryUse& query)> use_report;
   Keys keys;
   // Does the slow work of the engines; ike::run_job() with `keys` when empty.
   std::function<ike::JobResult(const ike::Job& job, crypto::Rng& rng)> run_job;
@@ -127,7 +133,6 @@ class World {
   void send(Host& host, ike::Transmit transmit);
   void launch(const Host& to, const ike::Path& path, Bytes datagram);
   bool refused(const Host& host);
-  Host* owner(const IpAddress& address);
   double chance();
   Instant local(const Host& host, Instant at) const;
   Instant global(const Host& host, Instant at) const;

@@ -29,6 +29,8 @@ constexpr std::size_t kDatagramsPerTurn =
     64;  // of port 500: control clients and timers get their turn too
 constexpr Duration kRoutesRetry = 1s;
 constexpr const char* kSocketName = "/vici.sock";
+// RFC 6290: outlives the daemon, so that peers believe it when it says that it lost their SAs.
+constexpr const char* kQcdSecretName = "/qcd-secret";
 
 control::DaemonInfo daemon_info() {
   control::DaemonInfo info;
@@ -135,6 +137,8 @@ Status Daemon::start() {
   TRY_ASSIGN(Configuration configuration, load_configuration(options_.config, options_.self));
   TRY(claim_run_folder());
   TRY(make_folder(options_.state));
+  ike::Settings settings;
+  TRY_ASSIGN(settings.qcd_secret, lasting_secret(options_.state + kQcdSecretName));
   TRY(set_up_host(configuration.plan));
   auto sockets = IkeSockets::open(network_.fwmark);
   if (!sockets) return sockets.error();
@@ -149,7 +153,7 @@ Status Daemon::start() {
                                                        [this](const control::PairEvent& event) {
                                                          if (server_) server_->on_pair_event(event);
                                                        }},
-                                           configuration_->keys);
+                                           configuration_->keys, std::move(settings));
   view_ = std::make_unique<DaemonView>(*driver_, *plane_, [this] { return reload(); });
   server_ = std::make_unique<control::Server>(*view_, daemon_info());
   warn_about_host();

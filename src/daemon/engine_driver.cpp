@@ -56,8 +56,8 @@ std::optional<control::PairEvent::Kind> pair_event(ike::EventKind kind) {
 
 }  // namespace
 
-EngineDriver::EngineDriver(DriverParts parts, const ike::KeyStore& keys)
-    : parts_(std::move(parts)), keys_(&keys), engine_(ike::Settings{}) {}
+EngineDriver::EngineDriver(DriverParts parts, const ike::KeyStore& keys, ike::Settings settings)
+    : parts_(std::move(parts)), keys_(&keys), engine_(std::move(settings)) {}
 
 void EngineDriver::receive(const ike::Path& path, ByteView datagram) {
   engine_.handle_datagram(monotonic_now(), rng_, path, datagram);
@@ -86,8 +86,10 @@ void EngineDriver::handle_plane_events() {
           ike::HardExpired{direction_of(hard->key.direction), hard->key.spi, hard->key.peer};
     } else if (const auto* moved = std::get_if<dataplane::PeerMoved>(&event)) {
       completion = ike::PeerMoved{moved->key.spi, moved->from};
+    } else if (const auto* stray = std::get_if<dataplane::UnknownSpi>(&event)) {
+      completion = ike::UnknownSpi{stray->spi, stray->from};
     } else {
-      continue;  // unknown SPIs and acquires are counted by the plane; nothing acts on them yet
+      continue;  // acquires are counted by the plane; nothing acts on them yet
     }
     engine_.handle_completion(monotonic_now(), rng_, completion);
   }
@@ -177,13 +179,17 @@ const UseCounters& EngineDriver::recent_use() {
 void EngineDriver::answer(const ike::QueryUse& query) {
   ike::UseReport report{query.sa, std::nullopt};
   const UseCounters& use = recent_use();
-  for (const Spi spi : query.inbound) {
-    const auto found = use.find({dataplane::Direction::kIn, spi});
-    if (found == use.end() || found->second.packets == 0) continue;
-    if (!report.last_inbound || found->second.last_used > *report.last_inbound) {
-      report.last_inbound = found->second.last_used;
+  const auto latest = [&](dataplane::Direction direction, const std::vector<Spi>& spis) {
+    std::optional<Instant> last;
+    for (const Spi spi : spis) {
+      const auto found = use.find({direction, spi});
+      if (found == use.end() || found->second.packets == 0) continue;
+      if (!last || found->second.last_used > *last) last = found->second.last_used;
     }
-  }
+    return last;
+  };
+  report.last_inbound = latest(dataplane::Direction::kIn, query.inbound);
+  report.last_outbound = latest(dataplane::Direction::kOut, query.outbound);
   engine_.handle_completion(monotonic_now(), rng_, report);
 }
 

@@ -25,7 +25,7 @@ using UseCounters = std::map<std::pair<dataplane::Direction, Spi>, dataplane::Sa
 
 class EngineDriver {
  public:
-  EngineDriver(DriverParts parts, const ike::KeyStore& keys);
+  EngineDriver(DriverParts parts, const ike::KeyStore& keys, ike::Settings settings);
 
   void receive(const ike::Path& path, ByteView datagram);
   void handle_timeout();

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "crypto/rng.hpp"
 #include "dataplane/userspace/fd.hpp"
 
 namespace espalier::daemon {
@@ -58,6 +59,33 @@ Result<SecretBytes> read_private_file(const std::string& path) {
   }
   TRY_ASSIGN(Bytes contents, read_all(fd.get(), path, 64 * 1024));
   return SecretBytes(std::move(contents));
+}
+
+Result<SecretBytes> lasting_secret(const std::string& path) {
+  constexpr std::size_t kOctets = 32;
+  if (!file_exists(path)) {
+    crypto::SystemRng rng;
+    const SecretBytes made(rng.bytes(kOctets));
+    // Under another name first: half a secret must never be found there.
+    const std::string part = path + ".new";
+    const Fd fd(open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    const bool written =
+        fd && fchmod(fd.get(), 0600) == 0 &&
+        write(fd.get(), made.reveal().data(), kOctets) == static_cast<ssize_t>(kOctets) &&
+        fsync(fd.get()) == 0 && rename(part.c_str(), path.c_str()) == 0;
+    if (!written) {
+      return make_error(ErrorCode::kSystem,
+                        fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+    }
+  }
+  TRY_ASSIGN(SecretBytes secret, read_private_file(path));
+  if (secret.size() != kOctets) {
+    return make_error(ErrorCode::kBadInput,
+                      fmt::format("{} has {} octets in place of {}: remove it, and the next start "
+                                  "makes another",
+                                  path, secret.size(), kOctets));
+  }
+  return secret;
 }
 
 Status make_folder(const std::string& path) {

@@ -11,6 +11,7 @@
 #include "ike/core/counters.hpp"
 #include "ike/core/half_open.hpp"
 #include "ike/core/io.hpp"
+#include "ike/core/rate_limit.hpp"
 #include "ike/v2/sa.hpp"
 
 namespace espalier::ike {
@@ -23,6 +24,9 @@ struct Settings {
   std::uint16_t nat_port = 4500;
   // false: both ends initiate at once (storm tests); true: kElectionGrace.
   bool election = true;
+  // Of the host, the same after a restart: peers find out by it at once that SAs were lost (RFC
+  // 6290). Empty: a random one.
+  SecretBytes qcd_secret = {};
   friend bool operator==(const Settings&, const Settings&) = default;
 };
 
@@ -51,6 +55,7 @@ struct Pair {
   // Of a pair whose remote_id is a wildcard: who it is while it has an established IKE SA.
   Box<policy::Identity> holder;
   std::vector<Part> parts;  // empty unless a peer narrowed a child
+  Instant next_hint{};      // before it, stray ESP of the peer begins no attempt
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
@@ -105,6 +110,10 @@ struct Core {
   std::vector<v2::ConnectionRef>
       any_address;  // the same of pairs whose peer may come from anywhere
 
+  std::map<IpAddress, std::vector<std::string>> pairs_at;  // configured remote address -> pairs
+  SecretBytes qcd_secret;                                  // when Settings has none
+  RateLimit answers;      // unprotected ones, to those who may not be who they say
+  Instant next_probe{};   // liveness checks are kProbeInterval apart, whatever their number
   Instant drop_window{};  // of the events about dropped messages: a flood must not flood the log
   std::size_t drops_told = 0;
   std::uint64_t drops_untold = 0;

@@ -21,6 +21,14 @@ namespace espalier::ike {
   X(kChildRekeyed, "child_rekeyed", "child SA pairs rekeyed")                                      \
   X(kDuplicates, "ike_duplicates_resolved", "IKE SAs removed by the rule for simultaneous starts") \
   X(kLivenessChecks, "ike_liveness_checks", "liveness checks sent")                                \
+  X(kHintChecks, "ike_hint_checks", "checks begun for a hint that the peer lost its state")        \
+  X(kHintsIgnored, "ike_hints_ignored", "hints that fit no SA, or came too often")                 \
+  X(kInvalidIkeSpiSent, "ike_invalid_ike_spi_sent",                                                \
+    "requests for an unknown IKE SA answered with INVALID_IKE_SPI and a token")                    \
+  X(kInvalidSpiSent, "ike_invalid_spi_sent", "peers told of ESP with an unknown SPI")              \
+  X(kUnknownEsp, "ike_unknown_esp", "reports of ESP with an unknown SPI")                          \
+  X(kQcdAccepted, "ike_crash_tokens_accepted", "IKE SAs dropped because the peer proved a crash")  \
+  X(kQcdRefused, "ike_crash_tokens_refused", "messages with a crash token that does not match")    \
   X(kCookiesDemanded, "ike_cookies_demanded", "IKE_SA_INIT requests answered with COOKIE")         \
   X(kDropShort, "drop_short", "datagrams too short or with a wrong length field")                  \
   X(kDropVersion, "drop_version", "datagrams of another major version")                            \

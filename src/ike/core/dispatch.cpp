@@ -174,14 +174,22 @@ void dispatch(Context& ctx, const Path& path, ByteView datagram) {
   // The Initiator flag says that the sender made the SA: then ours is the responder's SPI.
   const IkeSpi local = header->from_initiator() ? header->spi_r : header->spi_i;
   const IkeSpi remote = header->from_initiator() ? header->spi_i : header->spi_r;
+  const wire::ike::NotifyPayload* wayward = message->notify(NotifyType::kInvalidSpi);
+  if (header->exchange == ExchangeType::kInformational && !header->is_response() &&
+      wayward != nullptr) {
+    return v2::handle_invalid_spi_hint(ctx, path, *wayward);  // in the clear, so outside any SA
+  }
   IkeSa* sa = ctx.find(local);
   const bool known = sa != nullptr && sa->state != IkeState::kDead &&
                      (sa->role == v2::Role::kResponder) == header->from_initiator() &&
                      (sa->remote_spi() == remote || sa->remote_spi().value == 0);
-  if (!known) return ctx.count(Counter::kDropUnknownSpi);
+  if (!known) return v2::answer_unknown_ike_spi(ctx, path, *message);
   if (header->exchange == ExchangeType::kIkeSaInit)
     return handle_unprotected_response(ctx, *sa, datagram, *message);
   if (sa->remote_spi() != remote) return ctx.count(Counter::kDropUnknownSpi);
+  if (header->is_response() && message->notify(NotifyType::kInvalidIkeSpi) != nullptr) {
+    return v2::handle_invalid_ike_spi(ctx, *sa, *message);  // in the clear
+  }
   handle_protected(ctx, *sa, path, datagram, *message);
 }
 

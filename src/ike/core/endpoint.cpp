@@ -171,9 +171,12 @@ void Endpoint::handle_completion(Instant now, crypto::Rng& rng, const Completion
     if (sa != nullptr)
       hard_expired(ctx, failed->direction, failed->spi, child->spec.path.remote.ip);
   }
+  if (const auto* stray = std::get_if<UnknownSpi>(&completion)) {
+    v2::unknown_spi_arrived(ctx, stray->spi, stray->from);
+  }
   if (const auto* moved = std::get_if<PeerMoved>(&completion)) peer_moved(ctx, *moved);
   if (const auto* use = std::get_if<UseReport>(&completion)) {
-    if (IkeSa* sa = ctx.find(use->sa)) v2::handle_use_report(ctx, *sa, use->last_inbound);
+    if (IkeSa* sa = ctx.find(use->sa)) v2::handle_use_report(ctx, *sa, *use);
   }
   settle(ctx);
 }

@@ -97,6 +97,7 @@ struct StartJob {
 struct QueryUse {  // answered by UseReport: inbound ESP counts as life
   IkeSpi sa;
   std::vector<Spi> inbound;
+  std::vector<Spi> outbound;
   friend bool operator==(const QueryUse&, const QueryUse&) = default;
 };
 using Effect =
@@ -184,9 +185,14 @@ struct PeerMoved {
 struct UseReport {
   IkeSpi sa;
   std::optional<Instant> last_inbound;
+  std::optional<Instant> last_outbound = {};
 };
-using Completion =
-    std::variant<JobDone, SoftExpired, HardExpired, InstallFailed, PeerMoved, UseReport>;
+struct UnknownSpi {
+  Spi spi;
+  SocketAddress from;
+};  // ESP came from there that no inbound SA fits
+using Completion = std::variant<JobDone, SoftExpired, HardExpired, InstallFailed, PeerMoved,
+                                UseReport, UnknownSpi>;
 
 struct Wakeup {
   Instant at;

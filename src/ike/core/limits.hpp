@@ -17,6 +17,22 @@ inline constexpr Duration kRetransmitMax = 8s;
 inline constexpr unsigned kRetransmitTries =
     8;  // 0, 0.5, 1.5, 3.5, 7.5, 15.5, 23.5, 31.5 s; given up at 39.5 s
 
+// A liveness check with a reason to doubt the peer (a hint, or ESP sent and none come back) goes as
+// often over the wire, but in 13.5 s: 0, 0.5, 1.5, 3.5, 5.5, 7.5, 9.5, 11.5 s. A quiet pair has
+// time.
+inline constexpr Duration kQuickRetransmitMax = 2s;
+
+// Liveness checks of all IKE SAs together are this far apart: 200 a second.
+inline constexpr Duration kProbeInterval = 5ms;
+
+// Stale state (RFC 7296 section 2.21.4: "SHOULD limit the frequency of such tests"; RFC 6290). Per
+// SA or pair one hint in this time is followed; unprotected answers are limited per address.
+inline constexpr Duration kHintInterval = 10s;
+inline constexpr std::uint8_t kStatelessAnswersPerSecond = 5;
+inline constexpr std::size_t kPairsAtAddressMax = 8;  // that stray ESP from an address concerns
+inline constexpr std::size_t kQcdTokenMin = 16, kQcdTokenMax = 128;  // octets, RFC 6290 section 5
+inline constexpr unsigned kQcdTokensMax = 4;  // looked at in one message, RFC 6290 section 4.5
+
 // Attempts to bring a pair up go on for ever, with this backoff and a jitter of a quarter.
 inline constexpr Duration kRetryFirst = 1s;
 inline constexpr Duration kRetryMax = 60s;

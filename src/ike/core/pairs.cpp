@@ -42,11 +42,14 @@ void index(Core& core) {
   core.by_address.clear();
   core.by_identity.clear();
   core.any_address.clear();
+  core.pairs_at.clear();
   core.name_masks.clear();
   for (const auto& [name, pair] : core.pairs) {
     const policy::Connection& connection = *pair.connection;
-    for (const IpAddress& address : connection.remote_addresses)
+    for (const IpAddress& address : connection.remote_addresses) {
       add_profile(core.by_address[address], pair.connection);
+      core.pairs_at[address].push_back(name);
+    }
     if (!can_initiate(connection)) add_profile(core.any_address, pair.connection);
     core.by_identity[policy::canonical(connection.remote_id)].push_back(name);
     const std::uint32_t mask = policy::name_mask(connection.remote_id);

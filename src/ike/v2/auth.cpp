@@ -223,10 +223,12 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   }
   const Message request = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
+  read_qcd_token(sa, request);
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
   add_certificates(sa, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
+  add_qcd_token(ctx, sa, payloads);
   if (sa.ppk) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
   establish_with_peer(ctx, sa);
   auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
@@ -292,6 +294,7 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
     payloads.push_back(id_payload(PayloadType::kIdr, connection.remote_id));
   }
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
+  add_qcd_token(ctx, sa, payloads);
   const policy::ChildConfig& child = connection.children.front();
   sa.handshake().child_spi = ctx.allocate_spi();
   add_child_offer(payloads, child, child.local_ts, child.remote_ts, sa.handshake().child_spi,
@@ -311,6 +314,7 @@ void reject_responder(Context& ctx, IkeSa& sa, const std::string& why) {
 void responder_is_authentic(Context& ctx, IkeSa& sa) {
   const Message response = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
+  read_qcd_token(sa, response);
   if (const auto why = held_by_another(ctx, sa)) return reject_responder(ctx, sa, *why);
   establish_with_peer(ctx, sa);
   const policy::ChildConfig& config = sa.connection->children.front();

@@ -174,8 +174,9 @@ bool retransmit(Context& ctx, IkeSa& sa) {
   if (request.sent >= kRetransmitTries) return false;
   transmit(ctx, sa.path, request.packets);
   ctx.count(Counter::kRetransmits);
+  const Duration most = request.quick ? kQuickRetransmitMax : kRetransmitMax;
   const Duration delay =
-      std::min<Duration>(kRetransmitFirst * (1u << std::min(request.sent, 10u)), kRetransmitMax);
+      std::min<Duration>(kRetransmitFirst * (1u << std::min(request.sent, 10u)), most);
   request.resend_at = ctx.now + delay + ctx.jitter(delay / 10);
   request.sent++;
   return true;

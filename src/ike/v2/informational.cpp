@@ -113,7 +113,11 @@ void start_informational(Context& ctx, IkeSa& sa, const Task& task) {
       sa.active = ActiveTask{};
       sa.active->task = task;
       ctx.count(Counter::kLivenessChecks);
-      return send_request(ctx, sa, ExchangeType::kInformational, {});
+      send_request(ctx, sa, ExchangeType::kInformational, {});
+      sa.outstanding->quick = task.quick;
+      return;
+    case TaskKind::kInvalidSpi:
+    case TaskKind::kQcdToken:
     case TaskKind::kCreateChild:
     case TaskKind::kRekeyChild:
     case TaskKind::kRekeyIke: break;
@@ -143,6 +147,9 @@ void handle_informational_request(Context& ctx, IkeSa& sa, const Message& messag
     if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
     return bury(ctx, sa, why);
   }
+  read_qcd_token(sa, message);  // RFC 6290 section 4.4: whenever it comes protected
+  if (const auto* lacks = message.notify(NotifyType::kInvalidSpi))
+    peer_lacks_child(ctx, sa, *lacks);
   if (!deleted.spis.empty()) answer.push_back(std::move(deleted));
   send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, answer);
 }

@@ -43,6 +43,8 @@ std::string_view name(TaskKind kind) {
     case TaskKind::kRekeyIke: return "rekey IKE SA";
     case TaskKind::kDeleteIke: return "delete IKE SA";
     case TaskKind::kLiveness: return "liveness check";
+    case TaskKind::kInvalidSpi: return "report of an unknown SPI";
+    case TaskKind::kQcdToken: return "crash detection token";
   }
   return "task";
 }
@@ -54,7 +56,7 @@ void schedule_ike(Context& ctx, IkeSa& sa) {
   sa.expire_at = ctx.now + lifetimes.ike + lifetimes.ike / 10;
   sa.established_at = ctx.now;
   sa.last_heard = ctx.now;
-  sa.liveness_at = ctx.now + sa.connection->dpd;
+  sa.liveness_at = ctx.now + sa.connection->dpd + ctx.jitter(sa.connection->dpd / 4);
   sa.keepalive_at = ctx.now + kNatKeepalive;
   sa.discard_at.reset();
 }
@@ -208,6 +210,8 @@ void run_tasks(Context& ctx, IkeSa& sa) {
     case TaskKind::kDeleteChild:
     case TaskKind::kDeleteIke:
     case TaskKind::kLiveness: start_informational(ctx, sa, task); break;
+    case TaskKind::kInvalidSpi: start_invalid_spi(ctx, sa, task); break;
+    case TaskKind::kQcdToken: start_qcd_token(ctx, sa, task); break;
   }
   // A task may find that there is nothing left to do; the next one gets its turn.
   if (!sa.active && !sa.outstanding && sa.state != IkeState::kDead) run_tasks(ctx, sa);

@@ -67,7 +67,28 @@ void retry_task_later(Context& ctx, IkeSa& sa, const Task& task);
 
 std::optional<Wakeup> next_wakeup(const IkeSa& sa);
 void handle_sa_timeout(Context& ctx, IkeSa& sa);
-void handle_use_report(Context& ctx, IkeSa& sa, std::optional<Instant> last_inbound);
+void handle_use_report(Context& ctx, IkeSa& sa, const UseReport& report);
+
+// ---- stale.cpp: one end lost its state (RFC 7296 sections 1.5, 2.21.4; RFC 6290)
+// ---------------------------------------------
+
+// Our token of the SA, for the peer; and the peer's, from a message inside the SA.
+void add_qcd_token(Context& ctx, const IkeSa& sa, std::vector<Payload>& payloads);
+void read_qcd_token(IkeSa& sa, const Message& message);
+// A message for an IKE SA that we do not have: counted; a protected request is answered with
+// INVALID_IKE_SPI and the token, at a limited rate.
+void answer_unknown_ike_spi(Context& ctx, const Path& path, const Message& message);
+// The peer says, unprotected, that it does not have the SA: believed with its token, else a hint.
+void handle_invalid_ike_spi(Context& ctx, IkeSa& sa, const Message& message);
+// Someone says, outside of any IKE SA, that it does not know an SPI of ESP: a hint.
+void handle_invalid_spi_hint(Context& ctx, const Path& path,
+                             const wire::ike::NotifyPayload& notify);
+// The peer says, inside the SA, that it does not know an SPI of ESP.
+void peer_lacks_child(Context& ctx, IkeSa& sa, const wire::ike::NotifyPayload& notify);
+void start_invalid_spi(Context& ctx, IkeSa& sa, const Task& task);
+void start_qcd_token(Context& ctx, IkeSa& sa, const Task& task);
+// ESP with an SPI that the dataplane does not have came from there.
+void unknown_spi_arrived(Context& ctx, Spi spi, const SocketAddress& from);
 
 // ---- duplicates.cpp: the normative rule for simultaneous starts
 // ----------------------------------------------

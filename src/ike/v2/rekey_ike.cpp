@@ -200,6 +200,7 @@ void complete_rekey_ike(Context& ctx, IkeSa& sa, const Message& response, const 
   IkeSa& made = ctx.add(make_successor(ctx, sa, Role::kInitiator, own_spi, completed->peer_spi,
                                        completed->suite, std::move(completed->keys)));
   if (Pair* pair = ctx.pair_of(made)) pair->sas.insert(own_spi);
+  read_qcd_token(made, response);
   IkeSa* theirs = collision ? ctx.find(collision->ike) : nullptr;
   // Section 2.8.1, for IKE SAs too: the SA created with the lowest of the four nonces is closed by
   // its creator, and the creator of the survivor deletes the old one.
@@ -210,6 +211,11 @@ void complete_rekey_ike(Context& ctx, IkeSa& sa, const Message& response, const 
     return run_tasks(ctx, made);
   }
   hand_over(ctx, sa, made);
+  // RFC 6290 section 4.3: the initiator gives its token afterwards, to who knows what it is.
+  if (!made.peer_token.empty()) {
+    add_task(ctx, made, {TaskKind::kQcdToken, Spi(), "", ctx.now});
+    run_tasks(ctx, made);
+  }
   if (theirs != nullptr) theirs->discard_at = ctx.now + kDuplicateGrace;
   add_task(ctx, sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
 }
@@ -231,12 +237,13 @@ void answer_rekey_ike(Context& ctx, IkeSa& sa, const Message& request, const Job
   ASSERT(keys);
   wire::ike::Proposal reply = selected->reply;
   reply.spi = spi_octets(own);
-  send_response(
-      ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id,
-      {SaPayload{{std::move(reply)}}, NoncePayload{nonce_r},
-       KePayload{static_cast<std::uint16_t>(selected->suite.dh), result.key_pair.public_key}});
   IkeSa& made = ctx.add(
       make_successor(ctx, sa, Role::kResponder, *peer, own, selected->suite, std::move(*keys)));
+  std::vector<Payload> payloads{
+      SaPayload{{std::move(reply)}}, NoncePayload{nonce_r},
+      KePayload{static_cast<std::uint16_t>(selected->suite.dh), result.key_pair.public_key}};
+  add_qcd_token(ctx, made, payloads);  // RFC 6290 section 4.3
+  send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id, payloads);
   if (Pair* pair = ctx.pair_of(made)) pair->sas.insert(own);
   if (sa.active && sa.active->task.kind == TaskKind::kRekeyIke) {
     sa.active->collision = Collision{lower(nonce->data, nonce_r), Spi(), own};

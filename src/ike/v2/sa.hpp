@@ -69,7 +69,9 @@ enum class TaskKind : std::uint8_t {
   kDeleteChild,
   kRekeyIke,
   kDeleteIke,
-  kLiveness
+  kLiveness,
+  kInvalidSpi,  // tells the peer that its ESP has an SPI we do not know: `child`
+  kQcdToken,    // gives the peer our token of an SA that a rekey made
 };
 std::string_view name(TaskKind kind);
 
@@ -86,6 +88,7 @@ struct Task {
   // kDeleteChild: `child` is an SPI that we offered and whose answer we did not take: the peer has
   // a child for it, we have none.
   bool orphan = false;
+  bool quick = false;  // kLiveness: there is reason to think that the peer is gone
   // When the peer first answered TEMPORARY_FAILURE to it (RFC 7296 section 2.25); the epoch: never.
   Instant refused_since{};
   friend bool operator==(const Task&, const Task&) = default;
@@ -131,6 +134,7 @@ struct Outstanding {  // our request, until it is answered (RFC 7296 section 2.1
   MessageId id;
   std::vector<Bytes> packets;
   unsigned sent = 0;
+  bool quick = false;  // retransmitted at most kQuickRetransmitMax apart
   Instant resend_at{};
   friend bool operator==(const Outstanding&, const Outstanding&) = default;
 };
@@ -236,6 +240,10 @@ struct IkeSa {
   Instant last_heard{};
   std::optional<Instant> discard_at;  // half-open, or superseded and waiting for the other end
   bool use_query_sent = false;
+  bool probe_slot = false;          // liveness_at is its turn among the engine's checks
+  Instant next_hint{};              // before it, unproved hints about this SA are not followed
+  Instant next_told{};              // before it, the peer is not told of another unknown SPI
+  Bytes peer_token;                 // RFC 6290; empty: it gave none
   std::optional<IkeSpi> successor;  // local SPI of the SA that replaces it
   std::optional<Collision> rekey_collision;
   std::optional<Instant> armed;  // its entry in Core::sa_timers

@@ -83,20 +83,44 @@ void handle_children(Context& ctx, IkeSa& sa) {
   }
 }
 
+// Checks of all SAs together are kProbeInterval apart: each takes the next free turn and sleeps
+// until then. False: it is not its turn yet.
+bool is_its_turn(Context& ctx, IkeSa& sa) {
+  if (sa.probe_slot) {
+    sa.probe_slot = false;
+    return true;
+  }
+  const Instant turn = std::max(ctx.now, ctx.core.next_probe);
+  ctx.core.next_probe = turn + kProbeInterval;
+  if (turn == ctx.now) return true;
+  sa.probe_slot = true;
+  sa.liveness_at = turn;
+  return false;
+}
+
+Instant next_check(Context& ctx, const IkeSa& sa, Instant after) {
+  return after + sa.connection->dpd + ctx.jitter(sa.connection->dpd / 8);
+}
+
 void handle_liveness(Context& ctx, IkeSa& sa) {
   if (sa.connection->dpd.count() == 0 || sa.use_query_sent || sa.outstanding ||
       ctx.now < sa.liveness_at) {
     return;
   }
   if (sa.last_heard + sa.connection->dpd > ctx.now) {
-    sa.liveness_at = sa.last_heard + sa.connection->dpd;
+    sa.probe_slot = false;
+    sa.liveness_at = next_check(ctx, sa, sa.last_heard);
     return;
   }
-  QueryUse query{sa.local_spi(), {}};
-  for (const ChildSa& child : sa.children) query.inbound.push_back(child.spec.spi_in);
+  if (!is_its_turn(ctx, sa)) return;
+  QueryUse query{sa.local_spi(), {}, {}};
+  for (const ChildSa& child : sa.children) {
+    query.inbound.push_back(child.spec.spi_in);
+    if (child.outbound_installed) query.outbound.push_back(child.spec.spi_out);
+  }
   if (query.inbound.empty()) {
     add_task(ctx, sa, {TaskKind::kLiveness, Spi(), "", ctx.now});
-    sa.liveness_at = ctx.now + sa.connection->dpd;
+    sa.liveness_at = next_check(ctx, sa, ctx.now);
     return;
   }
   sa.use_query_sent = true;
@@ -115,19 +139,24 @@ std::optional<Wakeup> next_wakeup(const IkeSa& sa) {
   return earliest.best();
 }
 
-void handle_use_report(Context& ctx, IkeSa& sa, std::optional<Instant> last_inbound) {
+void handle_use_report(Context& ctx, IkeSa& sa, const UseReport& report) {
   if (!sa.use_query_sent) return;
   sa.use_query_sent = false;
   // RFC 7296 section 2.4: inbound traffic on a child SA proves that the peer is alive.
-  const Instant heard =
-      last_inbound && *last_inbound > sa.last_heard ? *last_inbound : sa.last_heard;
+  const Instant heard = report.last_inbound && *report.last_inbound > sa.last_heard
+                            ? *report.last_inbound
+                            : sa.last_heard;
   sa.last_heard = heard;
   if (heard + sa.connection->dpd > ctx.now) {
-    sa.liveness_at = heard + sa.connection->dpd;
+    sa.liveness_at = next_check(ctx, sa, heard);
     return;
   }
-  sa.liveness_at = ctx.now + sa.connection->dpd;
-  add_task(ctx, sa, {TaskKind::kLiveness, Spi(), "", ctx.now});
+  sa.liveness_at = next_check(ctx, sa, ctx.now);
+  Task check{TaskKind::kLiveness, Spi(), "", ctx.now};
+  // We sent after anything came back: more likely than on a silent pair the peer is gone, and each
+  // second that the check takes is a second of lost packets.
+  check.quick = report.last_outbound && *report.last_outbound > heard;
+  add_task(ctx, sa, std::move(check));
   run_tasks(ctx, sa);
 }
 

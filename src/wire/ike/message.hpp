@@ -163,6 +163,7 @@ enum class NotifyType : std::uint16_t {
   kTicketOpaque = 16413,
   kEapOnlyAuthentication = 16417,
   kChildlessIkev2Supported = 16418,
+  kQcdToken = 16419,
   kIkev2FragmentationSupported = 16430,
   kSignatureHashAlgorithms = 16431,
   kUsePpk = 16435,  // RFC 8784

@@ -7,7 +7,7 @@
 namespace espalier::wire::ike {
 namespace {
 
-constexpr std::array<std::pair<NotifyType, std::string_view>, 49> kNotifyNames{{
+constexpr std::array<std::pair<NotifyType, std::string_view>, 50> kNotifyNames{{
     {NotifyType::kUnsupportedCriticalPayload, "UNSUPPORTED_CRITICAL_PAYLOAD"},
     {NotifyType::kInvalidIkeSpi, "INVALID_IKE_SPI"},
     {NotifyType::kInvalidMajorVersion, "INVALID_MAJOR_VERSION"},
@@ -50,6 +50,7 @@ constexpr std::array<std::pair<NotifyType, std::string_view>, 49> kNotifyNames{{
     {NotifyType::kTicketOpaque, "TICKET_OPAQUE"},
     {NotifyType::kEapOnlyAuthentication, "EAP_ONLY_AUTHENTICATION"},
     {NotifyType::kChildlessIkev2Supported, "CHILDLESS_IKEV2_SUPPORTED"},
+    {NotifyType::kQcdToken, "QCD_TOKEN"},
     {NotifyType::kIkev2FragmentationSupported, "IKEV2_FRAGMENTATION_SUPPORTED"},
     {NotifyType::kSignatureHashAlgorithms, "SIGNATURE_HASH_ALGORITHMS"},
     {NotifyType::kUsePpk, "USE_PPK"},
