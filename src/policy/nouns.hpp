@@ -8,6 +8,7 @@
 
 #include "base/address.hpp"
 #include "base/secret.hpp"
+#include "base/shared_list.hpp"
 #include "base/time.hpp"
 #include "crypto/aead.hpp"
 #include "crypto/ids.hpp"
@@ -101,7 +102,7 @@ struct ChildConfig {
   Mode mode = Mode::kTunnel;
   SelectorList local_ts;
   SelectorList remote_ts;
-  std::vector<EspProposal> proposals;  // in order of preference
+  SharedList<EspProposal> proposals;   // in order of preference
   std::uint32_t replay_window = 1024;  // packets
   friend bool operator==(const ChildConfig&, const ChildConfig&) = default;
 };
@@ -121,7 +122,7 @@ struct Connection {
   std::vector<Bytes> anchors;  // DER CA certificates the peer's chain must end in (kCert)
   Bytes authorities;           // the body of a CERTREQ for them (kCert)
   crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
-  std::vector<IkeProposal> proposals;
+  SharedList<IkeProposal> proposals;
   Lifetimes lifetimes;
   Duration dpd = 30s;  // 0: off
   bool fragmentation = true;
