@@ -52,7 +52,7 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "Traffic left outside IPsec. Only the empty list is supported yet."},
     {kSet, "proposals", "map", "`ike`, `esp`", "", kYes,
      "Algorithms in strongSwan's words, see below."},
-    {kSet, "lifetimes", "map", "`ike`, `child`, `child_bytes`, `child_packets`, `jitter`", "", kYes,
+    {kSet, "lifetimes", "map", "`ike`, `child`, `reauth`, `child_bytes`, `child_packets`, `jitter`", "", kYes,
      "When keys are renewed, see below."},
     {kSet, "dpd", "duration", "1s to 1d, or `off`", "30s", kYes,
      "The peer is asked for a sign of life after this much silence."},
@@ -85,6 +85,9 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "The IKE SA is rekeyed before it is this old."},
     {kLife, "child", "duration", "1s to 30d", "1h", kYes,
      "Every ESP SA is rekeyed before it is this old."},
+    {kLife, "reauth", "duration", "5m to 30d, or `none`", "none", kYes,
+     "The peers authenticate each other anew before this much time has passed, make before break: "
+     "a new IKE SA with all its ESP SAs stands before the old one goes."},
     {kLife, "child_bytes", "octets", "1MB or more, or `none`", "none", kYes,
      "... or before it has carried this much."},
     {kLife, "child_packets", "number", "1000 or more, or `none`", "none", kYes,

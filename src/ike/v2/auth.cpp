@@ -246,12 +246,15 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   const Message request = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
   read_qcd_token(sa, request);
+  schedule_reauth(ctx, sa, request);
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
   add_certificates(*sa.connection, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
   add_qcd_token(ctx, sa, payloads);
+  add_auth_lifetime(sa, payloads);
   if (sa.ppk) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
+  const bool carried = has_established(ctx, sa) && !sa.handshake().initial_contact;
   establish_with_peer(ctx, sa);
   auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
   if (child) {
@@ -259,7 +262,8 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
     auto made = make_child(sa, *child, spi, false, ByteView(), sa.nonce_i, sa.nonce_r);
     ASSERT(made);  // the suite was selected from our own proposals
     add_child_answer(payloads, *child, spi);
-    install_child(ctx, sa, std::move(*made), true);
+    // While another IKE SA of the pair carries traffic, ours waits until the peer must have it.
+    install_child(ctx, sa, std::move(*made), !carried);
   } else {
     count_refusal(ctx, child.error());
     ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),
@@ -337,6 +341,7 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
   const Message response = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
   read_qcd_token(sa, response);
+  schedule_reauth(ctx, sa, response);
   if (const auto why = held_by_another(ctx, sa)) return reject_responder(ctx, sa, *why);
   establish_with_peer(ctx, sa);
   const policy::ChildConfig& config = sa.connection->children.front();

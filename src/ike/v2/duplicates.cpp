@@ -16,8 +16,9 @@
 //     only if nothing came within kDuplicateGrace.
 //  4. An end that establishes an IKE SA as responder abandons its own attempts with that peer that
 //  have not yet sent IKE_AUTH.
-//  5. Of two that do not cross the younger survives: whoever answered it deletes the older one
-//  (silently if INITIAL_CONTACT came).
+//  5. Of two that do not cross the younger survives. Its initiator, which repeats the
+//  authentication, deletes the older one when the younger has all its children; whoever answered it
+//  does so only after kDuplicateGrace (at once and silently if INITIAL_CONTACT came).
 //
 // Every deletion is an ordinary Delete of RFC 7296, so a peer that knows nothing of the rule is
 // left with one SA too.
@@ -70,8 +71,9 @@ void replace_older(Context& ctx, IkeSa& older, const IkeSa& younger) {
   ctx.event(EventKind::kDuplicateResolved, LogLevel::kInfo, older.pair(),
             fmt::format("the peer made a new IKE SA {}_i; the one before, {}_i, goes",
                         to_string(younger.spi_i), to_string(older.spi_i)));
-  add_task(ctx, older, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
-  run_tasks(ctx, older);
+  // Not at once: a peer that authenticates anew deletes it when it has the new one whole, and its
+  // traffic is on the old one until then.
+  older.discard_at = ctx.now + kDuplicateGrace;
 }
 
 }  // namespace

@@ -160,15 +160,6 @@ Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi sp
   spec.integ_out = exchange_initiator ? std::move(keys.integ_i) : std::move(keys.integ_r);
   spec.encr_in = exchange_initiator ? std::move(keys.encr_r) : std::move(keys.encr_i);
   spec.integ_in = exchange_initiator ? std::move(keys.integ_r) : std::move(keys.integ_i);
-  const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
-  if (lifetimes.child_bytes) {
-    spec.soft_bytes = lifetimes.child_bytes;
-    spec.hard_bytes = *lifetimes.child_bytes + *lifetimes.child_bytes / 10;
-  }
-  if (lifetimes.child_packets) {
-    spec.soft_packets = lifetimes.child_packets;
-    spec.hard_packets = *lifetimes.child_packets + *lifetimes.child_packets / 10;
-  }
   return made;
 }
 

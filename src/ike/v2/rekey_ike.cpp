@@ -53,11 +53,17 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.peer_fragmentation = old.peer_fragmentation;
   sa.ppk = old.ppk;
   sa.peer_hashes = old.peer_hashes;
+  sa.reauth_at = old.reauth_at;
+  sa.reauth_by = old.reauth_by;
+  sa.began = old.began;
   sa.suite = suite;
   sa.keys = std::move(keys);
   sa.iv_counter = ctx.rng.u64();
   sa.begun = ctx.now;
   schedule_ike(ctx, sa);
+  if (old.state == IkeState::kEstablished && old.discard_at) {
+    sa.discard_at = ctx.now + kDuplicateGrace;  // it is to go, by docs/simultaneous-start.md
+  }
   return sa;
 }
 
