@@ -5,10 +5,11 @@
 
 namespace espalier::cli {
 
-Result<config::LoadOutcome> read_inventory(Environment& env, const std::string& path) {
+Result<config::LoadOutcome> read_inventory(Environment& env, const std::string& path,
+                                           config::Features accepts) {
   auto text = env.read_file(path, config::kMaxFileOctets);
   if (!text) return make_error(ErrorCode::kBadInput, text.error().message);
-  return config::load_inventory(*text, path);
+  return config::load_inventory(*text, path, accepts);
 }
 
 Result<std::string> chosen_self(Call& call, const config::Inventory& inventory) {

@@ -7,7 +7,9 @@
 namespace espalier::cli {
 
 // Errors: kBadInput when the file cannot be read; the faults in it are in the outcome.
-Result<config::LoadOutcome> read_inventory(Environment& env, const std::string& path);
+// `accepts`: what the verb can honour beyond what the daemon can.
+Result<config::LoadOutcome> read_inventory(Environment& env, const std::string& path,
+                                           config::Features accepts = {});
 
 // --self if it is given, else the host name and then an own address. Errors: those of
 // mesh::named_self() and mesh::find_self().

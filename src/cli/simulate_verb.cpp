@@ -15,6 +15,8 @@
 namespace espalier::cli {
 namespace {
 
+// A simulation is about keying: what a dataplane cannot do yet does not matter to it.
+constexpr config::Features kSimulated{true, true, true, true};
 constexpr double kProgressEvery = 0.5;  // seconds of the wall's clock
 
 class Simulation {
@@ -102,7 +104,7 @@ class Simulation {
 int run_simulate(Call& call) {
   const auto wanted = parse_simulate(call.options);
   if (!wanted) return fail(call.env, wanted.error());
-  auto outcome = read_inventory(call.env, call.words().front());
+  auto outcome = read_inventory(call.env, call.words().front(), kSimulated);
   if (!outcome) return fail(call.env, outcome.error());
   if (!outcome->ok()) {
     CheckReport faults;

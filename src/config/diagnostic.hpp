@@ -26,10 +26,21 @@ struct Diagnostic {
 };
 std::string to_string(const Diagnostic& diagnostic);  // "mesh.yaml:7:12: unknown key ..."
 
+// What whoever asked can honour beyond what every version can. The daemon with the userspace plane:
+// nothing of it. A simulation: all of it, because it is about keying.
+struct Features {
+  bool transport_mode = false;
+  bool trap = false;
+  bool exceptions = false;
+  bool protect_levels = false;  // `use` and `off`
+};
+
 // Collects the faults of one file, up to kMaxDiagnostics.
 class Diagnostics {
  public:
-  explicit Diagnostics(std::string file) : file_(std::move(file)) {}
+  explicit Diagnostics(std::string file, Features accepts = {})
+      : file_(std::move(file)), accepts_(accepts) {}
+  const Features& accepts() const { return accepts_; }
   void bad(Position at, std::string message) { add(at, ErrorCode::kBadInput, std::move(message)); }
   // "<what> is not supported yet", with what to write instead where there is something.
   void unsupported(Position at, std::string_view what, std::string_view instead = {});
@@ -40,6 +51,7 @@ class Diagnostics {
 
  private:
   std::string file_;
+  Features accepts_;
   std::vector<Diagnostic> list_;
 };
 

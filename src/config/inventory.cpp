@@ -80,6 +80,8 @@ PairSettings Inventory::settings_between(std::string_view self, std::string_view
       proposal.dh.push_back(crypto::DhId::kNone);
   }
   bool esn = true;
+  layers.agreed(&SettingsLayer::mode, result.mode);
+  layers.agreed(&SettingsLayer::protect, result.protect);
   layers.agreed(&SettingsLayer::auth, result.auth);
   layers.agreed(&SettingsLayer::ppk, result.ppk);
   layers.agreed(&SettingsLayer::ike_proposals, result.ike_proposals);

@@ -34,6 +34,8 @@ struct PpkSetting {
 
 // The settings of one layer: of `defaults`, a host, a foreign peer or a pair.
 struct SettingsLayer {
+  Maybe<policy::Mode> mode;
+  Maybe<policy::Protect> protect;
   Maybe<policy::Start> start;
   Maybe<policy::AuthKind> auth;
   Maybe<std::optional<PpkSetting>> ppk;  // nothing inside: off
@@ -55,6 +57,8 @@ struct SettingsLayer {
 
 // What holds for one host towards one peer, after all layers.
 struct PairSettings {
+  policy::Mode mode = policy::Mode::kTunnel;
+  policy::Protect protect = policy::Protect::kRequire;
   policy::Start start = policy::Start::kNow;
   policy::AuthKind auth = policy::AuthKind::kPsk;
   std::optional<PpkSetting> ppk;
@@ -114,6 +118,7 @@ struct LoadOutcome {
 };
 
 // Reads and checks a whole mesh.yaml; all faults are found at once. `file` is only for messages.
-LoadOutcome load_inventory(std::string_view text, std::string file);
+// What `accepts` does not have is refused by name.
+LoadOutcome load_inventory(std::string_view text, std::string file, Features accepts = {});
 
 }  // namespace espalier::config

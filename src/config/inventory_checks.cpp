@@ -237,6 +237,8 @@ void check_inventory(const Inventory& inventory, Diagnostics& diagnostics) {
   check_overlaps(all, diagnostics);
   check_local_subnets(inventory, diagnostics);
   check_families(inventory, diagnostics);
+  check_agreement(inventory, "mode", &SettingsLayer::mode, diagnostics);
+  check_agreement(inventory, "protect", &SettingsLayer::protect, diagnostics);
   check_agreement(inventory, "auth", &SettingsLayer::auth, diagnostics);
   check_agreement(inventory, "ppk", &SettingsLayer::ppk, diagnostics);
   check_agreement(inventory, "proposals", &SettingsLayer::ike_proposals, diagnostics);

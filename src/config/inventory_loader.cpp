@@ -1,6 +1,7 @@
 // mesh.yaml, part by part, into an Inventory.
 #include <algorithm>
 
+#include "config/inherit.hpp"
 #include "config/inventory.hpp"
 #include "config/inventory_checks.hpp"
 #include "config/limits.hpp"
@@ -32,6 +33,10 @@ class Loader {
     if (const YamlNode* map = map_of(root, "defaults")) {
       check_keys(*map, {Scope::kSettings}, diagnostics_);
       inventory_.defaults = read_settings(*map, diagnostics_);
+    }
+    // Before the hosts, which name them.
+    if (const YamlNode* map = map_of(root, "groups")) {
+      each(*map, kMaxGroups, "groups", [&](const YamlEntry& entry) { read_group(entry); });
     }
     if (root.find("hosts") == nullptr) {
       diagnostics_.bad(root.at,
@@ -148,7 +153,7 @@ class Loader {
       if (const YamlEntry* subnets = entry.value.find("subnets")) {
         host.subnets = read_values<Prefix>(*subnets, kMaxSubnets, &parse_subnet);
       }
-      host.settings = read_settings(entry.value, diagnostics_);
+      host.settings = read_settings(with_groups(entry, entry.value), diagnostics_);
     } else if (entry.value.is_scalar()) {
       const YamlEntry shorthand{"address", entry.at, entry.value};
       host.addresses = read_addresses(shorthand);
@@ -159,6 +164,38 @@ class Loader {
     }
     host.id = read_identity(entry.value, host.name, &policy::parse_identity);
     inventory_.hosts.push_back(std::move(host));
+  }
+
+  void read_group(const YamlEntry& entry) {
+    check_name(entry);
+    if (!entry.value.is_map()) {
+      diagnostics_.bad(entry.value.at, "the group " + quoted(entry.key) + " has " +
+                                           describe(entry.value) +
+                                           " where a map of settings belongs");
+      return;
+    }
+    check_keys(entry.value, {Scope::kSettings}, diagnostics_);
+    (void)read_settings(entry.value, diagnostics_);  // faults of a group that no host is in
+    groups_.emplace(entry.key, &entry.value);
+  }
+
+  // The host's map with what its groups say added; its own words stand.
+  YamlNode with_groups(const YamlEntry& host, const YamlNode& map) {
+    const YamlEntry* list = map.find("groups");
+    if (list == nullptr) return map;
+    std::vector<NamedSettings> groups;
+    for (const YamlNode* node : scalars_of(*list, kMaxGroups, diagnostics_)) {
+      const auto found = groups_.find(node->text);
+      if (found != groups_.end()) {
+        groups.push_back({node->text, found->second});
+        continue;
+      }
+      std::vector<std::string_view> known;
+      for (const auto& [name, settings] : groups_) known.push_back(name);
+      diagnostics_.bad(node->at,
+                       "there is no group " + quoted(node->text) + suggestion(node->text, known));
+    }
+    return inherit(host.key, map, groups, diagnostics_);
   }
 
   void read_foreign(const YamlEntry& entry) {
@@ -304,12 +341,13 @@ class Loader {
   Inventory& inventory_;
   Diagnostics& diagnostics_;
   std::map<PairKey, Position> pair_places_;
+  std::map<std::string, const YamlNode*> groups_;
 };
 
 }  // namespace
 
-LoadOutcome load_inventory(std::string_view text, std::string file) {
-  Diagnostics diagnostics(file);
+LoadOutcome load_inventory(std::string_view text, std::string file, Features accepts) {
+  Diagnostics diagnostics(file, accepts);
   LoadOutcome outcome;
   Inventory inventory;
   inventory.file = std::move(file);

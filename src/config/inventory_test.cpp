@@ -165,6 +165,65 @@ TEST(Inventory, ProposalThatSaysEsnDecidesForItself) {
   EXPECT_FALSE(s.esp_proposals[2].esn);
 }
 
+// a of 192.0.2.1 with `host`'s settings, b of 192.0.2.2, and the groups below.
+std::string grouped(const std::string& host, const std::string& groups) {
+  return "mesh: prod\nhosts:\n  a: {address: 192.0.2.1, " + host + "}\n  b: 192.0.2.2\ngroups:\n" +
+         groups;
+}
+
+TEST(Inventory, AGroupSpeaksForItsHosts) {
+  const Inventory inventory =
+      good(grouped("groups: [edge, slow], lifetimes: {child: 20m}, dpd: 7s",
+                   "  edge: {dpd: 9s, replay_window: 64, lifetimes: {child: 30m, ike: 2h}}\n"
+                   "  slow: {fragmentation: off, lifetimes: {jitter: 5%}, replay_window: 64}\n"
+                   "  none: {dpd: 1s}\n"));
+  const PairSettings a = inventory.settings_between("a", "b");
+  EXPECT_EQ(a.dpd, 7s) << "the host's own word stands";
+  EXPECT_EQ(a.lifetimes.child, 20min);
+  EXPECT_EQ(a.lifetimes.ike, 2h) << "lifetimes are taken over one by one";
+  EXPECT_EQ(a.lifetimes.jitter_percent, 5u);
+  EXPECT_EQ(a.replay_window, 64u) << "two groups may say the same";
+  EXPECT_FALSE(a.fragmentation);
+  const PairSettings b = inventory.settings_between("b", "a");
+  EXPECT_EQ(b.dpd, 30s);
+  EXPECT_EQ(b.replay_window, 1024u);
+}
+
+TEST(InventoryFaults, Groups) {
+  EXPECT_THAT(faults(grouped("groups: [egde]", "  edge: {dpd: 9s}\n")),
+              ElementsAre("m:3:36: there is no group 'egde'; did you mean 'edge'?"));
+  EXPECT_THAT(faults(grouped("groups: [x, y]", "  x: {dpd: 9s}\n  y: {dpd: 8s}\n")),
+              ElementsAre("m:7:7: 'a' is in groups that say different 'dpd' (here, in 'y', and at "
+                          "6:7); say which in the host"));
+  EXPECT_THAT(faults(grouped("dpd: 1s", "  x: {dpd: 0s, address: 192.0.2.9}\n")),
+              ElementsAre(StartsWith("m:6:12: 'dpd' is '0s'"),
+                          StartsWith("m:6:16: the key 'address' is unknown")));
+  EXPECT_THAT(faults(grouped("dpd: 1s", "  x: 5\n")),
+              ElementsAre("m:6:6: the group 'x' has '5' where a map of settings belongs"));
+}
+
+TEST(Inventory, WhatTheCallerCanHonour) {
+  const std::string text =
+      "mesh: p\ndefaults:\n  mode: transport\n  start: trap\n  protect: use\n"
+      "  except: [ssh, {proto: tcp, port: 22, side: local}]\n"
+      "hosts: {a: 192.0.2.1, b: 192.0.2.2}\n";
+  EXPECT_EQ(load_inventory(text, "m").diagnostics.size(), 4u);
+  const LoadOutcome outcome = load_inventory(text, "m", {true, true, true, true});
+  ASSERT_TRUE(outcome.ok());
+  const PairSettings settings = outcome.inventory->settings_between("a", "b");
+  EXPECT_EQ(settings.mode, policy::Mode::kTransport);
+  EXPECT_EQ(settings.start, policy::Start::kTrap);
+  EXPECT_EQ(settings.protect, policy::Protect::kUse);
+  const LoadOutcome wrong = load_inventory(
+      "mesh: p\ndefaults: {except: [shs, {prot: tcp}]}\n"
+      "hosts: {a: 192.0.2.1, b: 192.0.2.2}\n",
+      "m", {true, true, true, true});
+  ASSERT_EQ(wrong.diagnostics.size(), 2u);
+  EXPECT_THAT(to_string(wrong.diagnostics[0]),
+              StartsWith("m:2:21: the exception 'shs' is unknown"));
+  EXPECT_THAT(to_string(wrong.diagnostics[1]), StartsWith("m:2:27: the key 'prot'"));
+}
+
 TEST(InventoryFaults, TopOfTheFile) {
   EXPECT_THAT(faults(""), ElementsAre(StartsWith("m:1:1: the file has nothing at its top")));
   EXPECT_THAT(faults("- a\n"), ElementsAre(StartsWith("m:1:1: the file has a list")));
@@ -172,8 +231,8 @@ TEST(InventoryFaults, TopOfTheFile) {
                                         StartsWith("m:1:1: the key 'mesh' is missing")));
   EXPECT_THAT(faults(two("hsots: {}\n")),
               ElementsAre("m:5:1: the key 'hsots' is unknown; did you mean 'hosts'?"));
-  EXPECT_THAT(faults(two("groups: {}\n")),
-              ElementsAre("m:5:1: the key 'groups' is not supported yet"));
+  EXPECT_THAT(faults(two("groups: []\n")),
+              ElementsAre("m:5:9: 'groups' is a list where a map belongs"));
   EXPECT_THAT(faults("mesh: a b\nhosts: {a: 192.0.2.1, b: 192.0.2.2}\n"),
               ElementsAre(StartsWith("m:1:7: 'a b' is no name for a mesh")));
   EXPECT_THAT(faults("mesh: prod\nhosts:\n"),
@@ -217,7 +276,6 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("except: [ssh]"), "m:4:13: an exception ('except') is not supported yet"},
            {a_with("mobike: on"), "m:4:13: 'mobike: on' is not supported yet"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
-           {a_with("groups: []"), "m:4:5: the key 'groups' is not supported yet"},
            {a_with("id: \"uri:a\""), "m:4:9: the identity 'uri:a'"},
            {a_with("proposals: {ike: 3des-sha1-modp2048}"), "m:4:22: the proposal '3des"},
            {"mesh: p\nhosts: {a: a.example.net, b: 192.0.2.2}\n", "m:2:12: 'address' is"},

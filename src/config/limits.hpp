@@ -17,6 +17,7 @@ inline constexpr std::size_t kMaxNodes = 500'000;
 inline constexpr std::size_t kMaxHosts = 4096;
 inline constexpr std::size_t kMaxForeign = 16384;
 inline constexpr std::size_t kMaxPairs = 65536;
+inline constexpr std::size_t kMaxGroups = 1024;
 // RFC 7296 section 3.13: at most 255 selectors in a TS payload, and a host's own addresses are
 // selectors too.
 inline constexpr std::size_t kMaxAddresses = 16;

@@ -30,17 +30,17 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "Peers that do not run Espalier; each host pairs with each."},
     {kTop, "pairs", "map", "A-B: settings", "", kYes,
      "Settings of one pair, in either order of its names; before every other."},
-    {kTop, "groups", "map", "NAME: settings", "", kNo,
-     "Settings of a group of hosts. Write them in each host."},
+    {kTop, "groups", "map", "NAME: settings", "", kYes,
+     "Settings of every host that names the group."},
 
     {kSet, "mode", "word", "`tunnel`, `transport`", "tunnel", kPart,
-     "`transport` is not supported yet."},
+     "`transport` is not supported yet by the dataplane; `espalier simulate` takes it."},
     {kSet, "protect", "word", "`require`, `use`, `off`", "require", kPart,
      "`require`: without an SA nothing passes in the clear. `use` and `off` are not supported "
-     "yet."},
+     "yet; `espalier simulate` takes them."},
     {kSet, "start", "word", "`now`, `trap`, `none`", "now", kPart,
      "`now`: connect at once and stay connected; `none`: wait for the peer or for `espalier up`. "
-     "`trap` is not supported yet."},
+     "`trap` is not supported yet; `espalier simulate` takes it."},
     {kSet, "auth", "word", "`psk`, `cert`", "psk", kYes,
      "`psk`: a key per pair, derived from the mesh secret (whoever holds that can compute all of "
      "them); `cert`: certificates, which keep hosts apart."},
@@ -49,7 +49,8 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "for the whole mesh in `defaults` keeps what is recorded today from a later quantum computer, "
      "not the hosts from one another."},
     {kSet, "except", "list", "`ssh`, `icmp`, or `{proto, port, side, net}`", "[]", kPart,
-     "Traffic left outside IPsec. Only the empty list is supported yet."},
+     "Traffic left outside IPsec. Only the empty list is supported yet; `espalier simulate` takes "
+     "others, and they change nothing there."},
     {kSet, "proposals", "map", "`ike`, `esp`", "", kYes,
      "Algorithms in strongSwan's words, see below."},
     {kSet, "lifetimes", "map", "`ike`, `child`, `reauth`, `child_bytes`, `child_packets`, `jitter`", "", kYes,
@@ -110,8 +111,8 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "Networks behind the host. No two hosts' overlap."},
     {kHost, "id", "identity", "as strongSwan writes them, see below", "the host's name", kYes,
      "What the host calls itself in IKE."},
-    {kHost, "groups", "list", "names", "[]", kNo,
-     "Groups whose settings apply. Write the settings in the host."},
+    {kHost, "groups", "name or list", "names", "[]", kYes,
+     "Groups whose settings hold where the host says nothing itself."},
 
     {kForeign, "address", "address or list", "IPv4 and IPv6 addresses", "", kYes,
      "Where the peer is reached. May be missing with `nat: true`: then only the peer connects."},
@@ -203,10 +204,12 @@ std::string describe_schema() {
       "error, never "
       "ignored.\n\n"
       "Which setting a pair gets: that of its `pairs` entry, else of the foreign peer, else of the "
-      "host, else of "
-      "`defaults`. `start`, `dpd`, `lifetimes`, `fragmentation`, `replay_window` and `encap` of a "
+      "host, else of its groups, else of "
+      "`defaults`. Two groups of a host that say different things are an error unless the host "
+      "decides. `start`, `dpd`, `lifetimes`, `fragmentation`, `replay_window` and `encap` of a "
       "host are "
-      "about what that host does. `auth`, `ppk`, `proposals` and `esn` are what two hosts have to "
+      "about what that host does. `mode`, `protect`, `auth`, `ppk`, `proposals` and `esn` are what "
+      "two hosts have to "
       "agree "
       "on: one that a "
       "host says holds at both ends of its pairs, and two hosts that say different things need a "

@@ -1,6 +1,7 @@
 #include "config/settings_reader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "config/limits.hpp"
@@ -94,18 +95,37 @@ std::string ppk_id(const YamlNode& node, Diagnostics& diagnostics) {
   return node.text;
 }
 
-void read_mode(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
-  (void)one_of<bool>(entry, {{"tunnel", true}, {"transport", std::nullopt}}, diagnostics);
+// A word that only some callers can honour: theirs, or refused by name.
+template <class T>
+std::optional<T> if_honoured(bool honoured, T value) {
+  return honoured ? std::optional<T>(value) : std::nullopt;
 }
 
-void read_protect(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
-  (void)one_of<bool>(entry, {{"require", true}, {"use", std::nullopt}, {"off", std::nullopt}},
-                     diagnostics);
+void read_mode(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  using policy::Mode;
+  layer.mode = one_of<Mode>(
+      entry,
+      {{"tunnel", Mode::kTunnel},
+       {"transport", if_honoured(diagnostics.accepts().transport_mode, Mode::kTransport)}},
+      diagnostics);
+}
+
+void read_protect(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  using policy::Protect;
+  const bool levels = diagnostics.accepts().protect_levels;
+  layer.protect = one_of<Protect>(entry,
+                                  {{"require", Protect::kRequire},
+                                   {"use", if_honoured(levels, Protect::kUse)},
+                                   {"off", if_honoured(levels, Protect::kOff)}},
+                                  diagnostics);
 }
 
 void read_start(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
-  layer.start = one_of<Start>(
-      entry, {{"now", Start::kNow}, {"none", Start::kNone}, {"trap", std::nullopt}}, diagnostics);
+  layer.start = one_of<Start>(entry,
+                              {{"now", Start::kNow},
+                               {"none", Start::kNone},
+                               {"trap", if_honoured(diagnostics.accepts().trap, Start::kTrap)}},
+                              diagnostics);
 }
 
 void read_auth(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
@@ -144,8 +164,41 @@ void read_encap(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagn
       diagnostics);
 }
 
+// One exception: a word, or what it is about.
+void check_exception(const YamlNode& item, Diagnostics& diagnostics) {
+  constexpr std::array<std::string_view, 2> kWords = {"ssh", "icmp"};
+  if (item.is_scalar()) {
+    if (std::find(kWords.begin(), kWords.end(), item.text) != kWords.end()) return;
+    diagnostics.bad(item.at, "the exception " + quoted(item.text) + " is unknown" +
+                                 suggestion(item.text, {kWords.begin(), kWords.end()}) +
+                                 "; write ssh, icmp, or {proto, port, side, net}");
+    return;
+  }
+  if (!item.is_map()) {
+    diagnostics.bad(item.at, "an exception is " + describe(item) +
+                                 "; write ssh, icmp, or {proto, port, side, net}");
+    return;
+  }
+  for (const YamlEntry& part : item.entries) {
+    if (part.key == "proto" || part.key == "port" || part.key == "net") {
+      (void)scalar_of(part, diagnostics);
+    } else if (part.key == "side") {
+      (void)one_of<bool>(part, {{"local", true}, {"remote", true}, {"either", true}}, diagnostics);
+    } else {
+      diagnostics.bad(part.at, "the key " + quoted(part.key) + " of an exception is unknown" +
+                                   suggestion(part.key, {"proto", "port", "side", "net"}));
+    }
+  }
+}
+
+void check_exceptions(const YamlEntry& entry, Diagnostics& diagnostics) {
+  if (!entry.value.is_list()) return check_exception(entry.value, diagnostics);
+  for (const YamlNode& item : entry.value.items) check_exception(item, diagnostics);
+}
+
 void read_except(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
   if (entry.value.is_list() && entry.value.items.empty()) return;
+  if (diagnostics.accepts().exceptions) return check_exceptions(entry, diagnostics);
   diagnostics.unsupported(entry.value.at, "an exception ('except')",
                           "leave it out: everything between the hosts is protected");
 }

@@ -75,7 +75,7 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.fragmentation = settings.fragmentation;
   connection.encap = settings.encap;
   connection.start = settings.start;
-  connection.protect = policy::Protect::kRequire;
+  connection.protect = settings.protect;
 }
 
 Status authenticate(const Credentials& credentials, const Host& self, Connection& connection) {
@@ -149,18 +149,40 @@ Connection base_connection(const Host& self, const std::string& peer,
   return c;
 }
 
-// The one child of a pair.
-void add_child(const PairSettings& settings, SelectorList local, SelectorList remote,
-               Connection& connection) {
-  keep_common_families(local, remote);
+void add_child(const PairSettings& settings, const char* name, policy::Mode mode,
+               SelectorList local, SelectorList remote, Connection& connection) {
   policy::ChildConfig child;
-  child.name = "net";
-  child.mode = policy::Mode::kTunnel;
+  child.name = name;
+  child.mode = mode;
   child.local_ts = std::move(local);
   child.remote_ts = std::move(remote);
   child.proposals = settings.esp_proposals;
   child.replay_window = settings.replay_window;
   connection.children.push_back(std::move(child));
+}
+
+// Between the hosts' own addresses and the networks behind them. In transport mode the networks
+// have a tunnel child of their own, and the hosts' child is for the addresses that IKE itself uses:
+// transport mode has no others (RFC 4301 section 4.1).
+void add_children(const PairSettings& settings, const SelectorList& local_hosts,
+                  const SelectorList& remote_hosts, SelectorList local, SelectorList remote,
+                  Connection& connection) {
+  keep_common_families(local, remote);
+  if (settings.mode == policy::Mode::kTunnel || local_hosts.empty() || remote_hosts.empty()) {
+    return add_child(settings, "net", policy::Mode::kTunnel, std::move(local), std::move(remote),
+                     connection);
+  }
+  const auto same = [&](const auto& one) {
+    return one.start.family() == connection.remote_addresses.front().family();
+  };
+  const auto local_host = std::find_if(local_hosts.begin(), local_hosts.end(), same);
+  const auto remote_host = std::find_if(remote_hosts.begin(), remote_hosts.end(), same);
+  add_child(settings, "host", policy::Mode::kTransport, {*local_host}, {*remote_host}, connection);
+  const bool networks = local.size() + remote.size() > 2;
+  if (networks) {
+    add_child(settings, "net", policy::Mode::kTunnel, std::move(local), std::move(remote),
+              connection);
+  }
 }
 
 Result<Connection> towards_host(const Inventory& inventory, const Host& self, const Host& peer,
@@ -179,8 +201,8 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
     c.psk = crypto::derive_pair_key(credentials.mesh_secret.reveal(), inventory.mesh,
                                     to_text(self.id.data), to_text(peer.id.data));
   }
-  add_child(settings, selectors(self.addresses, self.subnets),
-            selectors(peer.addresses, peer.subnets), c);
+  add_children(settings, selectors(c.local_addresses, {}), selectors(c.remote_addresses, {}),
+               selectors(self.addresses, self.subnets), selectors(peer.addresses, peer.subnets), c);
   return c;
 }
 
@@ -215,7 +237,9 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   // Behind NAT the address is the translator's, and another machine's for whoever sits beside it.
   SelectorList remote =
       selectors(peer.nat ? std::vector<IpAddress>{} : peer.addresses, peer.subnets);
-  add_child(settings, std::move(local), std::move(remote), c);
+  const SelectorList remote_hosts = peer.nat ? SelectorList{} : selectors(c.remote_addresses, {});
+  add_children(settings, selectors(c.local_addresses, {}), remote_hosts, std::move(local),
+               std::move(remote), c);
   const policy::ChildConfig& child = c.children.back();
   if (child.local_ts.empty() || child.remote_ts.empty()) {
     return make_error(ErrorCode::kBadInput,
@@ -284,11 +308,13 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
     TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials));
+    if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
   for (const Foreign& peer : inventory.foreign) {
     TRY_ASSIGN(Connection connection,
                towards_foreign(inventory, *self, peer, credentials, plan.warnings));
+    if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
   std::sort(plan.connections.begin(), plan.connections.end(),
