@@ -15,6 +15,8 @@ namespace {
 constexpr std::int64_t kNowUtc = 1'800'000'000;  // for certificates' dates
 constexpr Duration kTrafficEvery = 5s;           // in pairs that traffic starts
 constexpr Duration kLookAgain = 10s;
+// What a fault does is not seen at once.
+constexpr Duration kAftermath = 10s;
 // Virtual time between two calls of the progress hook.
 constexpr Duration kProgressEvery = 50ms;
 
@@ -296,7 +298,9 @@ Result<RunOutcome> Run::run() {
   TRY(mesh_.configure_all(ledger_));
   pairs_at_start_ = ledger_.expected();
   schedule();
-  const Instant busy = Instant(std::max(last_fault(options_), options_.run_for));
+  const Duration last = last_fault(options_);
+  const Duration faults = last.count() > 0 ? last + kAftermath : last;
+  const Instant busy = Instant(std::max(faults, options_.run_for));
   world_.run_until([&] { return whole() && world_.now() >= busy; }, busy - Instant() + kLossyLimit);
   heal();
   settle();

@@ -22,7 +22,7 @@ Json addresses(const std::vector<IpAddress>& list) {
 }
 
 template <class Proposal>
-Json proposals(const std::vector<Proposal>& list) {
+Json proposals(const SharedList<Proposal>& list) {
   return array(list, [](const Proposal& proposal) { return policy::words(proposal); });
 }
 

@@ -18,7 +18,7 @@ std::string addresses(const std::vector<IpAddress>& list) {
 }
 
 template <class Proposal>
-std::string proposals(const std::vector<Proposal>& list) {
+std::string proposals(const SharedList<Proposal>& list) {
   std::vector<std::string> words;
   for (const auto& proposal : list) words.push_back(policy::words(proposal));
   return fmt::format("{}", fmt::join(words, " "));

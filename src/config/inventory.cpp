@@ -62,11 +62,26 @@ PairSettings Inventory::settings_between(std::string_view self, std::string_view
   const Host* other = find_host(peer);
   const Foreign* stranger = find_foreign(peer);
   ASSERT(own != nullptr && (other != nullptr || stranger != nullptr));
-  const auto entry = pairs.find(pair_key(std::string(self), std::string(peer)));
+  return settings_of(*own, other, stranger);
+}
+
+PairSettings Inventory::settings_between(const Host& self, const Host& peer) const {
+  return settings_of(self, &peer, nullptr);
+}
+
+PairSettings Inventory::settings_between(const Host& self, const Foreign& peer) const {
+  return settings_of(self, nullptr, &peer);
+}
+
+PairSettings Inventory::settings_of(const Host& own, const Host* other,
+                                    const Foreign* stranger) const {
   Layers layers;
-  if (entry != pairs.end()) layers.pair = &entry->second;
+  if (!pairs.empty()) {
+    const auto entry = pairs.find(pair_key(own.name, other ? other->name : stranger->name));
+    if (entry != pairs.end()) layers.pair = &entry->second;
+  }
   if (stranger != nullptr) layers.foreign = &stranger->settings;
-  layers.own = &own->settings;
+  layers.own = &own.settings;
   if (other != nullptr) layers.other = &other->settings;
   layers.defaults = &defaults;
 
@@ -76,8 +91,9 @@ PairSettings Inventory::settings_between(std::string_view self, std::string_view
   if (stranger != nullptr) {
     // Many a foreign peer rekeys children without a DH exchange unless told otherwise: our defaults
     // prefer one and take none too. Proposals that the file names are taken as they stand.
-    for (policy::EspProposal& proposal : result.esp_proposals)
-      proposal.dh.push_back(crypto::DhId::kNone);
+    std::vector<policy::EspProposal> list = result.esp_proposals;
+    for (policy::EspProposal& proposal : list) proposal.dh.push_back(crypto::DhId::kNone);
+    result.esp_proposals = std::move(list);
   }
   bool esn = true;
   layers.agreed(&SettingsLayer::mode, result.mode);
@@ -98,8 +114,12 @@ PairSettings Inventory::settings_between(std::string_view self, std::string_view
   layers.own_choice(&SettingsLayer::fragmentation, result.fragmentation);
   layers.own_choice(&SettingsLayer::replay_window, result.replay_window);
   layers.own_choice(&SettingsLayer::encap, result.encap);
-  for (policy::EspProposal& proposal : result.esp_proposals) {
-    if (!esn && proposal.no_esn) proposal.esn = false;
+  if (!esn) {
+    std::vector<policy::EspProposal> list = result.esp_proposals;
+    for (policy::EspProposal& proposal : list) {
+      if (proposal.no_esn) proposal.esn = false;
+    }
+    result.esp_proposals = std::move(list);
   }
   return result;
 }

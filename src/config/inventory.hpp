@@ -39,8 +39,8 @@ struct SettingsLayer {
   Maybe<policy::Start> start;
   Maybe<policy::AuthKind> auth;
   Maybe<std::optional<PpkSetting>> ppk;  // nothing inside: off
-  Maybe<std::vector<policy::IkeProposal>> ike_proposals;
-  Maybe<std::vector<policy::EspProposal>> esp_proposals;
+  Maybe<SharedList<policy::IkeProposal>> ike_proposals;
+  Maybe<SharedList<policy::EspProposal>> esp_proposals;
   Maybe<Duration> ike_lifetime;
   Maybe<Duration> child_lifetime;
   Maybe<std::optional<Duration>> reauth;
@@ -62,8 +62,8 @@ struct PairSettings {
   policy::Start start = policy::Start::kNow;
   policy::AuthKind auth = policy::AuthKind::kPsk;
   std::optional<PpkSetting> ppk;
-  std::vector<policy::IkeProposal> ike_proposals;
-  std::vector<policy::EspProposal> esp_proposals;  // with `esn` applied
+  SharedList<policy::IkeProposal> ike_proposals;
+  SharedList<policy::EspProposal> esp_proposals;  // with `esn` applied
   policy::Lifetimes lifetimes;
   Duration dpd = 30s;
   bool fragmentation = true;
@@ -109,6 +109,12 @@ struct Inventory {
   const Foreign* find_foreign(std::string_view name) const;
   // self: a host; peer: another host or a foreign peer. Both exist.
   PairSettings settings_between(std::string_view self, std::string_view peer) const;
+  // The same, of those that were found already.
+  PairSettings settings_between(const Host& self, const Host& peer) const;
+  PairSettings settings_between(const Host& self, const Foreign& peer) const;
+
+ private:
+  PairSettings settings_of(const Host& own, const Host* other, const Foreign* stranger) const;
 };
 
 struct LoadOutcome {

@@ -204,10 +204,10 @@ void read_except(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostic
 }
 
 template <class Proposal>
-Maybe<std::vector<Proposal>> read_list(const YamlEntry& entry,
-                                       Result<Proposal> (*parse)(std::string_view),
-                                       Diagnostics& diagnostics) {
-  Given<std::vector<Proposal>> given{{}, entry.value.at};
+Maybe<SharedList<Proposal>> read_list(const YamlEntry& entry,
+                                      Result<Proposal> (*parse)(std::string_view),
+                                      Diagnostics& diagnostics) {
+  std::vector<Proposal> list;
   const auto nodes = scalars_of(entry, kMaxProposals, diagnostics);
   for (const YamlNode* node : nodes) {
     auto proposal = parse(node->text);
@@ -216,11 +216,10 @@ Maybe<std::vector<Proposal>> read_list(const YamlEntry& entry,
                                  ? ErrorCode::kBadInput
                                  : proposal.error().code;
       diagnostics.add(node->at, code, proposal.error().message);
-    } else if (std::find(given.value.begin(), given.value.end(), proposal.value()) !=
-               given.value.end()) {
+    } else if (std::find(list.begin(), list.end(), proposal.value()) != list.end()) {
       diagnostics.bad(node->at, "the proposal '" + node->text + "' stands here a second time");
     } else {
-      given.value.push_back(std::move(proposal).value());
+      list.push_back(std::move(proposal).value());
     }
   }
   if (entry.value.is_list() && entry.value.items.empty()) {
@@ -228,8 +227,8 @@ Maybe<std::vector<Proposal>> read_list(const YamlEntry& entry,
         entry.value.at,
         quoted(entry.key) + " is an empty list; leave it out for the default proposals");
   }
-  if (given.value.empty()) return std::nullopt;
-  return given;
+  if (list.empty()) return std::nullopt;
+  return Given<SharedList<Proposal>>{std::move(list), entry.value.at};
 }
 
 void read_proposals(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {

@@ -187,7 +187,7 @@ void add_children(const PairSettings& settings, const SelectorList& local_hosts,
 
 Result<Connection> towards_host(const Inventory& inventory, const Host& self, const Host& peer,
                                 const Credentials& credentials) {
-  const PairSettings settings = inventory.settings_between(self.name, peer.name);
+  const PairSettings settings = inventory.settings_between(self, peer);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
   TRY(authenticate(credentials, self, c));
   TRY(add_ppk(settings, credentials, c));
@@ -209,7 +209,7 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
 Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
                                    const Foreign& peer, const Credentials& credentials,
                                    std::vector<std::string>& warnings) {
-  const PairSettings settings = inventory.settings_between(self.name, peer.name);
+  const PairSettings settings = inventory.settings_between(self, peer);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
   c.foreign = true;
   if (peer.local_id) c.local_id = *peer.local_id;
@@ -267,17 +267,17 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     need(Kind::kCertificate, "x509/" + self->name + ".pem", "", why);
     need(Kind::kAnchors, "x509ca", "", why);
   };
-  const auto need_ppk = [&](const std::string& peer) {
-    const auto& ppk = inventory.settings_between(self->name, peer).ppk;
-    if (!ppk) return;
-    need(Kind::kPpk, "private/" + ppk->secret_file, ppk->secret_file,
-         pair_name(*self, peer) + " has the post-quantum key '" + ppk->id + "'");
+  const auto need_ppk = [&](const PairSettings& settings, const std::string& pair) {
+    if (!settings.ppk) return;
+    need(Kind::kPpk, "private/" + settings.ppk->secret_file, settings.ppk->secret_file,
+         pair + " has the post-quantum key '" + settings.ppk->id + "'");
   };
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
-    need_ppk(peer.name);
+    const PairSettings settings = inventory.settings_between(*self, peer);
     const std::string pair = pair_name(*self, peer.name);
-    if (inventory.settings_between(self->name, peer.name).auth == AuthKind::kCert) {
+    need_ppk(settings, pair);
+    if (settings.auth == AuthKind::kCert) {
       need_certificates(pair);
     } else {
       need(Kind::kMeshSecret, "private/mesh.secret", "",
@@ -285,9 +285,10 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     }
   }
   for (const Foreign& peer : inventory.foreign) {
-    need_ppk(peer.name);
+    const PairSettings settings = inventory.settings_between(*self, peer);
     const std::string pair = pair_name(*self, peer.name);
-    if (inventory.settings_between(self->name, peer.name).auth == AuthKind::kCert) {
+    need_ppk(settings, pair);
+    if (settings.auth == AuthKind::kCert) {
       need_certificates(pair);
     } else {
       const std::string file = peer.secret_file.value_or("");

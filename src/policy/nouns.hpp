@@ -8,6 +8,7 @@
 
 #include "base/address.hpp"
 #include "base/secret.hpp"
+#include "base/shared_list.hpp"
 #include "base/time.hpp"
 #include "crypto/aead.hpp"
 #include "crypto/ids.hpp"
@@ -94,7 +95,7 @@ struct ChildConfig {
   Mode mode = Mode::kTunnel;
   SelectorList local_ts;
   SelectorList remote_ts;
-  std::vector<EspProposal> proposals;  // in order of preference
+  SharedList<EspProposal> proposals;   // in order of preference
   std::uint32_t replay_window = 1024;  // packets
   friend bool operator==(const ChildConfig&, const ChildConfig&) = default;
 };
@@ -113,7 +114,7 @@ struct Connection {
   std::optional<Ppk> ppk;
   std::string private_key;     // a name the job runner knows; never key material (kCert)
   std::vector<Bytes> anchors;  // DER CA certificates the peer's chain must end in (kCert)
-  std::vector<IkeProposal> proposals;
+  SharedList<IkeProposal> proposals;
   Lifetimes lifetimes;
   Duration dpd = 30s;  // 0: off
   bool fragmentation = true;

@@ -21,9 +21,9 @@ Result<IkeProposal> parse_ike_proposal(std::string_view words);
 Result<EspProposal> parse_esp_proposal(std::string_view words);
 
 // The defaults of mesh.yaml (docs: README "mesh.yaml").
-std::vector<IkeProposal> default_ike_proposals();
+SharedList<IkeProposal> default_ike_proposals();
 // With the PFS groups x25519, ecp384, ecp256, modp3072.
-std::vector<EspProposal> default_esp_proposals();
+SharedList<EspProposal> default_esp_proposals();
 
 // To wire proposals, numbered from 1. spi: 0 octets (first IKE SA), 8 (IKE rekey) or 4 (ESP). For
 // ESP, with_dh says whether DH transforms are sent (never in IKE_AUTH: RFC 7296 section 1.2).

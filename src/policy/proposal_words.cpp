@@ -181,26 +181,33 @@ Result<EspProposal> parse_esp_proposal(std::string_view words) {
                      either || all.esn, either || all.no_esn};
 }
 
-std::vector<IkeProposal> default_ike_proposals() {
-  std::vector<IkeProposal> list;
-  for (const std::string_view words :
-       {"aes256gcm16-prfsha384-x25519", "aes256gcm16-prfsha384-ecp384",
-        "chacha20poly1305-prfsha256-x25519", "aes128gcm16-prfsha256-ecp256",
-        "aes256-sha384-modp3072"}) {
-    list.push_back(parse_ike_proposal(words).value());
-  }
-  return list;
+SharedList<IkeProposal> default_ike_proposals() {
+  // Made once: a thousand connections share them.
+  static const SharedList<IkeProposal> kDefaults = [] {
+    std::vector<IkeProposal> list;
+    for (const std::string_view words :
+         {"aes256gcm16-prfsha384-x25519", "aes256gcm16-prfsha384-ecp384",
+          "chacha20poly1305-prfsha256-x25519", "aes128gcm16-prfsha256-ecp256",
+          "aes256-sha384-modp3072"}) {
+      list.push_back(parse_ike_proposal(words).value());
+    }
+    return SharedList<IkeProposal>(std::move(list));
+  }();
+  return kDefaults;
 }
 
-std::vector<EspProposal> default_esp_proposals() {
-  std::vector<EspProposal> list;
-  for (const std::string_view words :
-       {"aes256gcm16", "aes128gcm16", "chacha20poly1305", "aes256-sha256"}) {
-    EspProposal proposal = parse_esp_proposal(words).value();
-    proposal.dh = {DhId::kX25519, DhId::kEcp384, DhId::kEcp256, DhId::kModp3072};
-    list.push_back(std::move(proposal));
-  }
-  return list;
+SharedList<EspProposal> default_esp_proposals() {
+  static const SharedList<EspProposal> kDefaults = [] {
+    std::vector<EspProposal> list;
+    for (const std::string_view words :
+         {"aes256gcm16", "aes128gcm16", "chacha20poly1305", "aes256-sha256"}) {
+      EspProposal proposal = parse_esp_proposal(words).value();
+      proposal.dh = {DhId::kX25519, DhId::kEcp384, DhId::kEcp256, DhId::kModp3072};
+      list.push_back(std::move(proposal));
+    }
+    return SharedList<EspProposal>(std::move(list));
+  }();
+  return kDefaults;
 }
 
 std::string words(const IkeProposal& proposal) {
