@@ -21,6 +21,15 @@ policy::TrafficSelector selector(const char* network, std::uint8_t protocol = 0,
   return one;
 }
 
+void set_esn(policy::ChildConfig& child, bool esn, bool no_esn) {
+  std::vector<policy::EspProposal> proposals = child.proposals;
+  for (auto& proposal : proposals) {
+    proposal.esn = esn;
+    proposal.no_esn = no_esn;
+  }
+  child.proposals = std::move(proposals);
+}
+
 // Everything that was sent arrives a second and a third time; nothing changes.
 struct Replayed : Two {
   explicit Replayed(std::uint64_t seed) : Two(seed) {
@@ -59,10 +68,7 @@ TEST(Esn, EveryCombinationInBothRoles) {
         Replayed two(7);
         two.of(responder).start = policy::Start::kNone;
         for (const auto& [name, side] : {std::pair(std::string(initiator), a), std::pair(responder, b)}) {
-          for (auto& proposal : two.of(name).children.front().proposals) {
-            proposal.esn = side.esn;
-            proposal.no_esn = side.no_esn;
-          }
+          set_esn(two.of(name).children.front(), side.esn, side.no_esn);
         }
         const std::string what = fmt::format("{} offers {}{}, {} has {}{}", initiator, a.esn,
                                              a.no_esn, responder, b.esn, b.no_esn);

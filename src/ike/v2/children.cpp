@@ -103,14 +103,18 @@ void confirm_children(Context& ctx, IkeSa& sa) {
 void promote_waiting(Context& ctx, const ChildSa& going) {
   const auto pair = ctx.core.pairs.find(going.spec.pair);
   if (!going.outbound_installed || pair == ctx.core.pairs.end()) return;
+  std::vector<ChildSa*> waiting;
   for (const IkeSpi spi : pair->second.sas) {
     IkeSa* other = ctx.find(spi);
     if (other == nullptr) continue;
     for (ChildSa& child : other->children) {
-      if (child.spec.reqid == going.spec.reqid && child.state == ChildState::kInstalled)
-        install_outbound(ctx, child);
+      if (child.spec.reqid != going.spec.reqid || child.spec.spi_in == going.spec.spi_in) continue;
+      // One that sends already: what waits may yet be unknown to the peer.
+      if (child.outbound_installed) return;
+      if (child.state == ChildState::kInstalled) waiting.push_back(&child);
     }
   }
+  for (ChildSa* child : waiting) install_outbound(ctx, *child);
 }
 
 void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger) {

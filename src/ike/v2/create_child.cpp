@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
@@ -77,8 +78,7 @@ void send_create_child(Context& ctx, IkeSa& sa) {
     payloads.push_back(
         KePayload{static_cast<std::uint16_t>(active.dh.group), active.dh.public_key});
   }
-  payloads.push_back(std::move(offer[1]));
-  payloads.push_back(std::move(offer[2]));
+  std::move(offer.begin() + 1, offer.end(), std::back_inserter(payloads));
   send_request(ctx, sa, ExchangeType::kCreateChildSa, payloads);
 }
 
@@ -231,15 +231,14 @@ struct Refusal {
 
 // Between our own: both ends made the same child at once, and ours was first. The peer tries again
 // later, and finds that it has one.
-bool crosses_ours(const Context& ctx, const IkeSa& sa, const Message& request) {
-  const auto* tsi = request.ts(PayloadType::kTsi);
-  const auto* tsr = request.ts(PayloadType::kTsr);
-  if (sa.connection->foreign || tsi == nullptr || tsr == nullptr) return false;
+bool crosses_ours(const Context& ctx, const IkeSa& sa, const NegotiatedChild& asked) {
+  if (sa.connection->foreign) return false;
   return std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
     return child.initiator && child.state == ChildState::kInstalled && !child.predecessor &&
+           child.spec.child == asked.config.name &&
            ctx.now - child.installed_at < kCrossingTime &&
-           policy::contains(child.spec.local_ts, tsr->selectors) &&
-           policy::contains(child.spec.remote_ts, tsi->selectors);
+           policy::contains(child.spec.local_ts, asked.local_ts) &&
+           policy::contains(child.spec.remote_ts, asked.remote_ts);
   });
 }
 
@@ -261,10 +260,6 @@ std::optional<Refusal> refuse_by_state(const Context& ctx, const IkeSa& sa, cons
   if (sa.state != IkeState::kEstablished || ike_rekey || closing) {
     return Refusal{make_notify(NotifyType::kTemporaryFailure),
                    "we are rekeying or closing the SA ourselves"};
-  }
-  if (rekey == nullptr && crosses_ours(ctx, sa, request)) {
-    return Refusal{make_notify(NotifyType::kTemporaryFailure),
-                   "an exchange of ours has just made this child SA"};
   }
   // A rekey adds one for a while, and each may be rekeyed at once; a peer that rekeys without ever
   // deleting ends here too.
@@ -308,23 +303,36 @@ void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Byte
                         to_string(made.spec.spi_in), to_string(old_in)));
 }
 
+// What of ours the peer gets; nothing when it was refused.
+std::optional<NegotiatedChild> choose_child(Context& ctx, IkeSa& sa, const Message& request,
+                                            crypto::DhId group, const ChildSa* old) {
+  const std::string only = old != nullptr ? old->spec.child : std::string();
+  auto child = negotiate_child(*sa.connection, request, true, group, only);
+  if (!child) {
+    count_refusal(ctx, child.error());
+    send_refusal(ctx, sa, request, make_notify(notify_for(child.error())), child.error().message);
+    return std::nullopt;
+  }
+  if (old == nullptr && crosses_ours(ctx, sa, *child)) {
+    send_refusal(ctx, sa, request, make_notify(NotifyType::kTemporaryFailure),
+                 "an exchange of ours has just made this child SA");
+    return std::nullopt;
+  }
+  return std::move(*child);
+}
+
 void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const JobResult* dh) {
   const NotifyPayload* rekey = rekey_notify(request);
   ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
   if (auto refusal = refuse_by_state(ctx, sa, request, old)) {
     return send_refusal(ctx, sa, request, std::move(refusal->notify), refusal->why);
   }
-  const std::string only = old != nullptr ? old->spec.child : std::string();
   const Spi old_in = old != nullptr ? old->spec.spi_in : Spi();
   const auto* ke = request.find<KePayload>();
   const crypto::DhId group =
       ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
-  auto child = negotiate_child(*sa.connection, request, true, group, only);
-  if (!child) {
-    count_refusal(ctx, child.error());
-    return send_refusal(ctx, sa, request, make_notify(notify_for(child.error())),
-                        child.error().message);
-  }
+  auto child = choose_child(ctx, sa, request, group, old);
+  if (!child) return;
   const Bytes nonce_i = request.find<NoncePayload>()->data;
   const Bytes nonce_r = ctx.rng.bytes(kNonceOctets);
   const Spi spi = ctx.allocate_spi();
@@ -338,8 +346,7 @@ void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const 
   payloads.push_back(NoncePayload{nonce_r});
   if (dh != nullptr)
     payloads.push_back(KePayload{static_cast<std::uint16_t>(group), dh->key_pair.public_key});
-  payloads.push_back(std::move(answer[1]));
-  payloads.push_back(std::move(answer[2]));
+  std::move(answer.begin() + 1, answer.end(), std::back_inserter(payloads));
   // The initiator of a rekey can receive on the new SA only when it has our answer: we go on
   // sending on the old one.
   ChildSa& installed = install_child(ctx, sa, std::move(*made), old_in.value == 0);
@@ -364,13 +371,8 @@ void handle_child_request(Context& ctx, IkeSa& sa, const Message& message) {
   const auto* ke = message.find<KePayload>();
   const crypto::DhId group =
       ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
-  const std::string only = old != nullptr ? old->spec.child : std::string();
-  auto child = negotiate_child(*sa.connection, message, true, group, only);
-  if (!child) {
-    count_refusal(ctx, child.error());
-    return send_refusal(ctx, sa, message, make_notify(notify_for(child.error())),
-                        child.error().message);
-  }
+  auto child = choose_child(ctx, sa, message, group, old);
+  if (!child) return;
   const crypto::DhId wanted = child->selected.suite.dh;
   if (wanted == crypto::DhId::kNone) return answer_create_child(ctx, sa, message, nullptr);
   if (wanted != group) {

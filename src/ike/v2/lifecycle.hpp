@@ -17,7 +17,8 @@ void install_outbound(Context& ctx, ChildSa& child);
 // The peer has received every answer of ours: it made another request. What waited for that (the
 // outbound halves of children that it asked for) goes into use.
 void confirm_children(Context& ctx, IkeSa& sa);
-// Before an outbound SA goes: another child of the pair with the same selectors takes its traffic.
+// Before an outbound SA goes: if no other child of the pair with the same selectors sends, one that
+// waits takes its traffic.
 void promote_waiting(Context& ctx, const ChildSa& going);
 // Outbound at once, inbound after kInboundLinger when `linger` (packets may be on their way).
 void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger);
@@ -104,6 +105,8 @@ void schedule_reauth(Context& ctx, IkeSa& sa, const Message& auth_message);
 void add_auth_lifetime(const IkeSa& sa, std::vector<Payload>& payloads);
 // Its reauth_at or reauth_by has come. False: the SA is gone.
 bool handle_reauth_timers(Context& ctx, IkeSa& sa);
+// `old` was rekeyed: what replaces it, and what it replaces, is the successor's now.
+void reauth_goes_on(Context& ctx, IkeSa& old, IkeSa& successor);
 // After anything that changed the pair: the old SA goes when the new one has all its children.
 void finish_reauth(Context& ctx, const std::string& pair);
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
@@ -59,7 +60,10 @@ void schedule_reauth(Context& ctx, IkeSa& sa, const Message& auth_message) {
   std::optional<Duration> life = lifetimes.reauth;
   const std::optional<Duration> peers = sa.began ? lifetime_of(auth_message) : std::nullopt;
   // Section 5 of RFC 4478: limits of the initiator; a peer may not make us begin again and again.
-  if (peers) life = std::min(life.value_or(*peers), std::max<Duration>(*peers, kReauthMin));
+  if (peers) {
+    const Duration limit = std::max<Duration>(*peers, kReauthMin);
+    life = std::min(life.value_or(limit), limit);
+  }
   sa.reauth_at.reset();
   sa.reauth_by.reset();
   if (!life) return;
@@ -93,6 +97,18 @@ bool handle_reauth_timers(Context& ctx, IkeSa& sa) {
     if (can_initiate(sa)) begin(ctx, sa);
   }
   return true;
+}
+
+void reauth_goes_on(Context& ctx, IkeSa& old, IkeSa& successor) {
+  successor.reauthenticates = std::exchange(old.reauthenticates, IkeSpi());
+  const Pair* pair = ctx.pair_of(old);
+  if (pair == nullptr) return;
+  for (const IkeSpi spi : pair->sas) {
+    const auto other = ctx.core.sas.find(spi);
+    if (other != ctx.core.sas.end() && other->second.reauthenticates == old.local_spi()) {
+      other->second.reauthenticates = successor.local_spi();
+    }
+  }
 }
 
 void finish_reauth(Context& ctx, const std::string& name) {

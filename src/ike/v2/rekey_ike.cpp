@@ -83,6 +83,7 @@ void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
   old.tasks.clear();
   old.state = IkeState::kReplaced;
   old.successor = successor.local_spi();
+  reauth_goes_on(ctx, old, successor);
   old.rekey_collision.reset();
   ctx.count(Counter::kIkeRekeyed);
   ctx.touch(old.pair());
