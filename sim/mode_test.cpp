@@ -30,7 +30,6 @@ TEST(Mode, HostsInTransportModeTheirNetworksInTunnelMode) {
   ASSERT_TRUE(loaded.ok());
   Options options;
   options.network = {0.2, 0.05, 5ms, 30ms, 0.02};
-  options.kills = {{10, 30s}};
   options.reboots = {{"amy", 20s}};
   for (const std::uint64_t seed : seeds(60)) {
     const auto outcome = run_mesh(*loaded.inventory, options, seed, {});

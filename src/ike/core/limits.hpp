@@ -77,6 +77,10 @@ inline constexpr Duration kOutboundGrace = 45s;
 // may be the other half of it (a request is given up after this time).
 inline constexpr Duration kCrossingTime = 40s;
 
+// An SA is used beyond its lifetime for a tenth of it, and at least so long: a rekey begun at its
+// end may take all its retransmissions, once as the request of one end and once of the other.
+inline constexpr Duration kOverTime = 90s;
+
 // Without ESN: with the tenth on top it stays below 2^32.
 inline constexpr std::uint64_t kPacketsWithoutEsn = 3'900'000'000;
 

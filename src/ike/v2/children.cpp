@@ -93,6 +93,20 @@ void install_outbound(Context& ctx, ChildSa& child) {
   ctx.touch(child.spec.pair);
 }
 
+bool is_carried(Context& ctx, const ChildSaSpec& spec) {
+  const auto pair = ctx.core.pairs.find(spec.pair);
+  if (pair == ctx.core.pairs.end()) return false;
+  const std::string key = reqid_key(spec);
+  return std::any_of(pair->second.sas.begin(), pair->second.sas.end(), [&](IkeSpi spi) {
+    const auto sa = ctx.core.sas.find(spi);
+    return sa != ctx.core.sas.end() &&
+           std::any_of(sa->second.children.begin(), sa->second.children.end(),
+                       [&](const ChildSa& child) {
+                         return child.outbound_installed && reqid_key(child.spec) == key;
+                       });
+  });
+}
+
 void confirm_children(Context& ctx, IkeSa& sa) {
   for (ChildSa& child : sa.children) {
     if (child.state == ChildState::kInstalled && !child.outbound_installed)
@@ -149,8 +163,9 @@ void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.child * lifetimes.jitter_percent / 100;
   child.rekey_at = ctx.now + lifetimes.child - ctx.jitter(jitter);
-  // A tenth later the SA is too old to be used at all, whatever became of its rekey.
-  child.expire_at = ctx.now + lifetimes.child + lifetimes.child / 10;
+  // A tenth later the SA is too old to be used at all, whatever became of its rekey; a rekey that is
+  // under way has the time of all its retransmissions.
+  child.expire_at = ctx.now + lifetimes.child + std::max<Duration>(lifetimes.child / 10, kOverTime);
 }
 
 void move_path(Context& ctx, IkeSa& sa, const Path& path) {

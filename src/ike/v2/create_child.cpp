@@ -231,14 +231,15 @@ struct Refusal {
 
 // Between our own: both ends made the same child at once, and ours was first. The peer tries again
 // later, and finds that it has one.
-bool crosses_ours(const Context& ctx, const IkeSa& sa, const NegotiatedChild& asked) {
+bool crosses_ours(const Context& ctx, const IkeSa& sa, const Message& request,
+                  const std::string& asked) {
   if (sa.connection->foreign) return false;
+  const auto& tsi = request.ts(PayloadType::kTsi)->selectors;
+  const auto& tsr = request.ts(PayloadType::kTsr)->selectors;
   return std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
     return child.initiator && child.state == ChildState::kInstalled && !child.predecessor &&
-           child.spec.child == asked.config.name &&
-           ctx.now - child.installed_at < kCrossingTime &&
-           policy::contains(child.spec.local_ts, asked.local_ts) &&
-           policy::contains(child.spec.remote_ts, asked.remote_ts);
+           child.spec.child == asked && ctx.now - child.installed_at < kCrossingTime &&
+           policy::contains(child.spec.local_ts, tsr) && policy::contains(child.spec.remote_ts, tsi);
   });
 }
 
@@ -313,7 +314,7 @@ std::optional<NegotiatedChild> choose_child(Context& ctx, IkeSa& sa, const Messa
     send_refusal(ctx, sa, request, make_notify(notify_for(child.error())), child.error().message);
     return std::nullopt;
   }
-  if (old == nullptr && crosses_ours(ctx, sa, *child)) {
+  if (old == nullptr && crosses_ours(ctx, sa, request, child->config.name)) {
     send_refusal(ctx, sa, request, make_notify(NotifyType::kTemporaryFailure),
                  "an exchange of ours has just made this child SA");
     return std::nullopt;
@@ -347,9 +348,10 @@ void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const 
   if (dh != nullptr)
     payloads.push_back(KePayload{static_cast<std::uint16_t>(group), dh->key_pair.public_key});
   std::move(answer.begin() + 1, answer.end(), std::back_inserter(payloads));
-  // The initiator of a rekey can receive on the new SA only when it has our answer: we go on
-  // sending on the old one.
-  ChildSa& installed = install_child(ctx, sa, std::move(*made), old_in.value == 0);
+  // The initiator can receive on the new SA only when it has our answer: we go on sending on the
+  // old one, the one that is rekeyed or that of the IKE SA before.
+  const bool wait = old_in.value != 0 || is_carried(ctx, made->spec);
+  ChildSa& installed = install_child(ctx, sa, std::move(*made), !wait);
   if (old_in.value != 0) {
     link_rekeyed(ctx, sa, old_in, installed, nonce_i, nonce_r);
   } else if (sa.active && sa.active->task.kind == TaskKind::kCreateChild &&

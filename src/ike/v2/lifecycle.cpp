@@ -53,7 +53,7 @@ void schedule_ike(Context& ctx, IkeSa& sa) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.ike * lifetimes.jitter_percent / 100;
   sa.rekey_at = ctx.now + lifetimes.ike - ctx.jitter(jitter);
-  sa.expire_at = ctx.now + lifetimes.ike + lifetimes.ike / 10;
+  sa.expire_at = ctx.now + lifetimes.ike + std::max<Duration>(lifetimes.ike / 10, kOverTime);
   sa.established_at = ctx.now;
   sa.last_heard = ctx.now;
   sa.liveness_at = ctx.now + sa.connection->dpd + ctx.jitter(sa.connection->dpd / 4);

@@ -14,6 +14,8 @@ namespace espalier::ike::v2 {
 // responder's rekey: the initiator installs its inbound SA only when our answer arrives).
 ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now);
 void install_outbound(Context& ctx, ChildSa& child);
+// Whether a child of the pair, in whichever IKE SA, sends already what this one is for.
+bool is_carried(Context& ctx, const ChildSaSpec& spec);
 // The peer has received every answer of ours: it made another request. What waited for that (the
 // outbound halves of children that it asked for) goes into use.
 void confirm_children(Context& ctx, IkeSa& sa);
