@@ -7,7 +7,6 @@
 #include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
 #include "sim/seeds.hpp"
-#include "sim/trace.hpp"
 #include "sim/traffic.hpp"
 #include "sim/two.hpp"
 
@@ -28,8 +27,6 @@ TEST(Lifetimes, ThousandsOfRekeysUnderLossDropNoPacket) {
       connection.lifetimes.child = 10s;
       connection.lifetimes.jitter_percent = 30;
     });
-    Trace trace(two.world, [](const std::string& l) { if (getenv("T")) puts(l.c_str()); });
-    two.world.observer = &trace;
     ASSERT_TRUE(two.start()) << two.log();
     two.world.network = {0.1, 0.1, 5ms, seed % 2 == 0 ? 100ms : 0ms};
     Traffic traffic(two.world);
@@ -57,8 +54,8 @@ TEST(Lifetimes, AuthenticationIsRepeatedMakeBeforeBreak) {
       if (seed % 3 == 1) {  // several children
         connection.children.push_back(connection.children.front());
         connection.children.back().name = "more";
-        for (auto* list : {&connection.children.back().local_ts,
-                           &connection.children.back().remote_ts}) {
+        for (auto* list :
+             {&connection.children.back().local_ts, &connection.children.back().remote_ts}) {
           list->front().start_port = list->front().end_port = 53;
           list->front().protocol = 17;
         }
@@ -154,8 +151,6 @@ TEST(Lifetimes, ByBytesAndPacketsWithJitter) {
 TEST(Lifetimes, SoftExpiryRekeysWithoutLoss) {
   for (const std::uint64_t seed : seeds(40)) {
     Two two(seed);
-    Trace trace(two.world, [](const std::string& l) { if (getenv("T")) puts(l.c_str()); });
-    two.world.observer = &trace;
     ASSERT_TRUE(two.start());
     two.world.network = {0.1, 0.1, 5ms, 30ms};
     Traffic traffic(two.world);

@@ -73,7 +73,8 @@ TEST(Esn, EveryCombinationInBothRoles) {
       for (const Side& b : sides) {
         Replayed two(7);
         two.of(responder).start = policy::Start::kNone;
-        for (const auto& [name, side] : {std::pair(std::string(initiator), a), std::pair(responder, b)}) {
+        for (const auto& [name, side] :
+             {std::pair(std::string(initiator), a), std::pair(responder, b)}) {
           set_esn(two.of(name).children.front(), side.esn, side.no_esn);
         }
         const std::string what = fmt::format("{} offers {}{}, {} has {}{}", initiator, a.esn,
@@ -161,9 +162,8 @@ TEST(Window, ALargerOneOfThePeerIsAcceptedAndNotUsed) {
   const bool we_initiated = sa.role == ike::v2::Role::kInitiator;
   header.flags = we_initiated ? 0 : wire::ike::kFlagInitiator;
   header.message_id = sa.expected_request;
-  const ike::SealKeys keys = we_initiated
-                                 ? ike::SealKeys{sa.suite.cipher, sa.keys.er, sa.keys.ar}
-                                 : ike::SealKeys{sa.suite.cipher, sa.keys.ei, sa.keys.ai};
+  const ike::SealKeys keys = we_initiated ? ike::SealKeys{sa.suite.cipher, sa.keys.er, sa.keys.ar}
+                                          : ike::SealKeys{sa.suite.cipher, sa.keys.ei, sa.keys.ai};
   std::uint64_t counter = std::uint64_t{1} << 62;
   const wire::ike::NotifyPayload window{
       wire::ike::ProtocolId::kNone, wire::ike::NotifyType::kSetWindowSize, {}, {0, 0, 0, 8}};

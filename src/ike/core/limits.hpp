@@ -69,8 +69,9 @@ inline constexpr Duration kDuplicateGrace = 10s;
 // way.
 inline constexpr Duration kInboundLinger = 3s;
 
-// The responder of a child rekey sends on the new SA when the old one is deleted, or another request
-// shows that the initiator has the answer; at the latest after this, when a request is given up.
+// The responder of a child rekey sends on the new SA when the old one is deleted, or another
+// request shows that the initiator has the answer; at the latest after this, when a request is
+// given up.
 inline constexpr Duration kOutboundGrace = 45s;
 
 // Two ends that make the same child at once: a request that comes this long after ours was answered

@@ -114,6 +114,11 @@ void confirm_children(Context& ctx, IkeSa& sa) {
   }
 }
 
+void supersede(Context& ctx, ChildSa& child) {
+  child.state = ChildState::kReplaced;
+  child.expire_at = std::min(child.expire_at, ctx.now + kOverTime);
+}
+
 void promote_waiting(Context& ctx, const ChildSa& going) {
   const auto pair = ctx.core.pairs.find(going.spec.pair);
   if (!going.outbound_installed || pair == ctx.core.pairs.end()) return;
@@ -163,8 +168,8 @@ void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.child * lifetimes.jitter_percent / 100;
   child.rekey_at = ctx.now + lifetimes.child - ctx.jitter(jitter);
-  // A tenth later the SA is too old to be used at all, whatever became of its rekey; a rekey that is
-  // under way has the time of all its retransmissions.
+  // A tenth later the SA is too old to be used at all, whatever became of its rekey; a rekey that
+  // is under way has the time of all its retransmissions.
   child.expire_at = ctx.now + lifetimes.child + std::max<Duration>(lifetimes.child / 10, kOverTime);
 }
 

@@ -96,7 +96,8 @@ void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why,
       old != nullptr && old->state == ChildState::kRekeying) {
     // The peer's, if it still waits for its key exchanges, has replaced nothing yet.
     const bool made = superseded && sa.active->collision->child.value != 0;
-    old->state = made ? ChildState::kReplaced : ChildState::kInstalled;
+    old->state = ChildState::kInstalled;
+    if (made) supersede(ctx, *old);
   }
   const bool part = !task.local_ts.empty();
   Pair* pair = ctx.pair_of(sa);
@@ -174,7 +175,8 @@ void yield_create_child(Context& ctx, IkeSa& sa) {
   const bool made = sa.active->collision && sa.active->collision->child.value != 0;
   ctx.core.inbound_spis.erase(sa.active->new_spi);
   if (ChildSa* old = sa.child_in(old_in); old != nullptr && old->state == ChildState::kRekeying) {
-    old->state = made ? ChildState::kReplaced : ChildState::kInstalled;
+    old->state = ChildState::kInstalled;
+    if (made) supersede(ctx, *old);
   }
   finish_task(ctx, sa);
 }
@@ -223,20 +225,20 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
   install_child(ctx, sa, std::move(*made), !ours_loses);
   ChildSa* old = task.kind == TaskKind::kRekeyChild ? sa.child_in(task.child) : nullptr;
   if (ours_loses) {
-    sa.child_in(new_spi)->state = ChildState::kReplaced;
-    if (old != nullptr) old->state = ChildState::kReplaced;
+    supersede(ctx, *sa.child_in(new_spi));
+    if (old != nullptr) supersede(ctx, *old);
     return delete_own_loser(ctx, sa, new_spi);
   }
   if (task.kind == TaskKind::kCreateChild && collision && !sa.connection->foreign) {
     // The peer's creation ran beside ours and is the one that goes; the peer, which has the lowest
     // nonce, deletes it.
-    if (ChildSa* theirs = sa.child_in(collision->child)) theirs->state = ChildState::kReplaced;
+    if (ChildSa* theirs = sa.child_in(collision->child)) supersede(ctx, *theirs);
   }
   if (task.kind == TaskKind::kCreateChild && task.local_ts.empty()) {
     tell_what_was_narrowed(ctx, sa, *negotiated);
   }
   if (old == nullptr) return;
-  old->state = ChildState::kReplaced;
+  supersede(ctx, *old);
   old->successor = new_spi;
   ctx.count(Counter::kChildRekeyed);
   ctx.event(EventKind::kChildRekeyed, LogLevel::kInfo, sa.pair(),
@@ -263,9 +265,12 @@ bool crosses_ours(const Context& ctx, const IkeSa& sa, const Message& request,
   const auto& tsi = request.ts(PayloadType::kTsi)->selectors;
   const auto& tsr = request.ts(PayloadType::kTsr)->selectors;
   return std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
-    return child.initiator && child.state == ChildState::kInstalled && !child.predecessor &&
-           child.spec.child == asked && ctx.now - child.installed_at < kCrossingTime &&
-           policy::contains(child.spec.local_ts, tsr) && policy::contains(child.spec.remote_ts, tsi);
+    const bool stays =
+        child.state == ChildState::kInstalled || child.state == ChildState::kRekeying;
+    return child.initiator && stays && child.spec.child == asked &&
+           ctx.now - child.installed_at < kCrossingTime &&
+           policy::contains(child.spec.local_ts, tsr) &&
+           policy::contains(child.spec.remote_ts, tsi);
   });
 }
 
@@ -289,7 +294,9 @@ std::optional<Refusal> refuse_by_state(const Context& ctx, const IkeSa& sa, cons
     return Refusal{make_notify(NotifyType::kTemporaryFailure),
                    "the additional key exchanges of our own rekey are under way"};
   }
-  const bool closing = old != nullptr && old->state == ChildState::kDeleting;
+  // Or about to: a rekey of ours is done, and the peer, whose own ran beside it, has to take ours.
+  const bool closing = old != nullptr &&
+                       (old->state == ChildState::kDeleting || old->state == ChildState::kReplaced);
   if (sa.state != IkeState::kEstablished || ike_rekey || closing) {
     return Refusal{make_notify(NotifyType::kTemporaryFailure),
                    "we are rekeying or closing the SA ourselves"};
@@ -325,7 +332,7 @@ void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Byte
       sa.active->task.child == old_in) {
     sa.active->collision = Collision{lower(nonce_i, nonce_r), made.spec.spi_in, IkeSpi()};
   } else {
-    old->state = ChildState::kReplaced;
+    supersede(ctx, *old);
     std::erase_if(sa.tasks, [&](const Task& task) {
       return task.kind == TaskKind::kRekeyChild && task.child == old_in;
     });

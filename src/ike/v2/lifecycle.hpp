@@ -19,6 +19,8 @@ bool is_carried(Context& ctx, const ChildSaSpec& spec);
 // The peer has received every answer of ours: it made another request. What waited for that (the
 // outbound halves of children that it asked for) goes into use.
 void confirm_children(Context& ctx, IkeSa& sa);
+// Another child has taken its place; whichever end is to delete it has kOverTime to do so.
+void supersede(Context& ctx, ChildSa& child);
 // Before an outbound SA goes: if no other child of the pair with the same selectors sends, one that
 // waits takes its traffic.
 void promote_waiting(Context& ctx, const ChildSa& going);

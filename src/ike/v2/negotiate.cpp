@@ -102,13 +102,14 @@ Candidate try_child(const policy::ChildConfig& config, const TsPayload& tsi, con
 bool is_better(const Candidate& one, const Candidate& other) {
   if (one.granted != other.granted) return one.granted;
   if (one.fit != other.fit) return one.fit > other.fit;
-  return one.fit == Fit::kCovers && policy::contains(other.config->local_ts, one.config->local_ts) &&
+  return one.fit == Fit::kCovers &&
+         policy::contains(other.config->local_ts, one.config->local_ts) &&
          policy::contains(other.config->remote_ts, one.config->remote_ts);
 }
 
 Error no_child_fits(const TsPayload& tsi, const TsPayload& tsr, const Candidate& other_mode) {
-  const std::string wanted = policy::to_string(tsr.selectors) + " === " +
-                             policy::to_string(tsi.selectors);
+  const std::string wanted =
+      policy::to_string(tsr.selectors) + " === " + policy::to_string(tsi.selectors);
   if (other_mode.fit == Fit::kNone) {
     return make_error(ErrorCode::kTsUnacceptable,
                       fmt::format("the peer wants {}, and no child of ours covers any of it: "
@@ -118,11 +119,11 @@ Error no_child_fits(const TsPayload& tsi, const TsPayload& tsr, const Candidate&
   const policy::Mode ours = other_mode.config->mode;
   const policy::Mode theirs =
       ours == policy::Mode::kTunnel ? policy::Mode::kTransport : policy::Mode::kTunnel;
-  return make_error(ErrorCode::kNoProposalChosen,
-                    fmt::format("the peer wants {} in {} mode, our child {} for it is in {} mode: "
-                                "set the same 'mode' on both sides",
-                                wanted, policy::name(theirs), other_mode.config->name,
-                                policy::name(ours)));
+  return make_error(
+      ErrorCode::kNoProposalChosen,
+      fmt::format("the peer wants {} in {} mode, our child {} for it is in {} mode: "
+                  "set the same 'mode' on both sides",
+                  wanted, policy::name(theirs), other_mode.config->name, policy::name(ours)));
 }
 
 }  // namespace

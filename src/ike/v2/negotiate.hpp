@@ -14,8 +14,8 @@ struct NegotiatedChild {
   Spi peer_spi;
 };
 
-// Responder: of the configured children in the mode asked for, the one whose selectors fit the offer
-// best (the same, else all of it, else what the initiator named first, else a part) and whose
+// Responder: of the configured children in the mode asked for, the one whose selectors fit the
+// offer best (the same, else all of it, else what the initiator named first, else a part) and whose
 // proposals do too. `only`: that child alone (a rekey), or empty. Errors: kTsUnacceptable,
 // kNoProposalChosen (proposals, or only a child in the other mode), kInvalidSyntax.
 Result<NegotiatedChild> negotiate_child(const policy::Connection& connection,

@@ -19,9 +19,9 @@ bool can_initiate(const IkeSa& sa) {
 bool is_under_way(Context& ctx, const IkeSa& old) {
   const Pair* pair = ctx.pair_of(old);
   return pair == nullptr || std::any_of(pair->sas.begin(), pair->sas.end(), [&](IkeSpi spi) {
-    const auto found = ctx.core.sas.find(spi);
-    return found != ctx.core.sas.end() && found->second.reauthenticates == old.local_spi();
-  });
+           const auto found = ctx.core.sas.find(spi);
+           return found != ctx.core.sas.end() && found->second.reauthenticates == old.local_spi();
+         });
 }
 
 void begin(Context& ctx, IkeSa& old) {

@@ -76,8 +76,12 @@ void handle_children(Context& ctx, IkeSa& sa) {
     }
     if (ctx.now >= child.expire_at) {
       ctx.event(EventKind::kRekeyFailed, LogLevel::kWarning, sa.pair(),
-                fmt::format("child SA {} (SPI {}) reached the end of its life", child.spec.child,
-                            to_string(spi)));
+                child.state == ChildState::kReplaced
+                    ? fmt::format("child SA {} (SPI {}) was replaced, and the peer does not delete "
+                                  "it: we do",
+                                  child.spec.child, to_string(spi))
+                    : fmt::format("child SA {} (SPI {}) reached the end of its life",
+                                  child.spec.child, to_string(spi)));
       add_task(ctx, sa, {TaskKind::kDeleteChild, spi, "", ctx.now});
       child.expire_at = ctx.now + kTemporaryFailureRetry * 5;
     } else if (child.state == ChildState::kInstalled && sa.state == IkeState::kEstablished &&
