@@ -268,7 +268,6 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
   add_auth_lifetime(sa, payloads);
   if (sa.ppk) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
-  const bool carried = has_established(ctx, sa) && !sa.handshake().initial_contact;
   establish_with_peer(ctx, sa);
   auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
   if (child) {
@@ -276,8 +275,7 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
     auto made = make_child(sa, *child, spi, false, {}, sa.nonce_i, sa.nonce_r);
     ASSERT(made);  // the suite was selected from our own proposals
     add_child_answer(payloads, *child, spi);
-    // While another IKE SA of the pair carries traffic, ours waits until the peer must have it.
-    install_child(ctx, sa, std::move(*made), !carried);
+    install_child(ctx, sa, std::move(*made), !another_carries(ctx, sa));
   } else {
     count_refusal(ctx, child.error());
     ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),

@@ -297,7 +297,8 @@ std::optional<Refusal> refuse_by_state(const Context& ctx, const IkeSa& sa, cons
   // Or about to: a rekey of ours is done, and the peer, whose own ran beside it, has to take ours.
   const bool closing = old != nullptr &&
                        (old->state == ChildState::kDeleting || old->state == ChildState::kReplaced);
-  if (sa.state != IkeState::kEstablished || ike_rekey || closing) {
+  const bool leaving = has_task(sa, TaskKind::kDeleteIke);
+  if (sa.state != IkeState::kEstablished || ike_rekey || closing || leaving) {
     return Refusal{make_notify(NotifyType::kTemporaryFailure),
                    "we are rekeying or closing the SA ourselves"};
   }

@@ -118,6 +118,12 @@ void finish_reauth(Context& ctx, const std::string& pair);
 // ----------------------------------------------
 
 void resolve_duplicates(Context& ctx, IkeSa& established);
+// An IKE SA of the pair is gone. If it was to replace others, they stay.
+void keep_the_last(Context& ctx, const Pair& pair);
+// Whether children of another IKE SA of the pair carry our traffic when this one, which we
+// answered, is established. Nothing is sent on its child then until the other goes, or after
+// kOutboundGrace: its initiator cannot receive before it has our answer.
+bool another_carries(Context& ctx, const IkeSa& established);
 
 // ---- the other tasks' doors
 // ----------------------------------------------------------------------------------

@@ -60,6 +60,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.keys = std::move(keys);
   sa.iv_counter = ctx.rng.u64();
   sa.begun = ctx.now;
+  sa.rekeyed = true;
   schedule_ike(ctx, sa);
   if (old.state == IkeState::kEstablished && old.discard_at) {
     sa.discard_at = ctx.now + kDuplicateGrace;  // it is to go, by docs/simultaneous-start.md
@@ -71,8 +72,11 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
 void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
   ctx.hand_children_over(old, successor);
   // Who wants the SA closed wants its successor closed.
-  if (has_task(old, TaskKind::kDeleteIke)) {
+  if (old.active && old.active->task.kind == TaskKind::kDeleteIke) {
     add_task(ctx, successor, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
+  }
+  for (const Task& task : old.tasks) {
+    if (task.kind == TaskKind::kDeleteIke) add_task(ctx, successor, task);
   }
   for (Task& task : old.tasks) {
     if (task.kind != TaskKind::kDeleteIke && task.kind != TaskKind::kRekeyIke &&
