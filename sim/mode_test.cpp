@@ -4,7 +4,6 @@
 #include "policy/selectors.hpp"
 #include "sim/mesh_run.hpp"
 #include "sim/seeds.hpp"
-#include "sim/trace.hpp"
 #include "sim/two.hpp"
 
 namespace espalier::sim {
@@ -57,10 +56,6 @@ void host_and_net(policy::Connection& connection) {
 TEST(Mode, EachRequestGetsTheChildThatIsMeantAndRekeysStay) {
   for (const std::uint64_t seed : seeds(60)) {
     Two two(seed, host_and_net);
-    Trace trace(two.world, [](const std::string& l) {
-      if (getenv("T")) puts(l.c_str());
-    });
-    two.world.observer = &trace;
     two.world.network = {seed % 2 == 0 ? 0.2 : 0.0, 0.05, 5ms, 30ms};
     two.world.configure_all();
     ASSERT_TRUE(two.heals(120s)) << two.log();

@@ -27,6 +27,8 @@ bool is_under_way(Context& ctx, const IkeSa& old) {
 void begin(Context& ctx, IkeSa& old) {
   const Pair* pair = ctx.pair_of(old);
   if (pair == nullptr || pair->disabled || is_under_way(ctx, old)) return;
+  if (has_task(old, TaskKind::kDeleteIke) || old.discard_at)
+    return;  // a younger one stands already
   if (pair->connection != old.connection || pair->sas.size() >= kIkeSasPerPairMax) return;
   ctx.count(Counter::kReauthentications);
   ctx.event(EventKind::kNote, LogLevel::kInfo, old.pair(),
