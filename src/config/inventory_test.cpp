@@ -313,7 +313,7 @@ TEST(InventoryFaults, Values) {
            {"auth: pks", "m:4:11: 'auth' is 'pks', which is no value of it; did you mean 'psk'?"},
            {"lifetimes: 1h", "m:4:16: 'lifetimes' is '1h'; it is a map with the keys ike, child"},
            {"lifetimes: {ike: 31d}", "m:4:22: 'ike' is '31d'; it can be 1s to 30d"},
-           {"lifetimes: {reauth: 10s}", "m:4:25: 'reauth' is '10s'; it can be 5m to 30d, or none"},
+           {"lifetimes: {reauth: 10s}", "m:4:25: 'reauth' is '10s'; it can be 1m to 30d, or none"},
            {"lifetimes: {jitter: 60%}", "m:4:25: 'jitter' is '60%'; it can be 0% to 50%"},
            {"lifetimes: {child_bytes: 10}", "m:4:30: 'child_bytes' is '10'; it can be 1MB or more"},
            {"lifetimes: {chld: 1h}", "m:4:17: the key 'chld' is unknown; did you mean 'child'?"},

@@ -90,7 +90,7 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "The IKE SA is rekeyed before it is this old."},
     {kLife, "child", "duration", "1s to 30d", "1h", kYes,
      "Every ESP SA is rekeyed before it is this old."},
-    {kLife, "reauth", "duration", "5m to 30d, or `none`", "none", kYes,
+    {kLife, "reauth", "duration", "1m to 30d, or `none`", "none", kYes,
      "The peers authenticate each other anew before this much time has passed, make before break: "
      "a new IKE SA with all its ESP SAs stands before the old one goes."},
     {kLife, "child_bytes", "octets", "1MB or more, or `none`", "none", kYes,

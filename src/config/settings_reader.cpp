@@ -267,7 +267,7 @@ void read_lifetimes(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& d
     const auto parse = [](std::string_view text) -> Result<std::optional<Duration>> {
       if (text == "none") return std::optional<Duration>();
       TRY_ASSIGN(const Duration time,
-                 within<Duration>(&parse_duration, 5min, 720h, "5m to 30d, or none")(text));
+                 within<Duration>(&parse_duration, 1min, 720h, "1m to 30d, or none")(text));
       return std::optional<Duration>(time);
     };
     layer.reauth = parsed<std::optional<Duration>>(*reauth, parse, diagnostics);
