@@ -43,8 +43,8 @@ struct Scenario {
   // The four nonces of two rekeys that collide decide which survives (RFC 7296 section 2.8.1): the
   // SA that was begun first, or the other one.
   bool nonces_fall = false;
-  // Starts and rekeys, without crashes: at every moment from the first on when traffic could pass in
-  // both directions, each end's newest outbound SA has its inbound one at the peer.
+  // Starts and rekeys, without crashes: at every moment from the first on when traffic could pass
+  // in both directions, each end's newest outbound SA has its inbound one at the peer.
   bool keeps_traffic = false;
 };
 

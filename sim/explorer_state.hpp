@@ -122,7 +122,7 @@ class PairState {
   std::vector<Letter> letters_;
   std::uint64_t dh_ = 0;
   bool was_up_ = false;  // traffic passed in both directions
-  std::string broken_;  // a double install, a delete of what is not there
+  std::string broken_;   // a double install, a delete of what is not there
   std::vector<std::string> log_;
   bool logging_ = false;
 };
