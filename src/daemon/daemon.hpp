@@ -54,6 +54,7 @@ class Daemon {
   dataplane::userspace::HostNetwork network_;
   bool routes_waiting_ = false;
   Instant routes_retry_at_{};
+  Instant reconcile_at_{};
   bool stopping_ = false;
   dataplane::userspace::Fd signals_, pid_file_;
   std::optional<IkeSockets> sockets_;

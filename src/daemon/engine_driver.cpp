@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "daemon/clock.hpp"
+#include "ike/core/limits.hpp"
+#include "ike/core/wanted.hpp"
+#include "reconcile/compare.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -39,6 +44,34 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.soft_packets = child.soft_packets;
   spec.hard_packets = child.hard_packets;
   return spec;
+}
+
+reconcile::Direction reconcile_direction(bool in) {
+  return in ? reconcile::Direction::kIn : reconcile::Direction::kOut;
+}
+
+reconcile::State desired_state(const ike::Wanted& wanted) {
+  reconcile::State state;
+  for (const ike::WantedSa& sa : wanted.sas) {
+    state.sas.push_back({reconcile_direction(sa.direction == ike::Direction::kIn), sa.spi, sa.peer,
+                         sa.reqid, sa.leaving});
+  }
+  for (const ike::SetPolicy& each : wanted.policies) {
+    state.policies.push_back({each.reqid, each.local_ts, each.remote_ts});
+  }
+  return state;
+}
+
+reconcile::State actual_state(const dataplane::Snapshot& snapshot) {
+  reconcile::State state;
+  for (const dataplane::SaState& sa : snapshot.sas) {
+    state.sas.push_back({reconcile_direction(sa.key.direction == dataplane::Direction::kIn),
+                         sa.key.spi, sa.key.peer, sa.reqid, false});
+  }
+  for (const dataplane::PolicySpec& each : snapshot.policies) {
+    state.policies.push_back({each.reqid, each.local_ts, each.remote_ts});
+  }
+  return state;
 }
 
 std::optional<control::PairEvent::Kind> pair_event(ike::EventKind kind) {
@@ -191,6 +224,49 @@ void EngineDriver::answer(const ike::QueryUse& query) {
   report.last_inbound = latest(dataplane::Direction::kIn, query.inbound);
   report.last_outbound = latest(dataplane::Direction::kOut, query.outbound);
   engine_.handle_completion(monotonic_now(), rng_, report);
+}
+
+std::size_t EngineDriver::reconcile() {
+  const auto snapshot = parts_.plane.query();
+  if (!snapshot) {
+    parts_.log.log({LogLevel::kWarning, "daemon", "",
+                    "the dataplane does not say what it has: " + snapshot.error().message});
+    return 0;
+  }
+  const ike::Wanted wanted = ike::wanted(engine_.core());
+  const reconcile::Own own{ReqId(ike::kReqIdFirst), ReqId(ike::kReqIdLast)};
+  const reconcile::Repairs repairs =
+      reconcile::compare(desired_state(wanted), actual_state(*snapshot), own);
+  if (repairs.empty()) return 0;
+  std::vector<dataplane::Change> changes;
+  for (const reconcile::Policy& each : repairs.missing_policies) {
+    const auto of = std::find_if(wanted.policies.begin(), wanted.policies.end(),
+                                 [&](const auto& policy) { return policy.reqid == each.reqid; });
+    changes.push_back(dataplane::SetPolicy{{of->pair, each.reqid, each.local_ts, each.remote_ts}});
+  }
+  for (const reconcile::Sa& sa : repairs.orphans) {
+    const bool in = sa.direction == reconcile::Direction::kIn;
+    changes.push_back(dataplane::DeleteSa{
+        {in ? dataplane::Direction::kIn : dataplane::Direction::kOut, sa.spi, sa.peer}});
+  }
+  for (const ReqId reqid : repairs.orphaned_policies) {
+    changes.push_back(dataplane::DeletePolicy{reqid});
+  }
+  parts_.log.log(
+      {LogLevel::kWarning, "daemon", "",
+       fmt::format("the dataplane was not as it should be: {} SAs were lost, {} policies "
+                   "missing or changed, {} SAs and {} policies there that nobody wants",
+                   repairs.lost.size(), repairs.missing_policies.size(), repairs.orphans.size(),
+                   repairs.orphaned_policies.size())});
+  if (!changes.empty()) apply(changes);
+  for (const reconcile::Sa& sa : repairs.lost) {
+    const bool in = sa.direction == reconcile::Direction::kIn;
+    engine_.handle_completion(
+        monotonic_now(), rng_,
+        ike::SaLost{in ? ike::Direction::kIn : ike::Direction::kOut, sa.spi, sa.peer});
+  }
+  drain();
+  return repairs.lost.size() + changes.size();
 }
 
 void EngineDriver::publish(const ike::Event& event) {
