@@ -14,6 +14,7 @@ std::string_view name(Role role) { return role == Role::kInitiator ? "initiator"
 std::string_view name(IkeState state) {
   switch (state) {
     case IkeState::kInit: return "connecting";
+    case IkeState::kIntermediate: return "connecting";
     case IkeState::kHalfOpen: return "connecting";
     case IkeState::kAuth: return "connecting";
     case IkeState::kEstablished: return "established";
@@ -87,6 +88,19 @@ void establish(Context& ctx, IkeSa& sa) {
 
 namespace {
 
+// An IKE SA of the pair is gone; who answered a younger one, and went on sending on the children of
+// the one before, sends on its children now.
+void send_on_the_younger(Context& ctx, const Pair& pair) {
+  for (const IkeSpi spi : pair.sas) {
+    IkeSa* sa = ctx.find(spi);
+    if (sa == nullptr || sa->state != IkeState::kEstablished || sa->discard_at) continue;
+    for (ChildSa& child : sa->children) {
+      const bool rekey = child.predecessor && sa->child_in(*child.predecessor) != nullptr;
+      if (child.state == ChildState::kInstalled && !rekey) install_outbound(ctx, child);
+    }
+  }
+}
+
 // Everything that destroy and bury have in common.
 void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
   no_longer_half_open(ctx, sa);
@@ -110,12 +124,17 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
       known != ctx.core.init_requests.end() && known->second == sa.local_spi()) {
     ctx.core.init_requests.erase(known);
   }
+  drop_pending(ctx, sa);
+  if (sa.active) ctx.core.spis_to_be.erase(sa.active->new_ike_spi);
   sa.active.reset();
   sa.responding.reset();
   sa.outstanding.reset();
   sa.tasks.clear();
   sa.job = JobId();
-  if (Pair* pair = ctx.pair_of(sa)) pair->sas.erase(sa.local_spi());
+  if (Pair* pair = ctx.pair_of(sa)) {
+    pair->sas.erase(sa.local_spi());
+    send_on_the_younger(ctx, *pair);
+  }
   ctx.touch(sa.pair());
   ctx.core.dirty.insert(sa.local_spi());
 }
@@ -155,7 +174,8 @@ void answer_invalid_syntax(Context& ctx, IkeSa& sa, const wire::ike::Header& req
                            const std::string& why) {
   send_response(ctx, sa, request.exchange, request.message_id,
                 {make_notify(NotifyType::kInvalidSyntax)});
-  if (sa.state == IkeState::kHalfOpen || sa.state == IkeState::kAuth) {
+  if (sa.state == IkeState::kIntermediate || sa.state == IkeState::kHalfOpen ||
+      sa.state == IkeState::kAuth) {
     // It counts as half-open until it is discarded, as every IKE_AUTH that was refused.
     sa.state = IkeState::kFailed;
     sa.discard_at = ctx.now + kDuplicateGrace;
@@ -167,14 +187,20 @@ void answer_invalid_syntax(Context& ctx, IkeSa& sa, const wire::ike::Header& req
 }
 
 void bad_response(Context& ctx, IkeSa& sa, const std::string& why) {
-  if (sa.state == IkeState::kInit || sa.state == IkeState::kAuth)
-    return fail_handshake(ctx, sa, why);
+  if (is_attempt(sa.state)) return fail_handshake(ctx, sa, why);
   if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
   send_unacknowledged(ctx, sa, ExchangeType::kInformational, {wire::ike::DeletePayload{}});
   destroy(ctx, sa, why);
 }
 
 void add_task(Context& ctx, IkeSa& sa, Task task) {
+  if (task.kind == TaskKind::kDeleteIke) {
+    for (Task& queued : sa.tasks) {  // one that may wait a while may be wanted sooner
+      if (queued.kind == task.kind)
+        queued.not_before = std::min(queued.not_before, task.not_before);
+    }
+    ctx.core.dirty.insert(sa.local_spi());
+  }
   if (has_task(sa, task.kind, task.child) && task.kind != TaskKind::kCreateChild) return;
   // A Delete of the whole SA makes everything else pointless, and is never refused for want of
   // room.
@@ -198,8 +224,9 @@ bool has_task(const IkeSa& sa, TaskKind kind, Spi child) {
 void run_tasks(Context& ctx, IkeSa& sa) {
   if (sa.outstanding || sa.active || sa.job.value != 0) return;
   if (sa.state != IkeState::kEstablished && sa.state != IkeState::kReplaced) return;
-  const auto ready = std::find_if(sa.tasks.begin(), sa.tasks.end(),
-                                  [&](const Task& task) { return task.not_before <= ctx.now; });
+  const auto ready = std::find_if(sa.tasks.begin(), sa.tasks.end(), [&](const Task& task) {
+    return task.not_before <= ctx.now && !must_wait(sa, task);
+  });
   if (ready == sa.tasks.end()) return;
   const Task task = *ready;
   sa.tasks.erase(ready);
@@ -218,6 +245,7 @@ void run_tasks(Context& ctx, IkeSa& sa) {
 }
 
 void finish_task(Context& ctx, IkeSa& sa) {
+  if (sa.active) ctx.core.spis_to_be.erase(sa.active->new_ike_spi);
   sa.active.reset();
   ctx.core.dirty.insert(sa.local_spi());
   ctx.touch(sa.pair());  // the supervisor waits for exchanges to end
