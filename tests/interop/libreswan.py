@@ -52,7 +52,8 @@ class Pluto:
         os.makedirs(os.path.join(self.folder, "ipsec.d"), mode=0o700)
         self.nss = os.path.join(self.folder, "nss")
         self.new_store()
-        host.guest.check("sh", "-c", f"mkdir -p {TOOLS} && cp -a {TREE}{TOOLS}/. {TOOLS}/ && cp {TREE}/usr/sbin/ipsec /usr/sbin/")
+        host.guest.check("sh", "-c", f"[ -e {TOOLS}/pluto ] || {{ mkdir -p {TOOLS} && cp -a {TREE}{TOOLS}/. {TOOLS}/ && "
+                         f"cp {TREE}/usr/sbin/ipsec /usr/sbin/; }}")
 
     def path(self, name):
         return os.path.join(self.folder, name)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """espalierd and libreswan 4.10 with a kernel's ESP (the lab kernel): keys, certificates and post-quantum keys, suites and
 groups, rekeys and deletes from either side, narrowing, fragments, restarts and crashes of either end. One boot."""
+import os
 import signal
 import time
 import unittest
@@ -267,6 +268,10 @@ class Selectors(Bed):
 
 
 class Recovery(Bed):
+    # Only the addresses, so that nothing else is asked for and refused.
+    peer = ', local_subnets: ["10.77.0.1/32"]'
+    more = ["dpddelay=5s", "dpdaction=hold"]
+
     def recovers(self, what, timeout=60):
         seconds = self.wait(f"packets pass again after {what}", lambda: bender.ping("10.77.0.9", 1, timeout=1) == 1, timeout)
         self.wait_up()
@@ -276,18 +281,39 @@ class Recovery(Bed):
         self.assert_traffic()
         print(f"packets pass {seconds:.1f} s after {what}; ", end="", flush=True)
 
+    def restart_pluto(self, how):
+        pluto.stop(how)
+        attic.guest.check("sh", "-c", f"rm -f {attic.inner}/*")
+
     def test_either_end_restarts_and_crashes(self):
-        self.bring_up("bender", more=["dpddelay=5s", "dpdtimeout=15s", "dpdaction=hold"])
+        self.bring_up("bender", peer=self.peer, more=self.more)
         self.assert_traffic()
         for how, name in ((signal.SIGTERM, "a restart"), (signal.SIGKILL, "a crash")):
             bender.daemon.stop(how)
             bender.start()
             self.recovers(f"{name} of espalierd")
-        for how, name in ((signal.SIGTERM, "a restart"), (signal.SIGKILL, "a crash")):
-            pluto.stop(how)
-            attic.guest.check("sh", "-c", f"rm -f {attic.inner}/*")
-            pluto.start()
-            self.recovers(f"{name} of pluto")
+        self.restart_pluto(signal.SIGTERM)
+        pluto.start()
+        self.recovers("a restart of pluto")
+        # A host that reboots: the kernel's SAs are gone as well, and nobody says goodbye.
+        self.restart_pluto(signal.SIGKILL)
+        for what in ("state", "policy"):
+            attic.ip("xfrm", what, "flush")
+        pluto.start()
+        self.recovers("a reboot of pluto's host")
+
+    @unittest.skipUnless(os.environ.get("ESPALIER_LONG"), "takes a minute: ./run test --long")
+    def test_pluto_crashes_and_its_kernel_goes_on(self):
+        """What pluto left in its kernel still carries the packets, so that nothing looks dead; the first request that it
+        does not answer ends that, and no packet is lost before."""
+        self.bring_up("bender", peer=self.peer, more=self.more)
+        self.restart_pluto(signal.SIGKILL)
+        pluto.start()
+        self.assert_traffic()
+        before = bender.spis("attic")
+        bender.espalier("rekey", "attic", check=False)
+        self.wait("another IKE SA", lambda: (bender.spis("attic") or before)[0] != before[0], 60)
+        self.recovers("a crash of pluto")
 
 
 if __name__ == "__main__":

@@ -179,7 +179,8 @@ class GuestHost:
         return subprocess.CompletedProcess(argv, status, output)
 
     def spawn(self, argv, log_name, env=None):
-        return GuestProcess(self.guest, self.inside(argv), os.path.join(self.folder, log_name), env)
+        own = {k: v for k, v in (env or {}).items() if os.environ.get(k) != v}  # the rest is passed anyway
+        return GuestProcess(self.guest, self.inside(argv), os.path.join(self.folder, log_name), own)
 
     def ip(self, *words, check=True):
         status, output = self.guest.run(["ip", "-n", self.name, *words])
