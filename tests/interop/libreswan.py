@@ -33,7 +33,7 @@ conn c
   esp={esp}
   retransmit-interval=300
   retransmit-timeout=10s
-  auto=add
+  auto=ignore
   {more}
 """
 

@@ -118,7 +118,10 @@ class Guest:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         self.process.wait()
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass  # what was not sent yet
         self.process.stdout.close()
         self.errors.close()
 
