@@ -140,9 +140,9 @@ class Swan:
         return done
 
     def load(self, peer, ike, esp, auth="psk", secret=None, remote_ts=None, local_ts=None, remote_id=None,
-             more="", ppk=None, child_more=""):
-        """One connection c with the child k to a lab host. secret: for psk, as swanctl writes it. more: lines of
-        the connection; child_more: of its child. ppk: (id, secret) of a post-quantum key."""
+             more="", child_more="", ppk=None):
+        """One connection c with the child k to a lab host. secret: for psk, as swanctl writes it. more and child_more:
+        lines of the connection and of its child. ppk: (id, secret) of a post-quantum key."""
         secrets = ""
         if auth == "psk":
             secrets = (f"secrets {{ ike-1 {{\n  secret = {secret}\n  id-1 = {self.host.name}\n"
@@ -175,8 +175,12 @@ class Swan:
         return self.command("rekey", *(["--ike", "c"] if ike else ["--child", "k"]))
 
     def sas(self):
-        """((initiator SPI, responder SPI) of each IKE SA, sorted (SPI in, SPI out) of each child)."""
+        """((initiator SPI, responder SPI) of each IKE SA, sorted (SPI in, SPI out) of each child). charon keeps a
+        replaced child for some seconds, for packets on their way: those are left out."""
         text = self.command("list-sas").stdout
+        blocks = re.split(r"^(?=\s+\w+: #\d+, reqid )", text, flags=re.M)
+        text = "".join(block for block in blocks
+                       if not re.match(r"\s+\w+: #\d+, reqid \d+, (REKEYED|DELETING|DELETED)", block))
         ike = re.findall(r"^c: #\d+, ESTABLISHED, IKEv2, ([0-9a-f]+)_i\*? ([0-9a-f]+)_r", text, re.M)
         inbound = re.findall(r"^\s+in  ([0-9a-f]{8})", text, re.M)
         outbound = re.findall(r"^\s+out ([0-9a-f]{8})", text, re.M)
