@@ -48,6 +48,8 @@ struct Options {
   NetworkOptions network;
   std::vector<Reboot> reboots;
   Duration downtime = 5s;
+  // A host that reboots has what its daemon had written (the secret behind RFC 6290's tokens).
+  bool keep_state = true;
   std::vector<Netsplit> netsplits;
   std::vector<Kill> kills;
   std::vector<Rebind> rebinds;

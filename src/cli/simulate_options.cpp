@@ -93,6 +93,19 @@ Status host_faults(const control::ParsedOptions& given, std::string_view option,
   return {};
 }
 
+Status expires(const control::ParsedOptions& given, std::vector<sim::Expire>& out) {
+  for (const bool hard : {true, false}) {
+    std::vector<sim::Expire> some;
+    TRY(host_faults(given, hard ? "--expire" : "--soft-expire", "HOST@T, as bender@37s", some));
+    for (sim::Expire& one : some) {
+      one.percent = 100;
+      one.hard = hard;
+      out.push_back(one);
+    }
+  }
+  return {};
+}
+
 Status netsplits(const control::ParsedOptions& given, std::string_view option, bool one_way,
                  std::vector<sim::Netsplit>& out) {
   for (const std::string& text : given.all(option)) {
@@ -202,13 +215,14 @@ Result<SimulateArguments> parse_simulate(const control::ParsedOptions& given) {
   TRY(time(given, "--for", options.run_for));
   TRY(host_faults(given, "--reboot", "HOST@T, as bender@37s", options.reboots));
   TRY(host_faults(given, "--rebind", "HOST@T, as bender@37s", options.rebinds));
-  TRY(host_faults(given, "--expire", "HOST@T, as bender@37s", options.expires));
+  TRY(expires(given, options.expires));
   TRY(netsplits(given, "--netsplit", false, options.netsplits));
   TRY(netsplits(given, "--oneway", true, options.netsplits));
   TRY(kills(given, options.kills));
   TRY(crypto(given, options));
   TRY(numbers(given, out));
   options.election = given.has("--election");
+  options.keep_state = !given.has("--lose-state");
   out.json = given.has("--json");
   out.trace = given.has("--trace");
   out.text = as_text(given);
