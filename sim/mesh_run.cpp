@@ -192,6 +192,33 @@ void Run::count(const Host& host) {
   out_.child_sas += host.engine.counter(ike::Counter::kChildInstalled);
 }
 
+// SAs of the host's dataplane that its engine neither has nor is about to remove.
+std::string orphans_of(const Host& host) {
+  const ike::Core& core = host.engine.core();
+  std::set<Spi> in, out;
+  for (const auto& [spi, sa] : core.sas) {
+    for (const ike::v2::ChildSa& child : sa.children) {
+      in.insert(child.spec.spi_in);
+      if (child.outbound_installed) out.insert(child.spec.spi_out);
+    }
+  }
+  for (const ike::LateRemoval& late : core.late_removals) {
+    (late.removal.direction == ike::Direction::kIn ? in : out).insert(late.removal.spi);
+  }
+  std::string unknown;
+  for (const auto& [spi, sa] : host.twin.inbound) {
+    if (!in.contains(spi)) unknown += " inbound " + to_string(spi) + " (" + sa.pair + ")";
+  }
+  for (const auto& [key, sa] : host.twin.outbound) {
+    if (!out.contains(key.first)) {
+      unknown += " outbound " + to_string(key.first) + " (" + sa.pair + ")";
+    }
+  }
+  if (unknown.empty()) return {};
+  return fmt::format("{}: its dataplane has SAs that its engine does not know:{}", host.name,
+                     unknown);
+}
+
 // Every pair, both ends compared; `why` in the order of the set.
 std::set<std::pair<HostId, HostId>> Run::judge(std::vector<std::string>& why) {
   std::map<std::pair<HostId, HostId>, std::string> broken;
@@ -199,9 +226,7 @@ std::set<std::pair<HostId, HostId>> Run::judge(std::vector<std::string>& why) {
   for (HostId id = 0; id < world_.size(); ++id) {
     const Host& near = world_.host(id);
     if (!near.running) continue;
-    std::size_t children = 0;
     for (const ike::PairSnapshot& pair : near.engine.snapshot()) {
-      children += pair.children.size();
       const Host* far = world_.find(pair.peer);
       ASSERT(far != nullptr);
       const std::pair<HostId, HostId> key = std::minmax(near.id, far->id);
@@ -209,13 +234,7 @@ std::set<std::pair<HostId, HostId>> Run::judge(std::vector<std::string>& why) {
       std::string fault = World::pair_fault(near, *far, pair);
       if (!fault.empty()) broken.emplace(key, std::move(fault));
     }
-    const Twin& twin = near.twin;
-    if (twin.inbound.size() > children || twin.outbound.size() > children) {
-      orphans_.push_back(
-          fmt::format("{}: its dataplane has {} inbound and {} outbound SAs for {} "
-                      "children",
-                      near.name, twin.inbound.size(), twin.outbound.size(), children));
-    }
+    if (std::string fault = orphans_of(near); !fault.empty()) orphans_.push_back(std::move(fault));
   }
   std::set<std::pair<HostId, HostId>> pairs;
   for (auto& [key, fault] : broken) {
