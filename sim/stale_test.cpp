@@ -359,5 +359,29 @@ TEST(Liveness, InboundEspIsLife) {
   EXPECT_EQ(traffic.blocked(), 0u);
 }
 
+// A request in the new IKE SA may overtake the answer that makes it at our end: we have lost
+// nothing, and say nothing (RFC 6290 section 9.2).
+TEST(Qcd, NotForAnIkeSaThatARekeyIsMaking) {
+  Two two(7, {}, with_secret());
+  ASSERT_TRUE(two.start());
+  two.world.run_for(2s);
+  bool late = true;
+  two.world.filter = [&](const Host& from, const Host&, ByteView datagram) {
+    const bool answer = from.name == "flexo" && (datagram[19] & wire::ike::kFlagResponse) != 0;
+    return !late || !answer;
+  };
+  two.world.command("bender", ike::Rekey{"bender-flexo", true});
+  two.world.run_for(100ms);
+  ASSERT_EQ(two.count("flexo", Counter::kIkeRekeyed), 1u) << two.log();
+  two.world.command("flexo", ike::Rekey{"flexo-bender", false});
+  two.world.run_for(100ms);
+  late = false;
+  two.world.run_for(10s);
+  EXPECT_EQ(two.world.fault(), "") << two.log();
+  EXPECT_EQ(two.count("bender", Counter::kInvalidIkeSpiSent), 0u);
+  EXPECT_EQ(two.count("flexo", Counter::kEstablished), 1u) << two.log();
+  EXPECT_TRUE(two.inside("bender").spis_to_be.empty());
+}
+
 }  // namespace
 }  // namespace espalier::sim

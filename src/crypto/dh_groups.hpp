@@ -1,4 +1,4 @@
-// The three families of groups behind dh.hpp, one .cpp file each. Private to the room. The shared
+// The families of groups behind dh.hpp, one .cpp file each. Private to the room. The shared
 // functions get peer_public of exactly info(group)->public_octets octets.
 #pragma once
 
@@ -22,5 +22,11 @@ Result<SecretBytes> ecp_shared(const DhKeyPair& own, ByteView peer_public);
 // RFC 3526. The private key is the exponent, big-endian.
 Result<DhKeyPair> modp_generate(DhId group, Rng& rng);
 Result<SecretBytes> modp_shared(const DhKeyPair& own, ByteView peer_public);
+
+// FIPS 203, by the library's provider (OpenSSL 3.5). The private key is the seed d | z.
+Status mlkem_available(DhId group);
+Result<DhKeyPair> mlkem_generate(DhId group, Rng& rng);
+Result<DhAnswer> mlkem_respond(DhId group, ByteView peer_public, Rng& rng);
+Result<SecretBytes> mlkem_shared(const DhKeyPair& own, ByteView ciphertext);
 
 }  // namespace espalier::crypto

@@ -36,6 +36,69 @@ TEST(Dh, BothSidesAgreeInEveryGroup) {
   }
 }
 
+TEST(Dh, TheResponderDoesItInOne) {
+  for (const DhId group : kAllGroups) {
+    SeededRng rng(static_cast<std::uint64_t>(group));
+    const auto a = dh_generate(group, rng);
+    const auto b = dh_respond(group, a->public_key, rng);
+    ASSERT_TRUE(b.ok());
+    EXPECT_TRUE(*dh_shared(*a, b->public_key) == b->shared);
+    EXPECT_EQ(dh_respond(group, Bytes(3), rng).error().code, ErrorCode::kInvalidKe);
+  }
+}
+
+constexpr std::array kAllKems = {DhId::kMlKem512, DhId::kMlKem768, DhId::kMlKem1024};
+
+TEST(MlKem, BothSidesAgree) {
+  for (const DhId group : kAllKems) {
+    const Status there = dh_available(group);
+    if (!there) GTEST_SKIP() << there.error().message;
+    SeededRng rng(static_cast<std::uint64_t>(group));
+    const auto own = dh_generate(group, rng);
+    ASSERT_TRUE(own.ok()) << own.error().message;
+    EXPECT_EQ(own->public_key.size(), info(group)->public_octets);
+    const auto answer = dh_respond(group, own->public_key, rng);
+    ASSERT_TRUE(answer.ok()) << answer.error().message;
+    EXPECT_EQ(answer->public_key.size(), info(group)->answer_octets);
+    const auto shared = dh_shared(*own, answer->public_key);
+    ASSERT_TRUE(shared.ok()) << shared.error().message;
+    EXPECT_TRUE(*shared == answer->shared);
+    EXPECT_EQ(shared->size(), 32u);
+    SeededRng again(static_cast<std::uint64_t>(group));
+    EXPECT_TRUE(*dh_generate(group, again) == *own) << "not driven by the Rng alone";
+    EXPECT_TRUE(dh_respond(group, own->public_key, again)->shared == answer->shared);
+    // A changed ciphertext gives another secret, not an error (FIPS 203 section 6.3).
+    Bytes changed = answer->public_key;
+    changed[5] ^= 1;
+    EXPECT_FALSE(*dh_shared(*own, changed) == *shared);
+  }
+}
+
+TEST(MlKem, WhatIsNoKeyIsRefused) {
+  for (const DhId group : kAllKems) {
+    const Status there = dh_available(group);
+    if (!there) GTEST_SKIP() << there.error().message;
+    SeededRng rng(1);
+    const auto own = dh_generate(group, rng);
+    ASSERT_TRUE(own.ok());
+    EXPECT_EQ(dh_respond(group, Bytes(own->public_key.size(), 0xff), rng).error().code,
+              ErrorCode::kInvalidKe)
+        << "coefficients above q: the modulus check of FIPS 203 section 7.2";
+    EXPECT_EQ(dh_respond(group, Bytes(100), rng).error().code, ErrorCode::kInvalidKe);
+    EXPECT_EQ(dh_shared(*own, Bytes(info(group)->answer_octets - 1)).error().code,
+              ErrorCode::kInvalidKe);
+  }
+}
+
+TEST(MlKem, WithoutTheLibraryEveryCallSaysSo) {
+  if (dh_available(DhId::kMlKem768)) GTEST_SKIP() << "this library has ML-KEM";
+  SeededRng rng(1);
+  const auto own = dh_generate(DhId::kMlKem768, rng);
+  EXPECT_EQ(own.error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(own.error().message.rfind("ML-KEM-768 needs OpenSSL 3.5 or newer; this is 3.", 0), 0u);
+  EXPECT_EQ(dh_respond(DhId::kMlKem768, Bytes(1184), rng).error().code, ErrorCode::kUnsupported);
+}
+
 TEST(Dh, WrongLengthsAndUnknownGroups) {
   for (const DhId group : kAllGroups) {
     SeededRng rng(1);

@@ -31,11 +31,16 @@ constexpr std::array kPrf = {
 };
 
 // MODP: the length of the modulus (RFC 7296 section 3.4); ECP: x | y (RFC 5903 section 7); X25519:
-// RFC 8031 section 3.1.
+// RFC 8031 section 3.1; ML-KEM: encapsulation key and ciphertext of FIPS 203 section 8.
 constexpr std::array kDh = {
-    DhInfo{DhId::kModp2048, "modp2048", 256}, DhInfo{DhId::kModp3072, "modp3072", 384},
-    DhInfo{DhId::kEcp256, "ecp256", 64},      DhInfo{DhId::kEcp384, "ecp384", 96},
-    DhInfo{DhId::kX25519, "x25519", 32},
+    DhInfo{DhId::kModp2048, "modp2048", 256, 256},
+    DhInfo{DhId::kModp3072, "modp3072", 384, 384},
+    DhInfo{DhId::kEcp256, "ecp256", 64, 64},
+    DhInfo{DhId::kEcp384, "ecp384", 96, 96},
+    DhInfo{DhId::kX25519, "x25519", 32, 32},
+    DhInfo{DhId::kMlKem512, "mlkem512", 800, 768, true},
+    DhInfo{DhId::kMlKem768, "mlkem768", 1184, 1088, true},
+    DhInfo{DhId::kMlKem1024, "mlkem1024", 1568, 1568, true},
 };
 
 template <class Table, class Id>

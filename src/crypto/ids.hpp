@@ -31,14 +31,18 @@ enum class IntegId : std::uint16_t {
   kHmacSha2_384_192 = 13,
   kHmacSha2_512_256 = 14
 };
-// Transform Type 4.
+// Transform Types 4 and 6 to 12: "Key Exchange Method". 35 to 37 are KEMs
+// (draft-ietf-ipsecme-ikev2-mlkem).
 enum class DhId : std::uint16_t {
   kNone = 0,
   kModp2048 = 14,
   kModp3072 = 15,
   kEcp256 = 19,
   kEcp384 = 20,
-  kX25519 = 31
+  kX25519 = 31,
+  kMlKem512 = 35,
+  kMlKem768 = 36,
+  kMlKem1024 = 37
 };
 // Hash Algorithms of RFC 7427 (SIGNATURE_HASH_ALGORITHMS notify); 5 is RFC 8420.
 enum class HashId : std::uint16_t {
@@ -84,7 +88,9 @@ std::optional<PrfInfo> info(PrfId id);
 struct DhInfo {
   DhId id;
   std::string_view name;      // "x25519", "ecp256", "modp3072"
-  std::size_t public_octets;  // length of the Key Exchange Data on the wire
+  std::size_t public_octets;  // length of the initiator's Key Exchange Data on the wire
+  std::size_t answer_octets;  // of the responder's: with a KEM it is a ciphertext
+  bool kem = false;
 };
 std::optional<DhInfo> info(DhId id);
 

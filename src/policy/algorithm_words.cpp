@@ -58,7 +58,11 @@ constexpr auto kWords = std::to_array<AlgorithmWord>({
   {"ecp384", kD, 20, 0, false, kYes},
   {"modp2048", kD, 14, 0, false, kYes},
   {"modp3072", kD, 15, 0, false, kYes},
+  {"mlkem512", kD, 35, 0, false, kYes},
+  {"mlkem768", kD, 36, 0, false, kYes},
+  {"mlkem1024", kD, 37, 0, false, kYes},
   {"modpnone", kD, 0, 0, false, kYes},
+  {"none", kD, 0, 0, false, kSame},
   {"esn", kN, 1, 0, false, kYes},
   {"noesn", kN, 0, 0, false, kYes},
   {"des", kE, 2, 0, false, kNot},
@@ -172,9 +176,6 @@ constexpr auto kWords = std::to_array<AlgorithmWord>({
   {"ecp512bp", kD, 30, 0, false, kNot},
   {"x448", kD, 32, 0, false, kNot},
   {"curve448", kD, 32, 0, false, kNot},
-  {"mlkem512", kD, 35, 0, false, kNot},
-  {"mlkem768", kD, 36, 0, false, kNot},
-  {"mlkem1024", kD, 37, 0, false, kNot},
   {"modpnull", kD, 0, 0, false, kNot},
   {"ntru112", kD, 0, 0, false, kNot},
   {"ntru128", kD, 0, 0, false, kNot},
@@ -191,8 +192,8 @@ std::string_view type_word(TransformType type) {
     case TransformType::kInteg: return "integ";
     case TransformType::kDh: return "dh";
     case TransformType::kEsn: return "esn";
+    default: return {};
   }
-  return {};
 }
 
 }  // namespace
@@ -206,12 +207,26 @@ std::optional<AlgorithmWord> find_word(std::string_view word) {
   // RFC 9370: "ke1_mlkem768" and its like, additional key exchanges.
   if (word.size() > 4 && word.substr(0, 2) == "ke" && word[2] >= '1' && word[2] <= '7' &&
       word[3] == '_') {
-    return AlgorithmWord{word, TransformType::kDh, 0, 0, false, WordUse::kUnsupported};
+    std::optional<AlgorithmWord> method = find_word(word.substr(4));
+    if (!method || method->type != kD) return std::nullopt;
+    method->word = word;
+    method->type = static_cast<TransformType>(static_cast<unsigned>(TransformType::kAddKe1) +
+                                              static_cast<unsigned>(word[2] - '1'));
+    return method;
   }
   return std::nullopt;
 }
 
 std::string word_for(const wire::ike::Transform& transform) {
+  if (wire::ike::is_additional_ke(transform.type)) {
+    const auto slot =
+        static_cast<unsigned>(transform.type) - static_cast<unsigned>(TransformType::kAddKe1) + 1;
+    const std::string method =
+        transform.id == 0
+            ? "none"
+            : word_for({kD, transform.id, transform.key_bits, transform.unknown_attribute});
+    return "ke" + std::to_string(slot) + "_" + method;
+  }
   // The table lists supported words first, so that the first hit is the word to print.
   const auto found = std::find_if(kWords.begin(), kWords.end(), [&](const AlgorithmWord& row) {
     const bool numbered = row.id != 0 || row.use == WordUse::kSupported;

@@ -2,6 +2,7 @@
 // what a dataplane is told. Values only: comparable, copyable.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,16 @@ struct EncrTransform {
   friend bool operator==(const EncrTransform&, const EncrTransform&) = default;
 };
 
+// A method that may be chosen for Additional Key Exchange `slot` (RFC 9370 section 2.2.1).
+struct AdditionalKe {
+  std::uint8_t slot = 1;                      // 1 to 7
+  crypto::DhId method = crypto::DhId::kNone;  // kNone: the peer may do without
+  friend bool operator==(const AdditionalKe&, const AdditionalKe&) = default;
+};
+// What was chosen, slot by slot; kNone: nothing.
+using AdditionalKes = std::array<crypto::DhId, 7>;
+inline bool has_additional(const AdditionalKes& methods) { return methods != AdditionalKes{}; }
+
 // One proposal: per transform type a list in order of preference (policy/proposal.hpp parses,
 // encodes and selects them).
 struct IkeProposal {
@@ -35,6 +46,7 @@ struct IkeProposal {
   std::vector<crypto::IntegId> integ;  // empty for AEAD
   std::vector<crypto::PrfId> prf;
   std::vector<crypto::DhId> dh;
+  std::vector<AdditionalKe> additional;  // the methods of one slot in order of preference
   friend bool operator==(const IkeProposal&, const IkeProposal&) = default;
 };
 struct EspProposal {
@@ -43,6 +55,7 @@ struct EspProposal {
   std::vector<crypto::DhId> dh;        // groups for PFS at rekey; empty: none
   bool esn = true;                     // offered and accepted beside "no ESN"
   bool no_esn = true;
+  std::vector<AdditionalKe> additional;  // after `dh`, at rekey
   friend bool operator==(const EspProposal&, const EspProposal&) = default;
 };
 
@@ -51,12 +64,14 @@ struct IkeSuite {
   crypto::CipherSuite cipher;
   crypto::PrfId prf = crypto::PrfId::kNone;
   crypto::DhId dh = crypto::DhId::kNone;
+  AdditionalKes additional{};
   friend bool operator==(const IkeSuite&, const IkeSuite&) = default;
 };
 struct ChildSuite {
   crypto::CipherSuite cipher;
   crypto::DhId dh = crypto::DhId::kNone;  // kNone: keyed from SK_d alone
   bool esn = false;
+  AdditionalKes additional{};
   friend bool operator==(const ChildSuite&, const ChildSuite&) = default;
 };
 

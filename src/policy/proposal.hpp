@@ -11,10 +11,11 @@
 
 namespace espalier::policy {
 
-// Words are joined by '-'. Errors: kUnsupported names the word that this version cannot honour and
-// lists what it can; kInvalidArgument a word that is no algorithm at all, or a combination that
-// cannot work (no DH group, AEAD with an integrity word, no PRF derivable). Without a prf word, the
-// PRF is the one of each integrity word, as strongSwan does.
+// Words are joined by '-'. "ke1_ecp384" to "ke7_...": additional key exchanges (RFC 9370);
+// "ke1_none" beside it: the peer may do without. Errors: kUnsupported names the word that this
+// version cannot honour and lists what it can; kInvalidArgument a word that is no algorithm at all,
+// or a combination that cannot work (no DH group, AEAD with an integrity word, no PRF derivable).
+// Without a prf word, the PRF is the one of each integrity word, as strongSwan does.
 Result<IkeProposal> parse_ike_proposal(std::string_view words);
 // "aes256gcm16", "aes256-sha256", "aes128gcm16-x25519-esn". A DH word means PFS at rekey, and
 // "modpnone" beside it that a peer may do without. Neither esn nor noesn: both.
@@ -57,6 +58,9 @@ Result<Selected<IkeSuite>> accept_ike(const std::vector<IkeProposal>& ours,
 Result<Selected<ChildSuite>> accept_esp(const std::vector<EspProposal>& ours,
                                         const std::vector<wire::ike::Proposal>& answer,
                                         bool with_dh);
+
+// The chosen additional key exchanges as a proposal's list.
+std::vector<AdditionalKe> listed(const AdditionalKes& methods);
 
 // Words for people and for status: "aes256gcm16-prfsha384-x25519", "aes256gcm16-x25519-esn".
 std::string words(const IkeSuite& suite);

@@ -56,9 +56,34 @@ Want want_pfs(const std::vector<DhId>& list) {
   return w;
 }
 
+TransformType slot_type(unsigned slot) {
+  return static_cast<TransformType>(static_cast<unsigned>(TransformType::kAddKe1) + slot - 1);
+}
+
+bool is_key_exchange(TransformType type) {
+  return type == TransformType::kDh || wire::ike::is_additional_ke(type);
+}
+
+// RFC 9370 section 2.2.1: every slot. One that we do not use is taken when the peer offers NONE in
+// it, and left out of what we offer.
+void add_additional(Wants& list, const std::vector<AdditionalKe>& methods) {
+  for (unsigned slot = 1; slot <= AdditionalKes().size(); ++slot) {
+    std::vector<DhId> ids;
+    for (const AdditionalKe& one : methods) {
+      if (one.slot == slot) ids.push_back(one.method);
+    }
+    Want w = want_pfs(ids);
+    w.type = slot_type(slot);
+    for (Transform& t : w.taken) t.type = w.type;
+    list.push_back(std::move(w));
+  }
+}
+
 Wants wants(const IkeProposal& p) {
-  return {want_encr(p.encr), want(TransformType::kPrf, p.prf), want_integ(p.integ),
-          want(TransformType::kDh, p.dh)};
+  Wants list{want_encr(p.encr), want(TransformType::kPrf, p.prf), want_integ(p.integ),
+             want(TransformType::kDh, p.dh)};
+  add_additional(list, p.additional);
+  return list;
 }
 
 Wants wants(const EspProposal& p, bool with_dh) {
@@ -69,6 +94,7 @@ Wants wants(const EspProposal& p, bool with_dh) {
   if (p.esn) esn.taken.push_back({TransformType::kEsn, 1, 0, false});
   if (p.no_esn) esn.taken.push_back({TransformType::kEsn, 0, 0, false});
   list.push_back(std::move(esn));
+  if (with_dh) add_additional(list, p.additional);
   return list;
 }
 
@@ -99,38 +125,74 @@ struct Match {
   std::uint32_t failed = 0;       // bits of the types to blame
 };
 
+bool offers(const WireProposal& offer, TransformType type) {
+  return std::any_of(offer.transforms.begin(), offer.transforms.end(),
+                     [&](const Transform& t) { return t.type == type; });
+}
+
+// The transforms of `w` that the offer has, in our order. `group`: the only one of type 4 to take.
+std::vector<Transform> common(const Want& w, const WireProposal& offer, std::optional<DhId> group) {
+  const bool present = offers(offer, w.type);
+  std::vector<Transform> list;
+  for (const Transform& t : w.taken) {
+    if (group && w.type == TransformType::kDh && t.id != static_cast<std::uint16_t>(*group)) {
+      continue;
+    }
+    // Whole-value comparison: an unknown attribute, a missing or a superfluous Key Length make a
+    // different transform (RFC 7296 sections 3.3.5 and 3.3.6).
+    const bool has =
+        std::find(offer.transforms.begin(), offer.transforms.end(), t) != offer.transforms.end();
+    if (has || (!present && w.optional && t.id == 0)) list.push_back(t);
+  }
+  return list;
+}
+
+// RFC 9370 section 2.2.1: no method but NONE is chosen twice. The first fitting choice in our
+// order of preference, slot before slot; false when there is none.
+bool choose_different(const std::vector<std::vector<Transform>>& choices,
+                      std::vector<Transform>& chosen) {
+  if (chosen.size() == choices.size()) return true;
+  for (const Transform& t : choices[chosen.size()]) {
+    const bool twice = t.id != 0 && std::any_of(chosen.begin(), chosen.end(),
+                                                [&](const Transform& c) { return c.id == t.id; });
+    if (twice) continue;
+    chosen.push_back(t);
+    if (choose_different(choices, chosen)) return true;
+    chosen.pop_back();
+  }
+  return false;
+}
+
 // `group`: the only DH transform to take, if given.
 Match match(const Wants& ours, const WireProposal& offer, bool ignore_dh,
             std::optional<DhId> group) {
   Match result;
+  std::vector<std::vector<Transform>> exchanges;
   for (const Want& w : ours) {
-    const auto has = [&](const Transform& t) {
-      // Whole-value comparison: an unknown attribute, a missing or a superfluous Key Length make a
-      // different transform (RFC 7296 sections 3.3.5 and 3.3.6).
-      return std::find(offer.transforms.begin(), offer.transforms.end(), t) !=
-             offer.transforms.end();
-    };
-    const bool present = std::any_of(offer.transforms.begin(), offer.transforms.end(),
-                                     [&](const Transform& t) { return t.type == w.type; });
-    const auto found = std::find_if(w.taken.begin(), w.taken.end(), [&](const Transform& t) {
-      if (group && w.type == TransformType::kDh && t.id != static_cast<std::uint16_t>(*group)) {
-        return false;
-      }
-      return has(t) || (!present && w.optional && t.id == 0);
-    });
-    if (found == w.taken.end()) {
+    std::vector<Transform> choices = common(w, offer, group);
+    if (choices.empty()) {
       result.failed |= bit(w.type);
-      continue;
+    } else if (is_key_exchange(w.type)) {
+      exchanges.push_back(std::move(choices));
+    } else {
+      result.chosen.push_back(choices.front());
     }
-    result.chosen.push_back(*found);
-    if (present) result.reply.push_back(*found);
+  }
+  std::vector<Transform> different;
+  if (choose_different(exchanges, different)) {
+    result.chosen.insert(result.chosen.end(), different.begin(), different.end());
+  } else {
+    result.failed |= bit(TransformType::kAddKe7);
+  }
+  for (const Transform& t : result.chosen) {
+    if (offers(offer, t.type)) result.reply.push_back(t);
   }
   // RFC 7296 section 3.3.6: "If the responder receives a proposal that contains a Transform Type it
   // does not understand ... it MUST consider this proposal unacceptable."
   for (const Transform& t : offer.transforms) {
     const bool known =
         std::any_of(ours.begin(), ours.end(), [&](const Want& w) { return w.type == t.type; });
-    if (!known && !(ignore_dh && t.type == TransformType::kDh)) result.failed |= bit(t.type);
+    if (!known && !(ignore_dh && is_key_exchange(t.type))) result.failed |= bit(t.type);
   }
   return result;
 }
@@ -142,6 +204,9 @@ std::string blame(std::uint32_t failed) {
   if (failed == bit(TransformType::kDh)) return "; only the Diffie-Hellman group differs";
   if (failed == bit(TransformType::kEsn)) {
     return "; only the use of extended sequence numbers differs";
+  }
+  for (unsigned slot = 1; slot <= AdditionalKes().size(); ++slot) {
+    if (failed == bit(slot_type(slot))) return "; only the additional key exchanges differ";
   }
   return "";
 }
@@ -191,6 +256,14 @@ std::uint16_t id_of(const Match& m, TransformType type) {
     if (t.type == type) return t.id;
   }
   return 0;
+}
+
+AdditionalKes additional_of(const Match& m) {
+  AdditionalKes methods{};
+  for (unsigned slot = 1; slot <= methods.size(); ++slot) {
+    methods[slot - 1] = static_cast<DhId>(id_of(m, slot_type(slot)));
+  }
+  return methods;
 }
 
 crypto::CipherSuite cipher_of(const Match& m) {
@@ -259,7 +332,7 @@ Result<Selected<IkeSuite>> select_ike(const std::vector<IkeProposal>& ours,
              choose(all_wants(ours), join(ours), offered, ProtocolId::kIke, false, DhId::kNone));
   const Match& m = choice.match;
   const IkeSuite suite{cipher_of(m), static_cast<PrfId>(id_of(m, TransformType::kPrf)),
-                       static_cast<DhId>(id_of(m, TransformType::kDh))};
+                       static_cast<DhId>(id_of(m, TransformType::kDh)), additional_of(m)};
   return selected(suite, std::move(choice));
 }
 
@@ -270,7 +343,7 @@ Result<Selected<ChildSuite>> select_esp(const std::vector<EspProposal>& ours,
                                    !with_dh, with_dh ? prefer_group : DhId::kNone));
   const Match& m = choice.match;
   const ChildSuite suite{cipher_of(m), static_cast<DhId>(id_of(m, TransformType::kDh)),
-                         id_of(m, TransformType::kEsn) == 1};
+                         id_of(m, TransformType::kEsn) == 1, additional_of(m)};
   return selected(suite, std::move(choice));
 }
 

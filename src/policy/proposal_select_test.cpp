@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <random>
 
+#include "crypto/dh.hpp"
 #include "policy/proposal.hpp"
 
 namespace espalier::policy {
@@ -347,6 +348,85 @@ TEST(ProposalProperties, SelectionFromOurOwnOfferIsTheFirst) {
     EXPECT_EQ(got.value().suite.prf, ours[0].prf[0]) << "seed " << seed;
     EXPECT_EQ(got.value().suite.cipher.encr, ours[0].encr[0].id) << "seed " << seed;
   }
+}
+
+const auto kKe1 = TransformType::kAddKe1;
+const auto kKe2 = static_cast<TransformType>(7);
+
+// RFC 9370 section 2.2.1.
+TEST(AdditionalKeyExchanges, AreChosenSlotBySlot) {
+  const auto ours = ike({"aes256gcm16-prfsha384-x25519-ke1_ecp384-ke2_modp3072-ke2_none"});
+  const auto wire = to_wire(ours, {});
+  const std::vector<Transform> sent = wire[0].transforms;
+  EXPECT_EQ(std::vector<Transform>(sent.begin() + 3, sent.end()),
+            (std::vector<Transform>{of(kKe1, 20), of(kKe2, 15), of(kKe2, 0)}));
+  const auto both = select_ike(ours, wire).value();
+  EXPECT_EQ(both.suite.additional[0], DhId::kEcp384);
+  EXPECT_EQ(both.suite.additional[1], DhId::kModp3072);
+  EXPECT_EQ(words(both.suite), "aes256gcm16-prfsha384-x25519-ke1_ecp384-ke2_modp3072");
+  EXPECT_EQ(accept_ike(ours, {both.reply}).value().suite, both.suite);
+  // A peer without the second: NONE is chosen, and said where it was offered.
+  const auto fewer = ike({"aes256gcm16-prfsha384-x25519-ke1_ecp384"});
+  const auto one = select_ike(fewer, wire).value();
+  EXPECT_EQ(one.suite.additional[1], DhId::kNone);
+  EXPECT_NE(std::find(one.reply.transforms.begin(), one.reply.transforms.end(), of(kKe2, 0)),
+            one.reply.transforms.end());
+  EXPECT_EQ(accept_ike(ours, {one.reply}).value().suite, one.suite);
+  // And the other way round: we may do without what the peer does not offer.
+  EXPECT_EQ(select_ike(ours, to_wire(fewer, {})).value().suite, one.suite);
+}
+
+TEST(AdditionalKeyExchanges, WhatIsNotOptionalIsNeeded) {
+  const auto with = ike({"aes256gcm16-prfsha384-x25519-ke1_ecp384"});
+  const auto without = ike({"aes256gcm16-prfsha384-x25519"});
+  const auto refused = select_ike(with, to_wire(without, {}));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("only the additional key exchanges differ"));
+  EXPECT_FALSE(select_ike(without, to_wire(with, {})).ok());
+  const auto either =
+      ike({"aes256gcm16-prfsha384-x25519-ke1_ecp384", "aes256gcm16-prfsha384-x25519"});
+  EXPECT_EQ(select_ike(either, to_wire(without, {})).value().reply.number, 1);
+  EXPECT_EQ(select_ike(without, to_wire(either, {})).value().reply.number, 2);
+}
+
+TEST(AdditionalKeyExchanges, NoMethodIsUsedTwice) {
+  const auto ours = ike({"aes256gcm16-prfsha384-x25519-ecp384-ke1_x25519-ke1_ecp384-ke1_modp2048"});
+  const auto free = select_ike(ours, to_wire(ours, {})).value();
+  EXPECT_EQ(free.suite.dh, DhId::kX25519);
+  EXPECT_EQ(free.suite.additional[0], DhId::kEcp384);
+  WireProposal twice = free.reply;
+  for (Transform& t : twice.transforms) {
+    if (t.type == kKe1) t.id = 31;
+  }
+  EXPECT_FALSE(accept_ike(ours, {twice}).ok());
+  EXPECT_FALSE(parse_ike_proposal("aes256gcm16-prfsha384-x25519-ke1_x25519").ok());
+  EXPECT_FALSE(parse_esp_proposal("aes256gcm16-ke1_x25519").ok());
+  const auto unknown = parse_ike_proposal("aes256gcm16-prfsha384-x25519-ke8_ecp384");
+  EXPECT_EQ(unknown.error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(AdditionalKeyExchanges, ChildrenHaveThemAtRekeyOnly) {
+  const auto ours = esp({"aes256gcm16-x25519-ke1_ecp384"});
+  for (const Transform& t : to_wire(ours, kSpi, false)[0].transforms) {
+    EXPECT_FALSE(wire::ike::is_additional_ke(t.type));
+  }
+  const auto first = select_esp(ours, to_wire(ours, kSpi, true), false, DhId::kNone).value();
+  EXPECT_EQ(first.suite.additional, AdditionalKes{});
+  const auto rekey = select_esp(ours, to_wire(ours, kSpi, true), true, DhId::kX25519).value();
+  EXPECT_EQ(rekey.suite.additional[0], DhId::kEcp384);
+  EXPECT_EQ(words(rekey.suite), "aes256gcm16-x25519-ke1_ecp384-esn");
+}
+
+TEST(AdditionalKeyExchanges, WhatTheLibraryLacksIsNamed) {
+  if (crypto::dh_available(DhId::kMlKem768)) {
+    EXPECT_TRUE(parse_ike_proposal("aes256gcm16-prfsha384-x25519-ke1_mlkem768").ok());
+    return;
+  }
+  const auto refused = parse_ike_proposal("aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke2_ecp384");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(refused.error().message,
+              HasSubstr("'ke1_mlkem768': ML-KEM-768 needs OpenSSL 3.5 or newer; this is 3."));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Proposals and suites as words, both ways.
 #include <algorithm>
 
+#include "crypto/dh.hpp"
 #include "policy/algorithm_words.hpp"
 #include "policy/limits.hpp"
 #include "policy/proposal.hpp"
@@ -30,8 +31,8 @@ std::string_view type_noun(TransformType type) {
     case TransformType::kInteg: return "integrity";
     case TransformType::kDh: return "Diffie-Hellman";
     case TransformType::kEsn: return "ESN";
+    default: return "additional key exchange";
   }
-  return "transform";
 }
 
 // What the words of one proposal say, before IKE's and ESP's own rules.
@@ -40,11 +41,30 @@ struct Collected {
   std::vector<IntegId> integ;
   std::vector<PrfId> prf;
   std::vector<DhId> dh;
+  std::vector<AdditionalKe> additional;
   bool esn = false;
   bool no_esn = false;
   bool aead = false;
   bool classic = false;  // a cipher that needs an integrity algorithm beside it
 };
+
+Status collect_method(Collected& all, std::string_view proposal, const AlgorithmWord& row) {
+  const auto method = static_cast<DhId>(row.id);
+  if (method != DhId::kNone) {
+    if (const Status there = crypto::dh_available(method); !there) {
+      return bad(ErrorCode::kUnsupported, proposal,
+                 "has '" + std::string(row.word) + "': " + there.error().message);
+    }
+  }
+  if (row.type == TransformType::kDh) {
+    add_once(all.dh, method);
+  } else {
+    const auto slot = static_cast<std::uint8_t>(static_cast<unsigned>(row.type) -
+                                                static_cast<unsigned>(TransformType::kAddKe1) + 1);
+    add_once(all.additional, AdditionalKe{slot, method});
+  }
+  return {};
+}
 
 Status collect_word(Collected& all, std::string_view proposal, std::string_view word) {
   const std::optional<AlgorithmWord> row = find_word(word);
@@ -60,7 +80,14 @@ Status collect_word(Collected& all, std::string_view proposal, std::string_view 
   if (row->use == WordUse::kUnsupported) {
     return bad(ErrorCode::kUnsupported, proposal,
                "has '" + std::string(word) + "', which is not supported; use one of these " +
-                   std::string(type_noun(row->type)) + " words: " + supported_words(row->type));
+                   std::string(type_noun(row->type)) + " words: " +
+                   (wire::ike::is_additional_ke(row->type)
+                        ? std::string(word.substr(0, 4)) + "X with X one of " +
+                              supported_words(TransformType::kDh)
+                        : supported_words(row->type)));
+  }
+  if (row->type == TransformType::kDh || wire::ike::is_additional_ke(row->type)) {
+    return collect_method(all, proposal, *row);
   }
   switch (row->type) {
     case TransformType::kEncr:
@@ -69,8 +96,8 @@ Status collect_word(Collected& all, std::string_view proposal, std::string_view 
       break;
     case TransformType::kPrf: add_once(all.prf, static_cast<PrfId>(row->id)); break;
     case TransformType::kInteg: add_once(all.integ, static_cast<IntegId>(row->id)); break;
-    case TransformType::kDh: add_once(all.dh, static_cast<DhId>(row->id)); break;
     case TransformType::kEsn: (row->id == 1 ? all.esn : all.no_esn) = true; break;
+    default: break;
   }
   return {};
 }
@@ -145,7 +172,34 @@ void append_all(std::string& text, const std::vector<EncrTransform>& list) {
   }
 }
 
+void append_additional(std::string& text, const std::vector<AdditionalKe>& list) {
+  for (unsigned slot = 1; slot <= AdditionalKes().size(); ++slot) {
+    for (const AdditionalKe& one : list) {
+      if (one.slot != slot) continue;
+      append(text,
+             static_cast<TransformType>(static_cast<unsigned>(TransformType::kAddKe1) + slot - 1),
+             static_cast<std::uint16_t>(one.method));
+    }
+  }
+}
+
+Error bad_methods(std::string_view words) {
+  return bad(ErrorCode::kInvalidArgument, words,
+             "has no choice of different methods for all its key exchanges (RFC 9370 section "
+             "2.2.1): no method is used twice");
+}
+
 }  // namespace
+
+std::vector<AdditionalKe> listed(const AdditionalKes& methods) {
+  std::vector<AdditionalKe> list;
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    if (methods[i] != DhId::kNone) {
+      list.push_back({static_cast<std::uint8_t>(i + 1), methods[i]});
+    }
+  }
+  return list;
+}
 
 Result<IkeProposal> parse_ike_proposal(std::string_view words) {
   TRY_ASSIGN(Collected all, collect(words));
@@ -166,8 +220,10 @@ Result<IkeProposal> parse_ike_proposal(std::string_view words) {
   if (std::find(all.dh.begin(), all.dh.end(), DhId::kNone) != all.dh.end()) {
     return bad(ErrorCode::kInvalidArgument, words, "has modpnone, but IKE needs a group");
   }
-  return IkeProposal{std::move(all.encr), std::move(all.integ), std::move(all.prf),
-                     std::move(all.dh)};
+  IkeProposal proposal{std::move(all.encr), std::move(all.integ), std::move(all.prf),
+                       std::move(all.dh), std::move(all.additional)};
+  if (!select_ike({proposal}, to_wire({proposal}, ByteView()))) return bad_methods(words);
+  return proposal;
 }
 
 Result<EspProposal> parse_esp_proposal(std::string_view words) {
@@ -176,9 +232,18 @@ Result<EspProposal> parse_esp_proposal(std::string_view words) {
     return bad(ErrorCode::kInvalidArgument, words,
                "has a PRF, which belongs in an IKE proposal; ESP is keyed with the IKE SA's");
   }
+  if (!all.additional.empty() && all.dh.empty()) {
+    return bad(ErrorCode::kInvalidArgument, words,
+               "has additional key exchanges and none that they could add to; add x25519, for "
+               "example");
+  }
   const bool either = all.esn == all.no_esn;
-  return EspProposal{std::move(all.encr), std::move(all.integ), std::move(all.dh),
-                     either || all.esn, either || all.no_esn};
+  EspProposal proposal{std::move(all.encr), std::move(all.integ), std::move(all.dh),
+                       either || all.esn,   either || all.no_esn, std::move(all.additional)};
+  if (!select_esp({proposal}, to_wire({proposal}, ByteView(), true), true, DhId::kNone)) {
+    return bad_methods(words);
+  }
+  return proposal;
 }
 
 SharedList<IkeProposal> default_ike_proposals() {
@@ -218,6 +283,7 @@ std::string words(const IkeProposal& proposal) {
     append_all(text, TransformType::kPrf, proposal.prf);
   }
   append_all(text, TransformType::kDh, proposal.dh);
+  append_additional(text, proposal.additional);
   return text;
 }
 
@@ -226,20 +292,24 @@ std::string words(const EspProposal& proposal) {
   append_all(text, proposal.encr);
   append_all(text, TransformType::kInteg, proposal.integ);
   append_all(text, TransformType::kDh, proposal.dh);
+  append_additional(text, proposal.additional);
   if (proposal.esn != proposal.no_esn) text += proposal.esn ? "-esn" : "-noesn";
   return text;
 }
 
 std::string words(const IkeSuite& suite) {
-  IkeProposal proposal{{{suite.cipher.encr, suite.cipher.key_bits}}, {}, {suite.prf}, {suite.dh}};
+  IkeProposal proposal{
+      {{suite.cipher.encr, suite.cipher.key_bits}}, {}, {suite.prf}, {suite.dh}, {}};
   if (suite.cipher.integ != IntegId::kNone) proposal.integ = {suite.cipher.integ};
+  proposal.additional = listed(suite.additional);
   return words(proposal);
 }
 
 std::string words(const ChildSuite& suite) {
-  EspProposal proposal{{{suite.cipher.encr, suite.cipher.key_bits}}, {}, {}, true, true};
+  EspProposal proposal{{{suite.cipher.encr, suite.cipher.key_bits}}, {}, {}, true, true, {}};
   if (suite.cipher.integ != IntegId::kNone) proposal.integ = {suite.cipher.integ};
   if (suite.dh != DhId::kNone) proposal.dh = {suite.dh};
+  proposal.additional = listed(suite.additional);
   return words(proposal) + (suite.esn ? "-esn" : "");
 }
 

@@ -132,12 +132,12 @@ TEST(ProposalWords, OffersInWordsAreBounded) {
   using wire::ike::Transform;
   using wire::ike::TransformType;
   Proposal p;
-  p.transforms = {{TransformType::kEncr, 3, 0, false},
-                  {TransformType::kEncr, 12, 256, false},
-                  {TransformType::kEncr, 4711, 77, false},
-                  {TransformType::kDh, 2, 0, false},
-                  {static_cast<TransformType>(9), 5, 0, false}};
-  EXPECT_EQ(words(std::vector<Proposal>{p}), "3des-aes256-encr-4711/77-modp1024-type9-5");
+  p.transforms = {
+      {TransformType::kEncr, 3, 0, false},          {TransformType::kEncr, 12, 256, false},
+      {TransformType::kEncr, 4711, 77, false},      {TransformType::kDh, 2, 0, false},
+      {static_cast<TransformType>(9), 5, 0, false}, {static_cast<TransformType>(13), 5, 0, false}};
+  EXPECT_EQ(words(std::vector<Proposal>{p}),
+            "3des-aes256-encr-4711/77-modp1024-ke4_modp1536-type13-5");
   EXPECT_EQ(words(std::vector<Proposal>{}), "nothing");
   p.transforms.assign(5000, {TransformType::kEncr, 12, 256, false});
   EXPECT_LT(words(std::vector<Proposal>(50, p)).size(), 1100u);
@@ -176,7 +176,7 @@ TEST(ProposalWords, EverySupportedWordIsImplemented) {
       case TransformType::kDh:
         EXPECT_TRUE(row.id == 0 || crypto::info(static_cast<DhId>(row.id))) << row.word;
         break;
-      case TransformType::kEsn: break;
+      default: break;
     }
   }
 }
@@ -186,13 +186,14 @@ TEST(ProposalWords, RoundTrip) {
   for (const char* text :
        {"aes128-aes192-aes256-sha1-sha256-modp2048",
         "aes128gcm16-chacha20poly1305-prfsha512-x25519",
-        "aes256-sha512-prfsha256-prfsha512-ecp256-ecp384", "aes256-sha384-modp3072"}) {
+        "aes256-sha512-prfsha256-prfsha512-ecp256-ecp384", "aes256-sha384-modp3072",
+        "aes256gcm16-prfsha384-x25519-ke1_ecp384-ke1_none-ke2_modp2048-ke7_modp3072"}) {
     const IkeProposal p = parse_ike_proposal(text).value();
     EXPECT_EQ(words(p), text);
     EXPECT_EQ(parse_ike_proposal(words(p)).value(), p);
   }
   for (const char* text : {"aes192gcm16", "aes256-sha1-sha512-ecp384-modpnone", "aes256gcm16-noesn",
-                           "chacha20poly1305-x25519-esn"}) {
+                           "chacha20poly1305-x25519-esn", "aes128gcm16-x25519-ke1_ecp256-noesn"}) {
     const EspProposal p = parse_esp_proposal(text).value();
     EXPECT_EQ(words(p), text);
     EXPECT_EQ(parse_esp_proposal(words(p)).value(), p);

@@ -69,7 +69,7 @@ Spi Context::allocate_spi() {
 IkeSpi Context::allocate_ike_spi() {
   for (;;) {
     const IkeSpi spi(rng.u64());
-    if (spi.value != 0 && !core.sas.contains(spi)) return spi;
+    if (spi.value != 0 && !core.sas.contains(spi) && !core.spis_to_be.contains(spi)) return spi;
   }
 }
 

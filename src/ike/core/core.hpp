@@ -82,6 +82,9 @@ struct Core {
   Settings settings;
   std::map<std::string, Pair> pairs;
   std::map<IkeSpi, v2::IkeSa> sas;  // by our SPI
+  // Our SPIs of IKE SAs that a rekey of ours is making: the peer may use one before we have its
+  // answer, and must not be told that we lost it.
+  std::set<IkeSpi> spis_to_be;
   // IKE_SA_INIT requests being answered or answered, by (peer's SPI, peer's address): a repeated
   // one finds its SA.
   std::map<std::pair<IkeSpi, SocketAddress>, IkeSpi> init_requests;

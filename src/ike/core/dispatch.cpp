@@ -70,7 +70,7 @@ bool is_acceptable(Context& ctx, IkeSa& sa, const Header& header) {
 
 void follow_path(Context& ctx, IkeSa& sa, const Path& path, bool request) {
   if (sa.path == path) return;
-  if (sa.state == IkeState::kHalfOpen) {
+  if (sa.state == IkeState::kHalfOpen || sa.state == IkeState::kIntermediate) {
     sa.path = path;  // the initiator moved to port 4500 (RFC 7296 section 2.23)
     sa.encap = path.local.port == ctx.core.settings.nat_port;
   } else if (request && sa.nat_there) {
@@ -88,6 +88,12 @@ void call(Context& ctx, IkeSa& sa, v2::Handler handler, const Message& message) 
       return v2::process_create_child_response(ctx, sa, message);
     case v2::Handler::kInformationalRequest:
       return v2::handle_informational_request(ctx, sa, message);
+    case v2::Handler::kIntermediateRequest:
+      return v2::handle_intermediate_request(ctx, sa, message);
+    case v2::Handler::kIntermediateResponse:
+      return v2::process_intermediate_response(ctx, sa, message);
+    case v2::Handler::kFollowupRequest: return v2::handle_followup_request(ctx, sa, message);
+    case v2::Handler::kFollowupResponse: return v2::process_followup_response(ctx, sa, message);
     case v2::Handler::kInformationalResponse:
       return v2::process_informational_response(ctx, sa, message);
   }

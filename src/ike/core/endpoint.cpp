@@ -147,6 +147,14 @@ void Endpoint::handle_job(Context& ctx, const JobDone& done) {
     case JobPurpose::kInitShared: v2::init_job_done(ctx, *sa, purpose, done.result); break;
     case JobPurpose::kAuthSign:
     case JobPurpose::kAuthVerify: v2::auth_job_done(ctx, *sa, purpose, done.result); break;
+    case JobPurpose::kIntermediateGenerate:
+    case JobPurpose::kIntermediateShared:
+    case JobPurpose::kIntermediateRespond:
+      v2::intermediate_job_done(ctx, *sa, purpose, done.result);
+      break;
+    case JobPurpose::kFollowupGenerate:
+    case JobPurpose::kFollowupShared:
+    case JobPurpose::kFollowupRespond: v2::followup_job_done(ctx, *sa, purpose, done.result); break;
     case JobPurpose::kChildGenerate:
     case JobPurpose::kChildShared:
     case JobPurpose::kChildRespond: v2::child_job_done(ctx, *sa, purpose, done.result); break;

@@ -26,10 +26,14 @@ JobResult run(const DhSharedJob& job) {
 
 JobResult run(const DhRespondJob& job, crypto::Rng& rng) {
   JobResult out;
-  out.error = store(crypto::dh_generate(job.group, rng), out.key_pair);
-  if (out.error) return out;
-  out.error = store(crypto::dh_shared(out.key_pair, job.peer_public), out.shared);
-  out.key_pair.private_key = SecretBytes();
+  auto answer = crypto::dh_respond(job.group, job.peer_public, rng);
+  if (!answer) {
+    out.error = answer.error();
+    return out;
+  }
+  out.key_pair.group = job.group;
+  out.key_pair.public_key = std::move(answer->public_key);
+  out.shared = std::move(answer->shared);
   return out;
 }
 

@@ -20,12 +20,12 @@ struct DhGenerateJob {
   crypto::DhId group = crypto::DhId::kNone;
   friend bool operator==(const DhGenerateJob&, const DhGenerateJob&) = default;
 };
-struct DhSharedJob {  // own pair and the peer's public value to g^ir
+struct DhSharedJob {  // own pair and the answer (public value or ciphertext) to the shared secret
   crypto::DhKeyPair own;
   Bytes peer_public;
   friend bool operator==(const DhSharedJob&, const DhSharedJob&) = default;
 };
-struct DhRespondJob {  // generates a pair and computes g^ir in one go
+struct DhRespondJob {  // the answer to the peer's public value, and the shared secret, in one go
   crypto::DhId group = crypto::DhId::kNone;
   Bytes peer_public;
   friend bool operator==(const DhRespondJob&, const DhRespondJob&) = default;

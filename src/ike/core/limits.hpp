@@ -85,6 +85,11 @@ inline constexpr Duration kTemporaryFailureMax = 3min;
 // A rekey that came to nothing for another reason is tried again after this, until the SA expires.
 inline constexpr Duration kRekeyRetry = 30s;
 
+// A peer's CREATE_CHILD_SA whose next IKE_FOLLOWUP_KE does not come is forgotten after this (RFC
+// 9370 section 2.2.4: 5 to 20 s are appropriate).
+inline constexpr Duration kFollowupWait = 20s;
+inline constexpr std::size_t kLinkOctets = 16;  // ADDITIONAL_KEY_EXCHANGE; cannot be guessed
+
 inline constexpr std::size_t kDatagramMax = 65535;
 inline constexpr std::size_t kFragmentsMax =
     64;  // RFC 7383 gives none; 64 x 1200 octets hold any chain we accept

@@ -69,7 +69,7 @@ void close_sas(Context& ctx, const Pair& pair) {
     if (sa->state == IkeState::kEstablished) {
       v2::add_task(ctx, *sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
       v2::run_tasks(ctx, *sa);
-    } else if (sa->state == IkeState::kInit || sa->state == IkeState::kAuth) {
+    } else if (v2::is_attempt(sa->state)) {
       v2::destroy(ctx, *sa, "");
     }
   }
@@ -121,7 +121,7 @@ Actual look(Context& ctx, Pair& pair) {
     const auto found = ctx.core.sas.find(spi);
     if (found == ctx.core.sas.end()) continue;
     IkeSa& sa = found->second;
-    if (sa.state == IkeState::kInit || sa.state == IkeState::kAuth) actual.handshake = true;
+    if (v2::is_attempt(sa.state)) actual.handshake = true;
     if (sa.state != IkeState::kEstablished || v2::has_task(sa, TaskKind::kDeleteIke)) continue;
     actual.established = true;
     live.push_back(&sa);

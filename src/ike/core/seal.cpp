@@ -131,8 +131,12 @@ std::vector<Bytes> seal(const Header& header, const std::vector<Payload>& payloa
 
 Result<std::vector<Payload>> open_sk(ByteView datagram, const wire::ike::SkPayload& sk,
                                      const SealKeys& keys) {
-  TRY_ASSIGN(const Bytes plaintext, open_body(datagram, sk.aad_octets, sk.body, keys));
+  TRY_ASSIGN(const Bytes plaintext, open_plain(datagram, sk, keys));
   return wire::ike::parse_payloads(sk.first_inner, plaintext);
+}
+
+Result<Bytes> open_plain(ByteView datagram, const wire::ike::SkPayload& sk, const SealKeys& keys) {
+  return open_body(datagram, sk.aad_octets, sk.body, keys);
 }
 
 Result<Bytes> open_skf(ByteView datagram, const wire::ike::SkfPayload& skf, const SealKeys& keys) {

@@ -37,6 +37,9 @@ std::vector<Bytes> seal(const wire::ike::Header& header,
 Result<std::vector<wire::ike::Payload>> open_sk(ByteView datagram, const wire::ike::SkPayload& sk,
                                                 const SealKeys& keys);
 
+// The same, the inner payloads as octets.
+Result<Bytes> open_plain(ByteView datagram, const wire::ike::SkPayload& sk, const SealKeys& keys);
+
 // The plaintext of one fragment, padding removed (RFC 7383 section 2.5).
 Result<Bytes> open_skf(ByteView datagram, const wire::ike::SkfPayload& skf, const SealKeys& keys);
 

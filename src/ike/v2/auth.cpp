@@ -34,13 +34,26 @@ IdPayload id_payload(PayloadType role, const policy::Identity& identity) {
   return {role, identity.type, identity.data, id_body(identity)};
 }
 
+// IntAuth = IntAuth_iN | IntAuth_rN | IKE_AUTH_MID (RFC 9242 section 3.3.2); nothing without
+// IKE_INTERMEDIATE.
+Bytes int_auth(const IkeSa& sa) {
+  const Handshake& handshake = sa.handshake();
+  if (handshake.int_auth_i.empty()) return {};
+  Writer octets;
+  octets.bytes(handshake.int_auth_i);
+  octets.bytes(handshake.int_auth_r);
+  octets.u32(handshake.auth_id.value);
+  return octets.take();
+}
+
 // What the named end signs or MACs.
 Result<Bytes> octets_of(const IkeSa& sa, Role end, ByteView body) {
   const IkeKeys& keys = keys_of_auth(sa, end);
+  const Bytes extra = int_auth(sa);
   return end == Role::kInitiator ? auth_octets(sa.suite.prf, sa.handshake().init_request,
-                                               sa.nonce_r, keys.pi.reveal(), body)
+                                               sa.nonce_r, keys.pi.reveal(), body, extra)
                                  : auth_octets(sa.suite.prf, sa.handshake().init_response,
-                                               sa.nonce_i, keys.pr.reveal(), body);
+                                               sa.nonce_i, keys.pr.reveal(), body, extra);
 }
 
 // The peer's proof: of AUTH, or of NO_PPK_AUTH where we have no such PPK (RFC 8784 section 3).
@@ -167,6 +180,7 @@ bool suite_is_acceptable(const policy::Connection& connection, const policy::Ike
   if (suite.cipher.integ != crypto::IntegId::kNone) proposal.integ = {suite.cipher.integ};
   proposal.prf = {suite.prf};
   proposal.dh = {suite.dh};
+  proposal.additional = policy::listed(suite.additional);
   return policy::select_ike(connection.proposals, policy::to_wire({proposal}, ByteView())).ok();
 }
 
@@ -250,13 +264,13 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
   add_certificates(*sa.connection, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
-  add_qcd_token(ctx, sa, payloads);
+  add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
   if (sa.ppk) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
   establish_with_peer(ctx, sa);
   auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
   if (child) {
     const Spi spi = ctx.allocate_spi();
-    auto made = make_child(sa, *child, spi, false, ByteView(), sa.nonce_i, sa.nonce_r);
+    auto made = make_child(sa, *child, spi, false, {}, sa.nonce_i, sa.nonce_r);
     ASSERT(made);  // the suite was selected from our own proposals
     add_child_answer(payloads, *child, spi);
     install_child(ctx, sa, std::move(*made), true);
@@ -316,7 +330,7 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
     payloads.push_back(id_payload(PayloadType::kIdr, connection.remote_id));
   }
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
-  add_qcd_token(ctx, sa, payloads);
+  add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
   const policy::ChildConfig& child = connection.children.front();
   sa.handshake().child_spi = ctx.allocate_spi();
   add_child_offer(payloads, child, child.local_ts, child.remote_ts, sa.handshake().child_spi,
@@ -343,7 +357,7 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
   const Spi spi = sa.handshake().child_spi;
   auto child = accept_child(config, config.local_ts, config.remote_ts, response, false);
   if (child) {
-    auto made = make_child(sa, *child, spi, true, ByteView(), sa.nonce_i, sa.nonce_r);
+    auto made = make_child(sa, *child, spi, true, {}, sa.nonce_i, sa.nonce_r);
     ASSERT(made);
     install_child(ctx, sa, std::move(*made), true);
     tell_what_was_narrowed(ctx, sa, *child);
@@ -396,6 +410,7 @@ std::string refused_by_peer(const IkeSa& sa, NotifyType type) {
 }  // namespace
 
 void start_auth(Context& ctx, IkeSa& sa) {
+  sa.handshake().auth_id = sa.next_request;
   if (const Status mixed = begin_ppk(sa); !mixed) {
     return fail_handshake(ctx, sa, mixed.error().message);
   }
@@ -404,6 +419,7 @@ void start_auth(Context& ctx, IkeSa& sa) {
 
 void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
   sa.state = IkeState::kAuth;
+  sa.handshake().auth_id = message.header.message_id;
   const IdPayload* idi = message.id(PayloadType::kIdi);
   ASSERT(idi != nullptr);  // the transition table requires it
   sa.handshake().peer_id = {idi->type, idi->data};

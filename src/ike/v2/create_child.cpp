@@ -94,7 +94,9 @@ void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why,
   const bool superseded = sa.active->collision.has_value();
   if (ChildSa* old = sa.child_in(task.child);
       old != nullptr && old->state == ChildState::kRekeying) {
-    old->state = superseded ? ChildState::kReplaced : ChildState::kInstalled;
+    // The peer's, if it still waits for its key exchanges, has replaced nothing yet.
+    const bool made = superseded && sa.active->collision->child.value != 0;
+    old->state = made ? ChildState::kReplaced : ChildState::kInstalled;
   }
   const bool part = !task.local_ts.empty();
   Pair* pair = ctx.pair_of(sa);
@@ -161,8 +163,29 @@ void delete_own_loser(Context& ctx, IkeSa& sa, Spi spi_in) {
   add_task(ctx, sa, {TaskKind::kDeleteChild, spi_in, "", ctx.now});
 }
 
+}  // namespace
+
+void fail_create_child(Context& ctx, IkeSa& sa, const std::string& why, bool half) {
+  create_child_failed(ctx, sa, why, half ? Remains::kHalf : Remains::kNothing);
+}
+
+void yield_create_child(Context& ctx, IkeSa& sa) {
+  const Spi old_in = sa.active->task.child;
+  const bool made = sa.active->collision && sa.active->collision->child.value != 0;
+  ctx.core.inbound_spis.erase(sa.active->new_spi);
+  if (ChildSa* old = sa.child_in(old_in); old != nullptr && old->state == ChildState::kRekeying) {
+    old->state = made ? ChildState::kReplaced : ChildState::kInstalled;
+  }
+  finish_task(ctx, sa);
+}
+
 void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, ByteView shared) {
   ActiveTask& active = *sa.active;
+  if (active.collision && active.collision->child.value == 0) {
+    // The peer's exchange still waits for its key exchanges: ours, which is complete, goes before.
+    active.collision.reset();
+    drop_pending(ctx, sa);
+  }
   auto negotiated = accept_child(active.child, active.local_ts, active.remote_ts, response, true);
   if (!negotiated) return create_child_failed(ctx, sa, negotiated.error().message, Remains::kHalf);
   if ((negotiated->selected.suite.dh != crypto::DhId::kNone) == shared.empty()) {
@@ -170,8 +193,9 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
                                "the peer's answer has a KE payload that does not fit its proposal",
                                Remains::kHalf);
   }
+  const ChildSecrets secrets{shared, active.followup ? active.followup->more.reveal() : ByteView()};
   auto made =
-      make_child(sa, *negotiated, active.new_spi, true, shared, active.nonce, active.peer_nonce);
+      make_child(sa, *negotiated, active.new_spi, true, secrets, active.nonce, active.peer_nonce);
   if (!made) return create_child_failed(ctx, sa, made.error().message, Remains::kHalf);
   const bool part = active.task.kind == TaskKind::kCreateChild && !active.task.local_ts.empty();
   if (part && !active.collision &&
@@ -221,6 +245,8 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
   add_task(ctx, sa, {TaskKind::kDeleteChild, task.child, "", ctx.now});
 }
 
+namespace {
+
 // ---- responder
 // ----------------------------------------------------------------------------------------------
 
@@ -257,6 +283,12 @@ std::optional<Refusal> refuse_by_state(const Context& ctx, const IkeSa& sa, cons
                    "it rekeys a child SA that we do not have"};
   }
   const bool ike_rekey = sa.active && sa.active->task.kind == TaskKind::kRekeyIke;
+  // Our own rekey of the same child is past its CREATE_CHILD_SA (RFC 9370 section 2.2.4).
+  if (old != nullptr && sa.active && sa.active->followup &&
+      sa.active->task.child == old->spec.spi_in) {
+    return Refusal{make_notify(NotifyType::kTemporaryFailure),
+                   "the additional key exchanges of our own rekey are under way"};
+  }
   const bool closing = old != nullptr && old->state == ChildState::kDeleting;
   if (sa.state != IkeState::kEstablished || ike_rekey || closing) {
     return Refusal{make_notify(NotifyType::kTemporaryFailure),
@@ -278,13 +310,13 @@ std::optional<Refusal> refuse_by_state(const Context& ctx, const IkeSa& sa, cons
 
 void send_refusal(Context& ctx, IkeSa& sa, const Message& request, NotifyPayload notify,
                   const std::string& why) {
-  ctx.event(EventKind::kNote, LogLevel::kInfo, sa.pair(),
-            fmt::format("CREATE_CHILD_SA of the peer refused with {}: {}",
-                        wire::ike::name(notify.type), why));
+  ctx.event(
+      EventKind::kNote, LogLevel::kInfo, sa.pair(),
+      fmt::format("{} of the peer refused with {}: {}", wire::ike::name(request.header.exchange),
+                  wire::ike::name(notify.type), why));
   if (notify.type == NotifyType::kInvalidSyntax)
     return answer_invalid_syntax(ctx, sa, request.header, why);
-  send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id,
-                {std::move(notify)});
+  send_response(ctx, sa, request.header.exchange, request.header.message_id, {std::move(notify)});
 }
 
 void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Bytes& nonce_i,
@@ -308,49 +340,82 @@ void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Byte
                         to_string(made.spec.spi_in), to_string(old_in)));
 }
 
-void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const JobResult* dh) {
+// The peer's request once more: what it asks for, if we may give it now.
+struct Asked {
+  NegotiatedChild child;
+  Spi old_in;
+};
+
+// Answers with a refusal, in `answered`'s exchange, and gives nothing when it may not.
+std::optional<Asked> look_again(Context& ctx, IkeSa& sa, const Message& request,
+                                const Message& answered) {
   const NotifyPayload* rekey = rekey_notify(request);
-  ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
+  const ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
   if (auto refusal = refuse_by_state(ctx, sa, request, old)) {
-    return send_refusal(ctx, sa, request, std::move(refusal->notify), refusal->why);
+    send_refusal(ctx, sa, answered, std::move(refusal->notify), refusal->why);
+    return std::nullopt;
   }
-  const std::string only = old != nullptr ? old->spec.child : std::string();
-  const Spi old_in = old != nullptr ? old->spec.spi_in : Spi();
   const auto* ke = request.find<KePayload>();
   const crypto::DhId group =
       ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
-  auto child = negotiate_child(*sa.connection, request, true, group, only);
+  auto child = negotiate_child(*sa.connection, request, true, group,
+                               old != nullptr ? old->spec.child : std::string());
   if (!child) {
     count_refusal(ctx, child.error());
-    return send_refusal(ctx, sa, request, make_notify(notify_for(child.error())),
-                        child.error().message);
+    send_refusal(ctx, sa, answered, make_notify(notify_for(child.error())), child.error().message);
+    return std::nullopt;
   }
-  const Bytes nonce_i = request.find<NoncePayload>()->data;
-  const Bytes nonce_r = ctx.rng.bytes(kNonceOctets);
-  const Spi spi = ctx.allocate_spi();
-  auto made = make_child(sa, *child, spi, false, dh != nullptr ? dh->shared.reveal() : ByteView(),
-                         nonce_i, nonce_r);
+  return Asked{std::move(*child), old != nullptr ? old->spec.spi_in : Spi()};
+}
+
+// Makes the child that the peer asked for.
+void install_asked(Context& ctx, IkeSa& sa, const Message& request, const Asked& asked, Spi spi,
+                   const ChildSecrets& secrets, const Bytes& nonce_r) {
+  const Bytes& nonce_i = request.find<NoncePayload>()->data;
+  auto made = make_child(sa, asked.child, spi, false, secrets, nonce_i, nonce_r);
   ASSERT(made);
-  std::vector<Payload> answer;
-  add_child_answer(answer, *child, spi);
-  std::vector<Payload> payloads;
-  payloads.push_back(std::move(answer[0]));
-  payloads.push_back(NoncePayload{nonce_r});
-  if (dh != nullptr)
-    payloads.push_back(KePayload{static_cast<std::uint16_t>(group), dh->key_pair.public_key});
-  payloads.push_back(std::move(answer[1]));
-  payloads.push_back(std::move(answer[2]));
   // The initiator of a rekey can receive on the new SA only when it has our answer: we go on
   // sending on the old one.
-  ChildSa& installed = install_child(ctx, sa, std::move(*made), old_in.value == 0);
-  if (old_in.value != 0) {
-    link_rekeyed(ctx, sa, old_in, installed, nonce_i, nonce_r);
+  ChildSa& installed = install_child(ctx, sa, std::move(*made), asked.old_in.value == 0);
+  if (asked.old_in.value != 0) {
+    link_rekeyed(ctx, sa, asked.old_in, installed, nonce_i, nonce_r);
   } else if (sa.active && sa.active->task.kind == TaskKind::kCreateChild &&
              sa.active->child.name == installed.spec.child &&
              policy::contains(installed.spec.local_ts, sa.active->local_ts) &&
              policy::contains(installed.spec.remote_ts, sa.active->remote_ts)) {
     // Both ends make the same child at once: as with rekeys, the lowest nonce loses.
     sa.active->collision = Collision{lower(nonce_i, nonce_r), installed.spec.spi_in, IkeSpi()};
+  }
+}
+
+void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const JobResult* dh) {
+  const auto asked = look_again(ctx, sa, request, request);
+  if (!asked) return;
+  const Bytes nonce_r = ctx.rng.bytes(kNonceOctets);
+  const Spi spi = ctx.allocate_spi();
+  std::vector<Payload> answer;
+  add_child_answer(answer, asked->child, spi);
+  std::vector<Payload> payloads;
+  payloads.push_back(std::move(answer[0]));
+  payloads.push_back(NoncePayload{nonce_r});
+  if (dh != nullptr) {
+    payloads.push_back(KePayload{request.find<KePayload>()->group, dh->key_pair.public_key});
+  }
+  payloads.push_back(std::move(answer[1]));
+  payloads.push_back(std::move(answer[2]));
+  const policy::AdditionalKes& methods = asked->child.selected.suite.additional;
+  if (dh != nullptr && policy::has_additional(methods)) {
+    PendingExchange pending{request, nonce_r, spi, IkeSpi(), {methods, 0, {}, dh->shared, {}, {}},
+                            {}};
+    keep_for_followup(ctx, sa, std::move(pending), payloads);
+    if (sa.active && sa.active->task.kind == TaskKind::kRekeyChild && asked->old_in.value != 0 &&
+        sa.active->task.child == asked->old_in) {
+      sa.active->collision =
+          Collision{lower(request.find<NoncePayload>()->data, nonce_r), Spi(), IkeSpi()};
+    }
+  } else {
+    const ChildSecrets secrets{dh != nullptr ? dh->shared.reveal() : ByteView(), ByteView()};
+    install_asked(ctx, sa, request, *asked, spi, secrets, nonce_r);
   }
   send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id, payloads);
 }
@@ -384,6 +449,20 @@ void handle_child_request(Context& ctx, IkeSa& sa, const Message& message) {
 }
 
 }  // namespace
+
+void finish_create_child(Context& ctx, IkeSa& sa, const Message& last, Payload ke) {
+  PendingExchange pending = std::move(*sa.pending);
+  sa.pending.reset();
+  const auto asked = look_again(ctx, sa, pending.request, last);
+  if (!asked) {
+    ctx.core.inbound_spis.erase(pending.spi);
+    return;
+  }
+  const Followup& followup = pending.followup;
+  install_asked(ctx, sa, pending.request, *asked, pending.spi,
+                {followup.first.reveal(), followup.more.reveal()}, pending.nonce_r);
+  send_response(ctx, sa, ExchangeType::kIkeFollowupKe, last.header.message_id, {std::move(ke)});
+}
 
 void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
   ActiveTask active;
@@ -434,7 +513,8 @@ void handle_create_child_request(Context& ctx, IkeSa& sa, const Message& message
   const bool busy = sa.active && (sa.active->task.kind == TaskKind::kCreateChild ||
                                   sa.active->task.kind == TaskKind::kRekeyChild ||
                                   sa.active->task.kind == TaskKind::kDeleteChild);
-  const bool again = sa.active && sa.active->collision;  // it has rekeyed this SA already
+  // It has rekeyed this SA already, or we are past CREATE_CHILD_SA (RFC 9370 section 2.2.4).
+  const bool again = sa.active && (sa.active->collision || sa.active->followup);
   const Pair* pair = ctx.pair_of(sa);
   const bool full = pair == nullptr || pair->sas.size() >= kIkeSasPerPairMax;
   if (sa.state != IkeState::kEstablished || busy || again || full) {
@@ -512,6 +592,7 @@ void child_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult
   }
   const Message response = std::move(*sa.active->response);
   sa.active->response.reset();
+  if (begin_followup(ctx, sa, response, result)) return;
   if (ike) return complete_rekey_ike(ctx, sa, response, result);
   if (result.error) return create_child_failed(ctx, sa, result.error->message, Remains::kHalf);
   complete_create_child(ctx, sa, response, result.shared.reveal());

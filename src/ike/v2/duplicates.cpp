@@ -84,7 +84,9 @@ void resolve_duplicates(Context& ctx, IkeSa& established) {
     if (spi == established.local_spi()) continue;
     IkeSa* other = ctx.find(spi);
     if (other == nullptr || other->state == IkeState::kDead) continue;
-    const bool still_init = other->role == Role::kInitiator && other->state == IkeState::kInit;
+    const bool still_init =
+        other->role == Role::kInitiator &&
+        (other->state == IkeState::kInit || other->state == IkeState::kIntermediate);
     if (still_init && established.role == Role::kResponder) {
       destroy(ctx, *other, "");  // 4.
     } else if (other->state == IkeState::kEstablished) {

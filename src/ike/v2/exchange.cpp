@@ -40,10 +40,43 @@ std::size_t fragment_limit(const IkeSa& sa) {
   return kFragmentIpOctets - ip - 8 - (sa.encap ? 4 : 0);
 }
 
+// A | P of an IKE_INTERMEDIATE message (RFC 9242 section 3.3.2): as it is before encryption and
+// fragmentation, its lengths without IV, padding and ICV.
+void note_sent(IkeSa& sa, const wire::ike::Header& header, const std::vector<Payload>& payloads) {
+  PayloadType first = PayloadType::kNone;
+  Bytes plaintext = wire::ike::encode_payloads(payloads, first);
+  Bytes& octets = sa.handshake().int_sent;
+  octets = wire::ike::encode_sk_prefix(header, first, plaintext.size());
+  octets.insert(octets.end(), plaintext.begin(), plaintext.end());
+  wipe(plaintext);
+}
+
+// The same of a message received, from its octets up to the Encrypted payload's generic header. A
+// fragment's header is made the whole message's; its RESERVED field stays.
+void note_received(IkeSa& sa, ByteView prefix, ByteView plaintext) {
+  ASSERT(prefix.size() == wire::ike::kHeaderOctets + 4);
+  const auto patch = [](Bytes& octets, std::size_t at, std::size_t value) {
+    octets[at] = static_cast<std::uint8_t>(value >> 8);
+    octets[at + 1] = static_cast<std::uint8_t>(value);
+  };
+  Bytes& octets = sa.handshake().int_received;
+  octets = to_vector(prefix);
+  octets[16] = static_cast<std::uint8_t>(PayloadType::kSk);
+  patch(octets, 24, (prefix.size() + plaintext.size()) >> 16);
+  patch(octets, 26, (prefix.size() + plaintext.size()) & 0xffff);
+  patch(octets, wire::ike::kHeaderOctets + 2, 4 + plaintext.size());
+  octets.insert(octets.end(), plaintext.begin(), plaintext.end());
+}
+
+bool is_intermediate(const Message& message) {
+  return message.header.exchange == ExchangeType::kIkeIntermediate;
+}
+
 std::vector<Bytes> build(Context& ctx, IkeSa& sa, ExchangeType exchange, MessageId id,
                          bool response, const std::vector<Payload>& payloads) {
   const wire::ike::Header header = make_header(sa, exchange, id, response);
   if (exchange == ExchangeType::kIkeSaInit) return {wire::ike::encode_message(header, payloads)};
+  if (exchange == ExchangeType::kIkeIntermediate) note_sent(sa, header, payloads);
   return seal(header, payloads, sending_keys(sa), {sa.iv_counter, ctx.rng}, fragment_limit(sa));
 }
 
@@ -56,6 +89,7 @@ std::optional<Message> finish_reassembly(Context& ctx, IkeSa& sa, const Message&
     plaintext.insert(plaintext.end(), part.begin(), part.end());
   }
   auto payloads = wire::ike::parse_payloads(reassembly.first, plaintext);
+  if (is_intermediate(message)) note_received(sa, reassembly.prefix, plaintext);
   wipe(plaintext);
   sa.reassembly.reset();
   if (!payloads) {
@@ -84,7 +118,7 @@ std::optional<Message> add_fragment(Context& ctx, IkeSa& sa, ByteView datagram,
   // void.
   if (!sa.reassembly || sa.reassembly->id != id || sa.reassembly->response != response ||
       skf.total > sa.reassembly->total) {
-    sa.reassembly = Reassembly{id, response, skf.total, PayloadType::kNone, {}, 0};
+    sa.reassembly = Reassembly{id, response, skf.total, PayloadType::kNone, {}, 0, {}};
   }
   Reassembly& reassembly = *sa.reassembly;
   if (skf.total < reassembly.total || reassembly.parts.contains(skf.number)) return std::nullopt;
@@ -93,7 +127,10 @@ std::optional<Message> add_fragment(Context& ctx, IkeSa& sa, ByteView datagram,
     sa.reassembly.reset();
     return std::nullopt;
   }
-  if (skf.number == 1) reassembly.first = skf.first_inner;
+  if (skf.number == 1) {
+    reassembly.first = skf.first_inner;
+    if (is_intermediate(message)) reassembly.prefix = to_vector(datagram.first(skf.aad_octets - 4));
+  }
   reassembly.octets += part->size();
   reassembly.parts.emplace(skf.number, std::move(*part));
   if (reassembly.parts.size() < reassembly.total) return std::nullopt;
@@ -152,14 +189,25 @@ void send_stateless(Context& ctx, const Path& path, const wire::ike::Header& req
 
 std::optional<Message> unprotect(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message,
                                  bool& malformed) {
-  if (!message.payloads.empty()) {
+  // RFC 9242 lets IKE_INTERMEDIATE have payloads outside the Encrypted one; nothing uses them, and
+  // IntAuth is the simpler without.
+  const bool alone = !is_intermediate(message) || message.payloads.size() == 1;
+  if (!message.payloads.empty() && alone) {
     if (const auto* skf = std::get_if<wire::ike::SkfPayload>(&message.payloads.back())) {
       return add_fragment(ctx, sa, datagram, message, *skf, malformed);
     }
     if (const auto* sk = std::get_if<wire::ike::SkPayload>(&message.payloads.back())) {
-      auto payloads = open_sk(datagram, *sk, receiving_keys(sa));
-      if (payloads) return Message{message.header, std::move(*payloads)};
-      malformed = payloads.error().code != ErrorCode::kAuthentication;
+      auto plaintext = open_plain(datagram, *sk, receiving_keys(sa));
+      malformed = !plaintext && plaintext.error().code != ErrorCode::kAuthentication;
+      if (plaintext) {
+        auto payloads = wire::ike::parse_payloads(sk->first_inner, *plaintext);
+        if (payloads && is_intermediate(message)) {
+          note_received(sa, datagram.first(sk->aad_octets), *plaintext);
+        }
+        wipe(*plaintext);
+        if (payloads) return Message{message.header, std::move(*payloads)};
+        malformed = true;
+      }
       ctx.count(malformed ? Counter::kDropMalformed : Counter::kDropIntegrity);
       return std::nullopt;
     }

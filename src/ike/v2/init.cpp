@@ -96,6 +96,15 @@ void read_notifies(Context& ctx, IkeSa& sa, const Message& message) {
   sa.encap = source_seen && (sa.nat_here || sa.nat_there || wants_encap(ctx, sa.connection));
 }
 
+bool offers_additional(const std::vector<policy::IkeProposal>& proposals) {
+  return std::any_of(proposals.begin(), proposals.end(),
+                     [](const policy::IkeProposal& one) { return !one.additional.empty(); });
+}
+
+bool knows_intermediate(const Message& message) {
+  return message.notify(NotifyType::kIntermediateExchangeSupported) != nullptr;
+}
+
 void send_init(Context& ctx, IkeSa& sa) {
   std::vector<Payload> payloads;
   if (!sa.handshake().cookie.empty()) {
@@ -108,6 +117,9 @@ void send_init(Context& ctx, IkeSa& sa) {
   payloads.push_back(NoncePayload{sa.nonce_i});
   add_notifies(ctx, sa, sa.connection, payloads);
   if (sa.connection->ppk) payloads.push_back(make_notify(NotifyType::kUsePpk));
+  if (offers_additional(sa.connection->proposals)) {
+    payloads.push_back(make_notify(NotifyType::kIntermediateExchangeSupported));
+  }
   sa.next_request = MessageId(0);
   sa.outstanding.reset();
   send_request(ctx, sa, ExchangeType::kIkeSaInit, payloads);
@@ -193,7 +205,8 @@ bool is_repeated(Context& ctx, const Path& path, ByteView datagram, const Messag
   if (known == ctx.core.init_requests.end()) return false;
   IkeSa* sa = ctx.find(known->second);
   if (sa == nullptr) return false;
-  if (sa->state == IkeState::kHalfOpen && sa->last_response &&
+  const bool answered = sa->state == IkeState::kHalfOpen || sa->state == IkeState::kIntermediate;
+  if (answered && sa->last_response && sa->last_response->id.value == 0 &&
       equal(sa->handshake().init_request, datagram)) {
     ctx.count(Counter::kResponsesRepeated);
     transmit(ctx, sa->path, sa->last_response->packets);
@@ -227,10 +240,12 @@ void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
   payloads.push_back(NoncePayload{sa.nonce_r});
   add_notifies(ctx, sa, sa.connection, payloads);
   if (sa.handshake().use_ppk) payloads.push_back(make_notify(NotifyType::kUsePpk));
+  const bool more = policy::has_additional(sa.suite.additional);
+  if (more) payloads.push_back(make_notify(NotifyType::kIntermediateExchangeSupported));
   add_certificate_request(*sa.connection, payloads);
   send_response(ctx, sa, ExchangeType::kIkeSaInit, MessageId(0), payloads);
   sa.handshake().init_response = sa.last_response->packets.front();
-  sa.state = IkeState::kHalfOpen;
+  sa.state = more ? IkeState::kIntermediate : IkeState::kHalfOpen;
   // Who asks is known from IKE_AUTH on; until then no pair may act on this SA.
   sa.connection = ConnectionRef();
 }
@@ -328,6 +343,12 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   const Admission admission = admit(ctx, path, message, nonce->data);
   if (admission == Admission::kRefused) return;
   auto chosen = choose(ctx, path, *offer);
+  if (chosen && policy::has_additional(chosen->selected.suite.additional) &&
+      !knows_intermediate(message)) {
+    chosen = make_error(ErrorCode::kNoProposalChosen,
+                        "it offers additional key exchanges without the IKE_INTERMEDIATE exchange "
+                        "that carries them (RFC 9370 section 2.2.1)");
+  }
   if (!chosen) {
     ctx.count(Counter::kNoProposal);
     ctx.event(EventKind::kDropped, LogLevel::kWarning, "",
@@ -395,6 +416,11 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
     return fail_handshake(
         ctx, sa, "the peer chose a Diffie-Hellman group other than the one of our KE payload");
   }
+  if (policy::has_additional(accepted->suite.additional) && !knows_intermediate(message)) {
+    return fail_handshake(ctx, sa,
+                          "the peer chose additional key exchanges without the IKE_INTERMEDIATE "
+                          "exchange that carries them (RFC 9370 section 2.2.1)");
+  }
   sa.suite = accepted->suite;
   sa.spi_r = message.header.spi_r;
   sa.nonce_r = nonce->data;
@@ -434,8 +460,7 @@ void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
     if (sa.path.remote.port == ctx.core.settings.port)
       sa.path.remote.port = ctx.core.settings.nat_port;
   }
-  sa.state = IkeState::kAuth;
-  start_auth(ctx, sa);
+  start_intermediate(ctx, sa);
 }
 
 }  // namespace espalier::ike::v2

@@ -47,18 +47,20 @@ Result<IkeKeys> derive_ike_keys(const policy::IkeSuite& suite, const KeyInputs& 
 
 Result<IkeKeys> derive_rekeyed_ike_keys(const policy::IkeSuite& suite, crypto::PrfId old_prf,
                                         ByteView old_sk_d, const KeyInputs& inputs) {
-  TRY_ASSIGN(const SecretBytes skeyseed,
-             crypto::prf(old_prf, old_sk_d, {inputs.shared, inputs.nonce_i, inputs.nonce_r}));
+  TRY_ASSIGN(
+      const SecretBytes skeyseed,
+      crypto::prf(old_prf, old_sk_d, {inputs.shared, inputs.nonce_i, inputs.nonce_r, inputs.more}));
   return expand(suite, skeyseed.reveal(), inputs);
 }
 
 Result<ChildKeys> derive_child_keys(const policy::ChildSuite& suite, crypto::PrfId prf,
                                     ByteView sk_d, ByteView shared, ByteView nonce_i,
-                                    ByteView nonce_r) {
+                                    ByteView nonce_r, ByteView more) {
   TRY_ASSIGN(const crypto::SuiteSizes sizes, crypto::sizes(suite.cipher));
   Bytes seed = to_vector(shared);
   seed.insert(seed.end(), nonce_i.begin(), nonce_i.end());
   seed.insert(seed.end(), nonce_r.begin(), nonce_r.end());
+  seed.insert(seed.end(), more.begin(), more.end());
   const SecretBytes secret_seed(std::move(seed));
   TRY_ASSIGN(const SecretBytes material, crypto::prf_plus(prf, sk_d, secret_seed.reveal(),
                                                           2 * (sizes.encr_key + sizes.integ_key)));
@@ -85,13 +87,19 @@ Result<SecretBytes> psk_auth(crypto::PrfId prf, ByteView psk, ByteView octets) {
 }
 
 Result<Bytes> auth_octets(crypto::PrfId prf, ByteView first_message, ByteView other_nonce,
-                          ByteView sk_p, ByteView id_body) {
+                          ByteView sk_p, ByteView id_body, ByteView int_auth) {
   TRY_ASSIGN(const SecretBytes maced_id, crypto::prf(prf, sk_p, {id_body}));
   Writer octets;
   octets.bytes(first_message);
   octets.bytes(other_nonce);
   octets.bytes(maced_id.reveal());
+  octets.bytes(int_auth);
   return octets.take();
+}
+
+Result<Bytes> next_int_auth(crypto::PrfId prf, ByteView sk_p, ByteView before, ByteView message) {
+  TRY_ASSIGN(const SecretBytes mac, crypto::prf(prf, sk_p, {before, message}));
+  return to_vector(mac.reveal());
 }
 
 }  // namespace espalier::ike::v2

@@ -19,13 +19,15 @@ struct KeyInputs {
   ByteView nonce_r;
   IkeSpi spi_i;
   IkeSpi spi_r;
+  ByteView more = {};  // SK(1) | SK(2) | ... of the additional key exchanges of a rekey (RFC 9370)
 };
 
 // SKEYSEED = prf(Ni | Nr, g^ir), then prf+ (section 2.14).
 Result<IkeKeys> derive_ike_keys(const policy::IkeSuite& suite, const KeyInputs& inputs);
 
-// SKEYSEED = prf_old(SK_d(old), g^ir | Ni | Nr) (section 2.18); the expansion uses the new suite's
-// PRF.
+// SKEYSEED = prf_old(SK_d(old), g^ir | Ni | Nr | SK(1) | ... SK(n)) (section 2.18, RFC 9370 section
+// 2.2.4); the expansion uses the new suite's PRF. With the old nonces and SPIs it is the step of
+// RFC 9370 section 2.2.2, from one IKE_INTERMEDIATE exchange to the next.
 Result<IkeKeys> derive_rekeyed_ike_keys(const policy::IkeSuite& suite, crypto::PrfId old_prf,
                                         ByteView old_sk_d, const KeyInputs& inputs);
 
@@ -37,7 +39,8 @@ struct ChildKeys {
 Result<ChildKeys> derive_child_keys(const policy::ChildSuite& suite, crypto::PrfId prf,
                                     ByteView sk_d,
                                     ByteView shared,  // empty without PFS
-                                    ByteView nonce_i, ByteView nonce_r);
+                                    ByteView nonce_i, ByteView nonce_r,
+                                    ByteView more = {});  // as in KeyInputs
 
 // SK_d, SK_pi and SK_pr with a post-quantum preshared key: prf+(PPK, SK') each (RFC 8784 section
 // 3).
@@ -47,8 +50,13 @@ Status mix_ppk(crypto::PrfId prf, ByteView ppk, IkeKeys& keys);
 Result<SecretBytes> psk_auth(crypto::PrfId prf, ByteView psk, ByteView octets);
 
 // The octets to be signed or MACed (section 2.15): the first message, the other side's nonce,
-// prf(SK_p, RestOfIDPayload).
+// prf(SK_p, RestOfIDPayload), and IntAuth after IKE_INTERMEDIATE exchanges (RFC 9242
+// section 3.3.2).
 Result<Bytes> auth_octets(crypto::PrfId prf, ByteView first_message, ByteView other_nonce,
-                          ByteView sk_p, ByteView id_body);
+                          ByteView sk_p, ByteView id_body, ByteView int_auth = {});
+
+// IntAuth_*n = prf(SK_p*n, IntAuth_*(n-1) | IntAuth_*nA | IntAuth_*nP) (RFC 9242 section 3.3.2).
+// message: A | P.
+Result<Bytes> next_int_auth(crypto::PrfId prf, ByteView sk_p, ByteView before, ByteView message);
 
 }  // namespace espalier::ike::v2

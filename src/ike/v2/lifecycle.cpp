@@ -14,6 +14,7 @@ std::string_view name(Role role) { return role == Role::kInitiator ? "initiator"
 std::string_view name(IkeState state) {
   switch (state) {
     case IkeState::kInit: return "connecting";
+    case IkeState::kIntermediate: return "connecting";
     case IkeState::kHalfOpen: return "connecting";
     case IkeState::kAuth: return "connecting";
     case IkeState::kEstablished: return "established";
@@ -110,6 +111,8 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
       known != ctx.core.init_requests.end() && known->second == sa.local_spi()) {
     ctx.core.init_requests.erase(known);
   }
+  drop_pending(ctx, sa);
+  if (sa.active) ctx.core.spis_to_be.erase(sa.active->new_ike_spi);
   sa.active.reset();
   sa.responding.reset();
   sa.outstanding.reset();
@@ -155,7 +158,8 @@ void answer_invalid_syntax(Context& ctx, IkeSa& sa, const wire::ike::Header& req
                            const std::string& why) {
   send_response(ctx, sa, request.exchange, request.message_id,
                 {make_notify(NotifyType::kInvalidSyntax)});
-  if (sa.state == IkeState::kHalfOpen || sa.state == IkeState::kAuth) {
+  if (sa.state == IkeState::kIntermediate || sa.state == IkeState::kHalfOpen ||
+      sa.state == IkeState::kAuth) {
     // It counts as half-open until it is discarded, as every IKE_AUTH that was refused.
     sa.state = IkeState::kFailed;
     sa.discard_at = ctx.now + kDuplicateGrace;
@@ -167,8 +171,7 @@ void answer_invalid_syntax(Context& ctx, IkeSa& sa, const wire::ike::Header& req
 }
 
 void bad_response(Context& ctx, IkeSa& sa, const std::string& why) {
-  if (sa.state == IkeState::kInit || sa.state == IkeState::kAuth)
-    return fail_handshake(ctx, sa, why);
+  if (is_attempt(sa.state)) return fail_handshake(ctx, sa, why);
   if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
   send_unacknowledged(ctx, sa, ExchangeType::kInformational, {wire::ike::DeletePayload{}});
   destroy(ctx, sa, why);
@@ -198,8 +201,9 @@ bool has_task(const IkeSa& sa, TaskKind kind, Spi child) {
 void run_tasks(Context& ctx, IkeSa& sa) {
   if (sa.outstanding || sa.active || sa.job.value != 0) return;
   if (sa.state != IkeState::kEstablished && sa.state != IkeState::kReplaced) return;
-  const auto ready = std::find_if(sa.tasks.begin(), sa.tasks.end(),
-                                  [&](const Task& task) { return task.not_before <= ctx.now; });
+  const auto ready = std::find_if(sa.tasks.begin(), sa.tasks.end(), [&](const Task& task) {
+    return task.not_before <= ctx.now && !must_wait(sa, task);
+  });
   if (ready == sa.tasks.end()) return;
   const Task task = *ready;
   sa.tasks.erase(ready);
@@ -218,6 +222,7 @@ void run_tasks(Context& ctx, IkeSa& sa) {
 }
 
 void finish_task(Context& ctx, IkeSa& sa) {
+  if (sa.active) ctx.core.spis_to_be.erase(sa.active->new_ike_spi);
   sa.active.reset();
   ctx.core.dirty.insert(sa.local_spi());
   ctx.touch(sa.pair());  // the supervisor waits for exchanges to end

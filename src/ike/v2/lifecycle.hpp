@@ -73,7 +73,7 @@ void handle_use_report(Context& ctx, IkeSa& sa, const UseReport& report);
 // ---------------------------------------------
 
 // Our token of the SA, for the peer; and the peer's, from a message inside the SA.
-void add_qcd_token(Context& ctx, const IkeSa& sa, std::vector<Payload>& payloads);
+void add_qcd_token(Context& ctx, IkeSpi spi_i, IkeSpi spi_r, std::vector<Payload>& payloads);
 void read_qcd_token(IkeSa& sa, const Message& message);
 // A message for an IKE SA that we do not have: counted; a protected request is answered with
 // INVALID_IKE_SPI and the token, at a limited rate.
@@ -104,6 +104,13 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram, cons
 void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message);
 void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);
 
+// intermediate.cpp: IKE_INTERMEDIATE (RFC 9242) with the additional key exchanges of RFC 9370
+// section 2.2.2. start: initiator; goes on to IKE_AUTH when there are none left.
+void start_intermediate(Context& ctx, IkeSa& sa);
+void handle_intermediate_request(Context& ctx, IkeSa& sa, const Message& message);
+void process_intermediate_response(Context& ctx, IkeSa& sa, const Message& message);
+void intermediate_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);
+
 // auth.cpp
 void start_auth(Context& ctx, IkeSa& sa);  // initiator: keys are there
 void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message);
@@ -118,6 +125,33 @@ void process_create_child_response(Context& ctx, IkeSa& sa, const Message& messa
 void child_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);
 void answer_rekey_ike(Context& ctx, IkeSa& sa, const Message& request, const JobResult& result);
 void complete_rekey_ike(Context& ctx, IkeSa& sa, const Message& response, const JobResult& result);
+
+// The exchange of the active task came to nothing, or (half) the peer has made what we have not.
+void fail_create_child(Context& ctx, IkeSa& sa, const std::string& why, bool half);
+void fail_rekey_ike(Context& ctx, IkeSa& sa, const std::string& why, bool half);
+// The peer's exchange with the lower nonce counts: ours is dropped without an error.
+void yield_create_child(Context& ctx, IkeSa& sa);
+void yield_rekey_ike(Context& ctx, IkeSa& sa);
+// Initiator, all key exchanges done. `response` is CREATE_CHILD_SA's, `shared` SK(0).
+void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, ByteView shared);
+// Responder: the last IKE_FOLLOWUP_KE came; makes what sa.pending holds and answers with `ke`.
+void finish_create_child(Context& ctx, IkeSa& sa, const Message& last, Payload ke);
+void finish_rekey_ike(Context& ctx, IkeSa& sa, const Message& last, Payload ke);
+
+// followup.cpp: IKE_FOLLOWUP_KE (RFC 9370 section 2.2.4)
+
+// Initiator: true when the response asks for additional key exchanges, which begin, or when the
+// exchange was given up; SK(0) is `result`'s.
+bool begin_followup(Context& ctx, IkeSa& sa, const Message& response, const JobResult& result);
+// Responder: keeps the exchange for IKE_FOLLOWUP_KE and adds ADDITIONAL_KEY_EXCHANGE.
+void keep_for_followup(Context& ctx, IkeSa& sa, PendingExchange pending,
+                       std::vector<Payload>& payloads);
+void drop_pending(Context& ctx, IkeSa& sa);
+void handle_followup_request(Context& ctx, IkeSa& sa, const Message& message);
+void process_followup_response(Context& ctx, IkeSa& sa, const Message& message);
+void followup_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);
+// While the peer's exchange waits for its additional key exchanges, ours do not begin.
+bool must_wait(const IkeSa& sa, const Task& task);
 
 // informational.cpp
 void start_informational(Context& ctx, IkeSa& sa, const Task& task);

@@ -138,10 +138,11 @@ void add_child_answer(std::vector<Payload>& payloads, const NegotiatedChild& chi
 }
 
 Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi spi_in,
-                           bool exchange_initiator, ByteView shared, ByteView nonce_i,
+                           bool exchange_initiator, const ChildSecrets& secrets, ByteView nonce_i,
                            ByteView nonce_r) {
-  TRY_ASSIGN(ChildKeys keys, derive_child_keys(child.selected.suite, sa.suite.prf,
-                                               sa.keys.d.reveal(), shared, nonce_i, nonce_r));
+  TRY_ASSIGN(ChildKeys keys,
+             derive_child_keys(child.selected.suite, sa.suite.prf, sa.keys.d.reveal(),
+                               secrets.shared, nonce_i, nonce_r, secrets.more));
   ChildSa made;
   made.initiator = exchange_initiator;
   ChildSaSpec& spec = made.spec;

@@ -40,10 +40,15 @@ void add_child_offer(std::vector<Payload>& payloads, const policy::ChildConfig& 
 // SA, TSi and TSr of an answer.
 void add_child_answer(std::vector<Payload>& payloads, const NegotiatedChild& child, Spi spi_in);
 
-// The child as a value, keyed. exchange_initiator: we sent the request of the exchange. shared:
-// empty without PFS.
+// What a child's keys come from beside SK_d and the nonces.
+struct ChildSecrets {
+  ByteView shared = {};  // g^ir; empty without PFS
+  ByteView more = {};    // of the additional key exchanges (RFC 9370 section 2.2.4)
+};
+
+// The child as a value, keyed. exchange_initiator: we sent the request of the exchange.
 Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi spi_in,
-                           bool exchange_initiator, ByteView shared, ByteView nonce_i,
+                           bool exchange_initiator, const ChildSecrets& secrets, ByteView nonce_i,
                            ByteView nonce_r);
 
 // The notify that tells a peer of this error, and the counter for it.

@@ -78,6 +78,7 @@ void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
   old.state = IkeState::kReplaced;
   old.successor = successor.local_spi();
   old.rekey_collision.reset();
+  drop_pending(ctx, old);
   ctx.count(Counter::kIkeRekeyed);
   ctx.touch(old.pair());
   ctx.event(EventKind::kIkeRekeyed, LogLevel::kInfo, old.pair(),
@@ -160,13 +161,34 @@ Result<Completed> derive(const IkeSa& sa, const Message& response, ByteView shar
                       "the peer chose a Diffie-Hellman group other than that of our KE payload");
   }
   TRY_ASSIGN(const IkeSpi peer, spi_of(accepted.peer_spi));
-  const KeyInputs inputs{shared, active.nonce, active.peer_nonce, active.new_ike_spi, peer};
+  const KeyInputs inputs{shared,
+                         active.nonce,
+                         active.peer_nonce,
+                         active.new_ike_spi,
+                         peer,
+                         active.followup ? active.followup->more.reveal() : ByteView()};
   TRY_ASSIGN(IkeKeys keys,
              derive_rekeyed_ike_keys(accepted.suite, sa.suite.prf, sa.keys.d.reveal(), inputs));
   return Completed{accepted.suite, peer, std::move(keys)};
 }
 
 }  // namespace
+
+void fail_rekey_ike(Context& ctx, IkeSa& sa, const std::string& why, bool half) {
+  return half ? reject_successor(ctx, sa, why) : rekey_failed(ctx, sa, why);
+}
+
+void yield_rekey_ike(Context& ctx, IkeSa& sa) {
+  const auto collision = sa.active->collision;
+  finish_task(ctx, sa);
+  IkeSa* theirs = collision ? ctx.find(collision->ike) : nullptr;
+  if (theirs != nullptr && theirs->state == IkeState::kEstablished) {
+    hand_over(ctx, sa, *theirs);
+    sa.discard_at = ctx.now + kHalfOpenLifetime;
+    return;
+  }
+  sa.rekey_at = ctx.now + kRekeyRetry;  // should the peer's come to nothing
+}
 
 void start_rekey_ike(Context& ctx, IkeSa& sa, const Task& task) {
   if (sa.active) return send_rekey(ctx, sa);  // the key pair has been made
@@ -175,6 +197,7 @@ void start_rekey_ike(Context& ctx, IkeSa& sa, const Task& task) {
   active.task = task;
   active.nonce = ctx.rng.bytes(kNonceOctets);
   active.new_ike_spi = ctx.allocate_ike_spi();
+  ctx.core.spis_to_be.insert(active.new_ike_spi);
   sa.active = std::move(active);
   ctx.start_job(sa, JobPurpose::kChildGenerate, DhGenerateJob{sa.suite.dh});
 }
@@ -219,6 +242,28 @@ void complete_rekey_ike(Context& ctx, IkeSa& sa, const Message& response, const 
   add_task(ctx, sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
 }
 
+namespace {
+
+// Makes the IKE SA that the peer's rekey asked for.
+void make_asked(Context& ctx, IkeSa& sa, const policy::IkeSuite& suite, const KeyInputs& inputs) {
+  auto keys = derive_rekeyed_ike_keys(suite, sa.suite.prf, sa.keys.d.reveal(), inputs);
+  ASSERT(keys);
+  const IkeSpi own = inputs.spi_r;
+  IkeSa& made = ctx.add(
+      make_successor(ctx, sa, Role::kResponder, inputs.spi_i, own, suite, std::move(*keys)));
+  if (Pair* pair = ctx.pair_of(made)) pair->sas.insert(own);
+  if (sa.active && sa.active->task.kind == TaskKind::kRekeyIke) {
+    const Bytes nonce_i = to_vector(inputs.nonce_i);
+    const Bytes nonce_r = to_vector(inputs.nonce_r);
+    sa.active->collision = Collision{lower(nonce_i, nonce_r), Spi(), own};
+    return;
+  }
+  hand_over(ctx, sa, made);
+  sa.discard_at = ctx.now + kHalfOpenLifetime;  // the peer's Delete is expected long before
+}
+
+}  // namespace
+
 void answer_rekey_ike(Context& ctx, IkeSa& sa, const Message& request, const JobResult& result) {
   const auto* nonce = request.find<NoncePayload>();
   auto selected =
@@ -231,25 +276,48 @@ void answer_rekey_ike(Context& ctx, IkeSa& sa, const Message& request, const Job
   }
   const IkeSpi own = ctx.allocate_ike_spi();
   const Bytes nonce_r = ctx.rng.bytes(kNonceOctets);
-  const KeyInputs inputs{result.shared.reveal(), nonce->data, nonce_r, *peer, own};
-  auto keys = derive_rekeyed_ike_keys(selected->suite, sa.suite.prf, sa.keys.d.reveal(), inputs);
-  ASSERT(keys);
   wire::ike::Proposal reply = selected->reply;
   reply.spi = spi_octets(own);
-  IkeSa& made = ctx.add(
-      make_successor(ctx, sa, Role::kResponder, *peer, own, selected->suite, std::move(*keys)));
   std::vector<Payload> payloads{
       SaPayload{{std::move(reply)}}, NoncePayload{nonce_r},
       KePayload{static_cast<std::uint16_t>(selected->suite.dh), result.key_pair.public_key}};
-  add_qcd_token(ctx, made, payloads);  // RFC 6290 section 4.3
-  send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id, payloads);
-  if (Pair* pair = ctx.pair_of(made)) pair->sas.insert(own);
-  if (sa.active && sa.active->task.kind == TaskKind::kRekeyIke) {
-    sa.active->collision = Collision{lower(nonce->data, nonce_r), Spi(), own};
-    return;
+  add_qcd_token(ctx, *peer, own, payloads);  // RFC 6290 section 4.3
+  const policy::AdditionalKes& methods = selected->suite.additional;
+  if (policy::has_additional(methods)) {
+    PendingExchange pending{request, nonce_r, Spi(), own, {methods, 0, {}, result.shared, {}, {}},
+                            {}};
+    keep_for_followup(ctx, sa, std::move(pending), payloads);
+    if (sa.active && sa.active->task.kind == TaskKind::kRekeyIke) {
+      sa.active->collision = Collision{lower(nonce->data, nonce_r), Spi(), IkeSpi()};
+    }
   }
-  hand_over(ctx, sa, made);
-  sa.discard_at = ctx.now + kHalfOpenLifetime;  // the peer's Delete is expected long before
+  send_response(ctx, sa, ExchangeType::kCreateChildSa, request.header.message_id, payloads);
+  if (policy::has_additional(methods)) return;
+  make_asked(ctx, sa, selected->suite, {result.shared.reveal(), nonce->data, nonce_r, *peer, own});
+}
+
+void finish_rekey_ike(Context& ctx, IkeSa& sa, const Message& last, Payload ke) {
+  const PendingExchange pending = std::move(*sa.pending);
+  sa.pending.reset();
+  const bool busy = sa.active && (sa.active->task.kind == TaskKind::kCreateChild ||
+                                  sa.active->task.kind == TaskKind::kRekeyChild ||
+                                  sa.active->task.kind == TaskKind::kDeleteChild);
+  const Pair* pair = ctx.pair_of(sa);
+  const bool full = pair == nullptr || pair->sas.size() >= kIkeSasPerPairMax;
+  if (sa.state != IkeState::kEstablished || busy || full) {
+    return send_response(ctx, sa, ExchangeType::kIkeFollowupKe, last.header.message_id,
+                         {make_notify(NotifyType::kTemporaryFailure)});
+  }
+  const auto selected =
+      policy::select_ike(sa.connection->proposals, pending.request.find<SaPayload>()->proposals);
+  ASSERT(selected);  // it was chosen when the exchange was kept
+  const auto peer = spi_of(selected->peer_spi);
+  ASSERT(peer);
+  const Followup& followup = pending.followup;
+  send_response(ctx, sa, ExchangeType::kIkeFollowupKe, last.header.message_id, {std::move(ke)});
+  make_asked(ctx, sa, selected->suite,
+             {followup.first.reveal(), pending.request.find<NoncePayload>()->data, pending.nonce_r,
+              *peer, pending.ike_spi, followup.more.reveal()});
 }
 
 }  // namespace espalier::ike::v2

@@ -31,9 +31,10 @@ enum class Role : std::uint8_t { kInitiator, kResponder };
 std::string_view name(Role role);
 
 enum class IkeState : std::uint8_t {
-  kInit,      // IKE_SA_INIT: keys of the exchange are being made, or we wait for the response
-  kHalfOpen,  // responder: answered IKE_SA_INIT, waits for IKE_AUTH
-  kAuth,      // IKE_AUTH is under way
+  kInit,          // IKE_SA_INIT: keys of the exchange are being made, or we wait for the response
+  kIntermediate,  // additional key exchanges in IKE_INTERMEDIATE are under way (RFC 9370)
+  kHalfOpen,      // responder: answered IKE_SA_INIT, waits for IKE_AUTH
+  kAuth,          // IKE_AUTH is under way
   kEstablished,
   kReplaced,  // rekeyed: a successor has its children; it waits for its Delete
   kDeleting,  // we sent the Delete and wait for the answer
@@ -41,6 +42,10 @@ enum class IkeState : std::uint8_t {
   kDead,      // to be swept
 };
 std::string_view name(IkeState state);
+// An initiator's attempt that is under way.
+inline bool is_attempt(IkeState state) {
+  return state == IkeState::kInit || state == IkeState::kIntermediate || state == IkeState::kAuth;
+}
 
 enum class ChildState : std::uint8_t {
   kInstalled,
@@ -103,6 +108,28 @@ struct Collision {
   friend bool operator==(const Collision&, const Collision&) = default;
 };
 
+// Additional key exchanges after CREATE_CHILD_SA (RFC 9370 section 2.2.4).
+struct Followup {
+  policy::AdditionalKes methods{};
+  std::size_t next = 0;  // the slot being exchanged, from 0
+  Bytes link;            // ADDITIONAL_KEY_EXCHANGE of the next request
+  SecretBytes first;     // SK(0)
+  SecretBytes more;      // SK(1) | SK(2) | ...
+  crypto::DhKeyPair dh;  // initiator: of the exchange under way
+  friend bool operator==(const Followup&, const Followup&) = default;
+};
+
+// A peer's CREATE_CHILD_SA that is answered, and made when its additional key exchanges are done.
+struct PendingExchange {
+  wire::ike::Message request;
+  Bytes nonce_r;
+  Spi spi;         // of the child to be
+  IkeSpi ike_spi;  // of the IKE SA to be
+  Followup followup;
+  Instant expires{};
+  friend bool operator==(const PendingExchange&, const PendingExchange&) = default;
+};
+
 // The exchange that we initiated and that is under way.
 struct ActiveTask {
   Task task;
@@ -114,8 +141,9 @@ struct ActiveTask {
   policy::ChildConfig child;
   policy::SelectorList local_ts, remote_ts;  // as proposed
   std::optional<Collision> collision;
-  // A CREATE_CHILD_SA response that waits for g^ir.
+  // A CREATE_CHILD_SA response that waits for g^ir, or for the additional key exchanges.
   std::optional<wire::ike::Message> response;
+  Box<Followup> followup;
   unsigned group_retries = 0;
   // Outbound SPIs that the peer deleted and we do not have: its Delete may have overtaken the
   // answer that makes them.
@@ -153,6 +181,7 @@ struct Reassembly {
   wire::ike::PayloadType first = wire::ike::PayloadType::kNone;
   std::map<std::uint16_t, Bytes> parts;
   std::size_t octets = 0;
+  Bytes prefix;  // IKE_INTERMEDIATE: the first fragment up to its Encrypted Fragment payload header
   friend bool operator==(const Reassembly&, const Reassembly&) = default;
 };
 
@@ -166,6 +195,12 @@ enum class JobPurpose : std::uint8_t {
   kChildGenerate,
   kChildShared,
   kChildRespond,
+  kIntermediateGenerate,
+  kIntermediateShared,
+  kIntermediateRespond,
+  kFollowupGenerate,
+  kFollowupShared,
+  kFollowupRespond,
 };
 
 // The initiator's two proofs when a post-quantum key is optional (RFC 8784 section 3).
@@ -192,7 +227,12 @@ struct Handshake {
   Bytes faked_nat_source;        // the same octets in a retry
   bool use_ppk = false;          // both sent USE_PPK (RFC 8784)
   PpkStage ppk_stage = PpkStage::kNone;
-  IkeKeys ppk_keys;   // initiator: with the PPK mixed in, until the peer takes them
+  // IKE_INTERMEDIATE (RFC 9242 section 3.3.2, RFC 9370 section 2.2.2).
+  std::size_t next_ke = 0;       // the slot being exchanged, from 0
+  Bytes int_sent, int_received;  // A | P of this exchange's messages
+  Bytes int_auth_i, int_auth_r;  // after the exchanges so far; empty: there were none
+  MessageId auth_id;             // of the IKE_AUTH request
+  IkeKeys ppk_keys;              // initiator: with the PPK mixed in, until the peer takes them
   Bytes no_ppk_auth;  // NO_PPK_AUTH: ours as initiator, the peer's that counts as responder
   friend bool operator==(const Handshake&, const Handshake&) = default;
 };
@@ -224,6 +264,7 @@ struct IkeSa {
   std::vector<Task> tasks;  // in order; few
   Box<ActiveTask> active;
   Box<Responding> responding;
+  Box<PendingExchange> pending;
 
   std::vector<ChildSa> children;
   SocketAddress init_from;  // responder: where the IKE_SA_INIT request came from

@@ -144,9 +144,9 @@ void send_invalid_spi(Context& ctx, const SocketAddress& to, Spi spi) {
 
 }  // namespace
 
-void add_qcd_token(Context& ctx, const IkeSa& sa, std::vector<Payload>& payloads) {
-  payloads.push_back(NotifyPayload{
-      ProtocolId::kIke, NotifyType::kQcdToken, {}, make_token(ctx, sa.spi_i, sa.spi_r)});
+void add_qcd_token(Context& ctx, IkeSpi spi_i, IkeSpi spi_r, std::vector<Payload>& payloads) {
+  payloads.push_back(
+      NotifyPayload{ProtocolId::kIke, NotifyType::kQcdToken, {}, make_token(ctx, spi_i, spi_r)});
 }
 
 void read_qcd_token(IkeSa& sa, const Message& message) {
@@ -166,7 +166,9 @@ void answer_unknown_ike_spi(Context& ctx, const Path& path, const Message& messa
        std::holds_alternative<wire::ike::SkfPayload>(message.payloads.back()));
   if (header.is_response() || !is_protected) return;
   // RFC 6290 section 9.2: never for an SA that exists, whichever end of it is made believe here.
-  if (ctx.core.sas.contains(header.spi_i) || ctx.core.sas.contains(header.spi_r)) return;
+  for (const IkeSpi spi : {header.spi_i, header.spi_r}) {
+    if (ctx.core.sas.contains(spi) || ctx.core.spis_to_be.contains(spi)) return;
+  }
   if (!ctx.core.answers.take(ctx.now, path.remote.ip, kStatelessAnswersPerSecond)) return;
   ctx.count(Counter::kInvalidIkeSpiSent);
   send_stateless(ctx, path, header,
@@ -234,7 +236,7 @@ void start_qcd_token(Context& ctx, IkeSa& sa, const Task& task) {
   sa.active = ActiveTask{};
   sa.active->task = task;
   std::vector<Payload> payloads;
-  add_qcd_token(ctx, sa, payloads);
+  add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
   send_request(ctx, sa, ExchangeType::kInformational, payloads);
 }
 

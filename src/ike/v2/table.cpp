@@ -10,10 +10,7 @@ namespace {
 using wire::ike::ExchangeType;
 using P = wire::ike::PayloadType;
 
-std::vector<Row> make_table() {
-  const std::vector<Role> both{Role::kInitiator, Role::kResponder};
-  const std::vector<IkeState> live{IkeState::kEstablished, IkeState::kReplaced,
-                                   IkeState::kDeleting};
+std::vector<Row> handshake_rows() {
   return {
       {"the responder answers our first message: keys, or a cookie, or another group",
        ExchangeType::kIkeSaInit,
@@ -23,6 +20,22 @@ std::vector<Row> make_table() {
        {},
        {P::kSa, P::kKe, P::kNonce, P::kNotify, P::kCertReq, P::kVendorId},
        Handler::kInitResponse},
+      {"the initiator sends its part of an additional key exchange (RFC 9370)",
+       ExchangeType::kIkeIntermediate,
+       false,
+       {Role::kResponder},
+       {IkeState::kIntermediate},
+       {P::kKe},
+       {P::kNotify, P::kVendorId},
+       Handler::kIntermediateRequest},
+      {"the responder answers with its part; both have new keys from here on",
+       ExchangeType::kIkeIntermediate,
+       true,
+       {Role::kInitiator},
+       {IkeState::kIntermediate},
+       {},
+       {P::kKe, P::kNotify, P::kVendorId},
+       Handler::kIntermediateResponse},
       {"the initiator says who it is and asks for the first child",
        ExchangeType::kIkeAuth,
        false,
@@ -40,6 +53,14 @@ std::vector<Row> make_table() {
        {P::kIdr, P::kAuth, P::kSa, P::kTsi, P::kTsr, P::kCert, P::kNotify, P::kCp, P::kVendorId,
         P::kEap},
        Handler::kAuthResponse},
+  };
+}
+
+std::vector<Row> established_rows() {
+  const std::vector<Role> both{Role::kInitiator, Role::kResponder};
+  const std::vector<IkeState> live{IkeState::kEstablished, IkeState::kReplaced,
+                                   IkeState::kDeleting};
+  return {
       {"the peer wants a child, or rekeys a child or the IKE SA",
        ExchangeType::kCreateChildSa,
        false,
@@ -56,6 +77,22 @@ std::vector<Row> make_table() {
        {},
        {P::kSa, P::kNonce, P::kKe, P::kTsi, P::kTsr, P::kNotify, P::kVendorId},
        Handler::kCreateChildResponse},
+      {"the peer goes on with the additional key exchanges of its child or rekey (RFC 9370)",
+       ExchangeType::kIkeFollowupKe,
+       false,
+       both,
+       live,
+       {P::kKe},
+       {P::kNotify, P::kVendorId},
+       Handler::kFollowupRequest},
+      {"the peer answers an additional key exchange of ours",
+       ExchangeType::kIkeFollowupKe,
+       true,
+       both,
+       live,
+       {},
+       {P::kKe, P::kNotify, P::kVendorId},
+       Handler::kFollowupResponse},
       {"the peer deletes, notifies, or asks whether we live",
        ExchangeType::kInformational,
        false,
@@ -75,6 +112,13 @@ std::vector<Row> make_table() {
   };
 }
 
+std::vector<Row> make_table() {
+  std::vector<Row> table = handshake_rows();
+  std::vector<Row> more = established_rows();
+  for (Row& row : more) table.push_back(std::move(row));
+  return table;
+}
+
 template <class T>
 bool has(const std::vector<T>& list, const T& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
@@ -83,6 +127,7 @@ bool has(const std::vector<T>& list, const T& value) {
 std::string_view state_word(IkeState state) {
   switch (state) {
     case IkeState::kInit: return "init";
+    case IkeState::kIntermediate: return "intermediate";
     case IkeState::kHalfOpen: return "half-open";
     case IkeState::kAuth: return "auth";
     case IkeState::kEstablished: return "established";

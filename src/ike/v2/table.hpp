@@ -18,6 +18,10 @@ enum class Handler : std::uint8_t {
   kCreateChildResponse,
   kInformationalRequest,
   kInformationalResponse,
+  kIntermediateRequest,
+  kIntermediateResponse,
+  kFollowupRequest,
+  kFollowupResponse,
 };
 
 struct Row {

@@ -18,9 +18,9 @@ using wire::ike::Header;
 const std::vector<IkeState> kStates{
     IkeState::kInit,     IkeState::kHalfOpen, IkeState::kAuth,   IkeState::kEstablished,
     IkeState::kReplaced, IkeState::kDeleting, IkeState::kFailed, IkeState::kDead};
-const std::vector<ExchangeType> kExchanges{ExchangeType::kIkeSaInit, ExchangeType::kIkeAuth,
-                                           ExchangeType::kCreateChildSa,
-                                           ExchangeType::kInformational};
+const std::vector<ExchangeType> kExchanges{
+    ExchangeType::kIkeSaInit,     ExchangeType::kIkeAuth,         ExchangeType::kCreateChildSa,
+    ExchangeType::kInformational, ExchangeType::kIkeIntermediate, ExchangeType::kIkeFollowupKe};
 
 const Row* find(Role role, IkeState state, ExchangeType exchange, bool response) {
   IkeSa sa;
@@ -68,7 +68,8 @@ TEST(Table, NothingIsLegalAfterTheEnd) {
     }
   }
   // RFC 7296 section 2.21: before IKE_AUTH has succeeded nothing but IKE_AUTH is acted on.
-  for (const IkeState state : {IkeState::kInit, IkeState::kHalfOpen, IkeState::kAuth}) {
+  for (const IkeState state :
+       {IkeState::kInit, IkeState::kIntermediate, IkeState::kHalfOpen, IkeState::kAuth}) {
     EXPECT_EQ(find(Role::kResponder, state, ExchangeType::kCreateChildSa, false), nullptr);
     EXPECT_EQ(find(Role::kResponder, state, ExchangeType::kInformational, false), nullptr);
     EXPECT_EQ(find(Role::kInitiator, state, ExchangeType::kCreateChildSa, false), nullptr);
@@ -79,7 +80,7 @@ TEST(Table, NothingIsLegalAfterTheEnd) {
 TEST(Table, EachHandlerHasOneRow) {
   std::set<Handler> handlers;
   for (const Row& row : transition_table()) EXPECT_TRUE(handlers.insert(row.handler).second);
-  EXPECT_EQ(handlers.size(), 7u);
+  EXPECT_EQ(handlers.size(), 11u);
 }
 
 TEST(Table, MissingAndCriticalPayloads) {

@@ -30,6 +30,7 @@ void consider_established(const IkeSa& sa, Earliest& earliest) {
     }
     if (sa.nat_here) earliest.consider(sa.keepalive_at, "NAT keepalive");
   }
+  if (sa.pending) earliest.consider(sa.pending->expires, "additional key exchanges overdue");
   for (const ChildSa& child : sa.children) {
     if (child.state == ChildState::kInstalled && sa.state == IkeState::kEstablished &&
         !has_task(sa, TaskKind::kRekeyChild, child.spec.spi_in)) {
@@ -41,7 +42,9 @@ void consider_established(const IkeSa& sa, Earliest& earliest) {
     }
   }
   if (idle) {
-    for (const Task& task : sa.tasks) earliest.consider(task.not_before, "queued exchange");
+    for (const Task& task : sa.tasks) {
+      if (!must_wait(sa, task)) earliest.consider(task.not_before, "queued exchange");
+    }
   }
 }
 
@@ -52,7 +55,7 @@ void peer_is_silent(Context& ctx, IkeSa& sa) {
       "and {}",
       sa.path.remote.to_string(), wire::ike::name(sa.outstanding->exchange), sa.outstanding->sent,
       ctx.core.settings.port, ctx.core.settings.nat_port);
-  if (sa.state == IkeState::kInit || sa.state == IkeState::kAuth) {
+  if (is_attempt(sa.state)) {
     fail_handshake(ctx, sa, what);
     return;
   }
@@ -168,7 +171,8 @@ void handle_sa_timeout(Context& ctx, IkeSa& sa) {
       // delete it.
       add_task(ctx, sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
     } else {
-      if (sa.state == IkeState::kHalfOpen && sa.failure.empty()) {
+      const bool waiting = sa.state == IkeState::kHalfOpen || sa.state == IkeState::kIntermediate;
+      if (waiting && sa.failure.empty()) {
         ctx.event(EventKind::kDropped, LogLevel::kDebug, sa.pair(),
                   fmt::format("half-open IKE SA from {} given up", sa.path.remote.to_string()));
       }
@@ -199,6 +203,7 @@ void handle_sa_timeout(Context& ctx, IkeSa& sa) {
     }
   }
   handle_children(ctx, sa);
+  if (sa.pending && ctx.now >= sa.pending->expires) drop_pending(ctx, sa);
   run_tasks(ctx, sa);
 }
 
