@@ -273,7 +273,7 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
     auto made = make_child(sa, *child, spi, false, {}, sa.nonce_i, sa.nonce_r);
     ASSERT(made);  // the suite was selected from our own proposals
     add_child_answer(payloads, *child, spi);
-    install_child(ctx, sa, std::move(*made), true);
+    install_child(ctx, sa, std::move(*made), !another_carries(ctx, sa));
   } else {
     count_refusal(ctx, child.error());
     ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),

@@ -269,6 +269,7 @@ struct IkeSa {
   std::vector<ChildSa> children;
   SocketAddress init_from;  // responder: where the IKE_SA_INIT request came from
   bool half_open = false;   // counted in Core::half_open
+  bool rekeyed = false;     // made by a rekey, not by a first exchange
   bool cookie_returned = false;
   Instant begun{};  // IKE_SA_INIT sent or received
   Instant established_at{};
