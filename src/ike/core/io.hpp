@@ -2,6 +2,7 @@
 // and replayed.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -146,8 +147,13 @@ struct Rekey {
   std::string pair;
   bool ike = false;
 };
+// The revocation lists are other ones now: IKE SAs whose peer's path has a certificate on them are
+// closed. Costs one look-up for each certificate of each SA.
+struct CheckRevocation {
+  std::shared_ptr<const crypto::RevocationLists> lists;
+};
 struct Shutdown {};  // tells every peer by a Delete, once, without waiting
-using Command = std::variant<Configure, Initiate, Terminate, Rekey, Shutdown>;
+using Command = std::variant<Configure, Initiate, Terminate, Rekey, CheckRevocation, Shutdown>;
 
 // ---- completions: answers from outside
 // --------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "ike/core/limits.hpp"
+#include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "ike/v2/ppk.hpp"
@@ -18,7 +19,6 @@ namespace espalier::ike::v2 {
 namespace {
 
 using wire::ike::AuthPayload;
-using wire::ike::CertPayload;
 using wire::ike::IdPayload;
 
 constexpr auto kPskMethod = static_cast<std::uint8_t>(crypto::AuthMethod::kSharedKeyMic);
@@ -64,13 +64,6 @@ const Bytes& proof_of_peer(const IkeSa& sa, const AuthPayload& auth) {
 
 Role other(Role role) { return role == Role::kInitiator ? Role::kResponder : Role::kInitiator; }
 
-void add_certificates(const policy::Connection& connection, std::vector<Payload>& payloads) {
-  if (connection.auth != policy::AuthKind::kCert) return;
-  for (const Bytes& certificate : connection.certificates) {
-    payloads.push_back(CertPayload{4, certificate});
-  }
-}
-
 bool has_established(Context& ctx, const IkeSa& sa) {
   const Pair* pair = ctx.pair_of(sa);
   if (pair == nullptr) return false;
@@ -91,13 +84,7 @@ Status make_auth(Context& ctx, IkeSa& sa) {
     auth_made(ctx, sa, crypto::AuthMethod::kSharedKeyMic, to_vector(mac.reveal()));
     return {};
   }
-  if (sa.peer_hashes.empty()) {
-    return make_error(ErrorCode::kUnsupported,
-                      "the peer does not know signature authentication of RFC 7427, which "
-                      "certificates need here");
-  }
-  SignJob job{sa.connection->private_key, crypto::AuthMethod::kDigitalSignature, std::move(octets),
-              sa.peer_hashes};
+  TRY_ASSIGN(SignJob job, sign_job(sa, std::move(octets)));
   ctx.start_job(sa, JobPurpose::kAuthSign, std::move(job));
   return {};
 }
@@ -136,16 +123,7 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
                       "certificates: set the "
                       "same 'auth' on both");
   }
-  VerifyJob job;
-  for (const Payload& payload : message.payloads) {
-    const auto* certificate = std::get_if<CertPayload>(&payload);
-    if (certificate != nullptr && certificate->encoding == 4)
-      job.chain.push_back(certificate->data);
-  }
-  job.anchors = sa.connection->anchors;
-  job.identity = sa.handshake().peer_id;
-  job.method = static_cast<crypto::AuthMethod>(auth->method);
-  job.octets = std::move(octets);
+  TRY_ASSIGN(VerifyJob job, verify_job(sa, message, *auth, std::move(octets)));
   job.auth_data = proof_of_peer(sa, *auth);
   pending = true;
   ctx.start_job(sa, JobPurpose::kAuthVerify, std::move(job));
@@ -262,7 +240,7 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   read_qcd_token(sa, request);
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
-  add_certificates(*sa.connection, payloads);
+  add_certificates(sa, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
   add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
   if (sa.ppk) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
@@ -323,7 +301,7 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
   const policy::Connection& connection = *sa.connection;
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdi, connection.local_id));
-  add_certificates(connection, payloads);
+  add_certificates(sa, payloads);
   add_certificate_request(connection, payloads);
   if (!has_established(ctx, sa)) payloads.push_back(make_notify(NotifyType::kInitialContact));
   if (!policy::is_wildcard(connection.remote_id)) {
@@ -425,6 +403,7 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
   sa.handshake().peer_id = {idi->type, idi->data};
   sa.handshake().peer_id_body = idi->body;
   sa.handshake().initial_contact = message.notify(NotifyType::kInitialContact) != nullptr;
+  read_certificate_requests(sa, message);
   auto connection = find_connection(ctx, sa, sa.handshake().peer_id, message.id(PayloadType::kIdr));
   if (!connection) {
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, connection.error().message);
@@ -478,6 +457,7 @@ void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
     if (sa.role == Role::kInitiator) return fail_handshake(ctx, sa, result.error->message);
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
   }
+  if (!result.error) sa.peer_path = result.path;
   if (sa.role == Role::kInitiator) {
     if (result.error) return reject_responder(ctx, sa, result.error->message);
     return responder_is_authentic(ctx, sa);

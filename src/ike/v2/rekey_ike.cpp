@@ -53,6 +53,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.peer_fragmentation = old.peer_fragmentation;
   sa.ppk = old.ppk;
   sa.peer_hashes = old.peer_hashes;
+  sa.peer_path = old.peer_path;
   sa.suite = suite;
   sa.keys = std::move(keys);
   sa.iv_counter = ctx.rng.u64();
