@@ -7,6 +7,7 @@
 
 #include "sim/build_mesh.hpp"
 #include "sim/cheap_jobs.hpp"
+#include "sim/repair.hpp"
 #include "sim/trace.hpp"
 
 namespace espalier::sim {
@@ -66,6 +67,7 @@ class Run {
   void schedule();
   void schedule_traffic();
   void schedule_progress();
+  void schedule_repairs();
   void crash(Host& host, bool for_good);
   void boot(Host& host);
   void kill(double percent);
@@ -146,6 +148,10 @@ void Run::schedule() {
   for (const Expire& one : options_.expires) {
     at(one.at, [this, &one] { world_.expire(world_.host(one.host), one.percent / 100, one.hard); });
   }
+  for (const Vanish& one : options_.vanishes) {
+    at(one.at, [this, &one] { world_.vanish(world_.host(one.host), 1.0); });
+  }
+  schedule_repairs();
   for (HostId id = 0; id < world_.size(); ++id) {
     Host& host = world_.host(id);
     host.plane = {options_.refuse, options_.sad_limit};
@@ -168,6 +174,25 @@ void Run::schedule_traffic() {
     world_.command(host, ike::Initiate{pair});
   }
   world_.at(world_.now() + kTrafficEvery, [this] { schedule_traffic(); });
+}
+
+// A dataplane that never fails has what its engine believes.
+void Run::schedule_repairs() {
+  world_.at(world_.now() + kRepairEvery, [this] {
+    const bool may_fail =
+        options_.refuse > 0 || options_.sad_limit > 0 || !options_.vanishes.empty();
+    for (HostId id = 0; id < world_.size(); ++id) {
+      Host& host = world_.host(id);
+      if (!host.running) continue;
+      const std::size_t repaired = repair(world_, host);
+      if (repaired == 0) continue;
+      const std::string what =
+          fmt::format("{} SAs and policies of its engine and its dataplane differ", repaired);
+      if (!may_fail) world_.watch.violation(world_.now(), host.name, what);
+      trace_.on_fault(host.name + ": " + what + "; repaired");
+    }
+    schedule_repairs();
+  });
 }
 
 void Run::schedule_progress() {

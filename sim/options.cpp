@@ -22,7 +22,10 @@ Status known(const config::Inventory& inventory, const std::string& name, std::s
 Status check(const Options& options, const config::Inventory& inventory) {
   for (const Reboot& one : options.reboots) TRY(known(inventory, one.host, "--reboot"));
   for (const Rebind& one : options.rebinds) TRY(known(inventory, one.host, "--rebind"));
-  for (const Expire& one : options.expires) TRY(known(inventory, one.host, "--expire"));
+  for (const Expire& one : options.expires) {
+    TRY(known(inventory, one.host, one.hard ? "--expire" : "--soft-expire"));
+  }
+  for (const Vanish& one : options.vanishes) TRY(known(inventory, one.host, "--vanish"));
   for (const Netsplit& one : options.netsplits) {
     const std::string_view option = one.one_way ? "--oneway" : "--netsplit";
     TRY(known(inventory, one.a, option));
@@ -43,6 +46,7 @@ Duration last_fault(const Options& options) {
   for (const Kill& one : options.kills) last = std::max(last, one.at);
   for (const Rebind& one : options.rebinds) last = std::max(last, one.at);
   for (const Expire& one : options.expires) last = std::max(last, one.at);
+  for (const Vanish& one : options.vanishes) last = std::max(last, one.at + kRepairEvery);
   return last;
 }
 

@@ -39,10 +39,19 @@ struct Expire {
   bool hard = true;
 };
 
+// Every SA goes from the host's dataplane, and its engine is not told.
+struct Vanish {
+  std::string host;
+  Duration at{};
+};
+
 // Diffie-Hellman and signatures: OpenSSL's, or cheap ones of the same sizes (sim/cheap_jobs.hpp).
 // kAuto: cheap, and OpenSSL's for every kRealEvery-th seed.
 enum class Crypto : std::uint8_t { kAuto, kReal, kSimulated };
 inline constexpr std::uint64_t kRealEvery = 16;
+
+// Every host compares its engine with its dataplane so often (sim/repair.hpp).
+inline constexpr Duration kRepairEvery = 10s;
 
 struct Options {
   NetworkOptions network;
@@ -54,6 +63,7 @@ struct Options {
   std::vector<Kill> kills;
   std::vector<Rebind> rebinds;
   std::vector<Expire> expires;
+  std::vector<Vanish> vanishes;
   double refuse = 0;           // probability that a dataplane refuses an SA, until the last fault
   std::size_t sad_limit = 0;   // SAs that a dataplane holds, until the last fault; 0: any number
   std::int64_t drift_ppm = 0;  // each host's clock is wrong by up to this much

@@ -12,9 +12,9 @@
 namespace espalier::sim {
 namespace {
 
-constexpr std::array kIkeProposals = {
-    "aes256gcm16-prfsha384-x25519", "aes128gcm16-prfsha256-ecp256", "aes256-sha256-modp2048",
-    "chacha20poly1305-prfsha256-x25519", "aes128-sha256-ecp384"};
+constexpr std::array kIkeProposals = {"aes256gcm16-prfsha384-x25519",
+                                      "aes128gcm16-prfsha256-ecp256", "aes256-sha256-modp2048",
+                                      "chacha20poly1305-prfsha256-x25519", "aes128-sha256-ecp384"};
 constexpr std::array kEspProposals = {"aes256gcm16",        "aes128gcm16-x25519",
                                       "chacha20poly1305",   "aes256-sha256-ecp256",
                                       "aes128gcm16-noesn",  "aes256gcm16-x25519-ecp256",
@@ -68,7 +68,8 @@ class Maker {
   Scenario out_;
   std::vector<std::string> hosts_, all_;
   std::string text_;
-  bool v4_ = true;  // the family that every host has
+  bool v4_ = true;        // the family that every host has
+  bool networks_ = true;  // some hosts have networks behind them
 };
 
 template <class List>
@@ -119,7 +120,7 @@ std::string Maker::settings(bool whole_mesh) {
   }
   add(10, "start: trap");
   add(15, "esn: off");
-  add(0, "mode: transport");
+  if (!networks_) add(20, "mode: transport");
   add(15, chance(50) ? "protect: use" : "protect: require");
   add(10, "auth: cert");
   add(15, fmt::format("ppk: {{id: late, secret: \"file:late\", required: {}}}",
@@ -173,7 +174,7 @@ void Maker::pairs() {
         what = "protect: off";
       } else if (chance(12)) {
         switch (number(0, 4)) {
-          case 0: what = "dpd: 7s"; break;
+          case 0: what = networks_ ? "dpd: 7s" : "mode: transport"; break;
           case 1: what = proposals(); break;
           case 2: what = lifetimes(); break;
           case 3: what = chance(50) ? "protect: off" : "start: none"; break;
@@ -192,6 +193,7 @@ void Maker::pairs() {
 
 void Maker::inventory() {
   v4_ = chance(75);
+  networks_ = chance(70);
   text_ = "mesh: random\n";
   if (const std::string defaults = settings(true); !defaults.empty()) {
     text_ += fmt::format("defaults: {{{}}}\n", defaults);
@@ -207,7 +209,7 @@ void Maker::inventory() {
   for (int i = 1; i <= count; ++i) {
     const std::string name = fmt::format("h{}", i);
     std::string keys = "address: " + addresses(i);
-    if (chance(25)) {
+    if (networks_ && chance(25)) {
       keys += v4_ ? fmt::format(", subnets: [10.{}.0.0/16]", i)
                   : fmt::format(", subnets: [\"2001:db8:{:x}::/48\", 10.{}.0.0/16]", 0x100 + i, i);
     }
@@ -252,9 +254,13 @@ void Maker::faults() {
   });
   times(15, 2, [&] { options.kills.push_back({static_cast<double>(number(1, 40)), moment()}); });
   times(25, 3, [&] { options.rebinds.push_back({some_host(), moment()}); });
-  times(25, 3, [&] {
-    options.expires.push_back({some_host(), 100, moment(), chance(60)});
-  });
+  times(25, 3, [&] { options.expires.push_back({some_host(), 100, moment(), chance(60)}); });
+  times(20, 3, [&] { options.vanishes.push_back({some_host(), moment()}); });
+  // As a command line has them: one kind after the other.
+  std::stable_partition(options.netsplits.begin(), options.netsplits.end(),
+                        [](const Netsplit& one) { return !one.one_way; });
+  std::stable_partition(options.expires.begin(), options.expires.end(),
+                        [](const Expire& one) { return one.hard; });
 }
 
 void Maker::dataplane() {
@@ -272,8 +278,7 @@ void add_share(std::string& out, std::string_view option, double share) {
 }
 
 std::string at(Duration time) {
-  return fmt::format("@{}ms",
-                     std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+  return fmt::format("@{}ms", std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
 }
 
 }  // namespace
@@ -305,6 +310,7 @@ std::string arguments(const Options& options) {
   for (const Expire& one : options.expires) {
     out += fmt::format(" {} {}{}", one.hard ? "--expire" : "--soft-expire", one.host, at(one.at));
   }
+  for (const Vanish& one : options.vanishes) out += " --vanish " + one.host + at(one.at);
   add_share(out, "--refuse", options.refuse);
   if (options.sad_limit > 0) out += fmt::format(" --sad-limit {}", options.sad_limit);
   if (options.drift_ppm > 0) out += fmt::format(" --drift {}", options.drift_ppm);

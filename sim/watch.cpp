@@ -129,6 +129,16 @@ void Watch::installed(const World& world, const Host& host, const ike::InstallSa
   if (pair->second.sas.size() > ike::kIkeSasPerPairMax) {
     violation(now, sa.pair, fmt::format("{} IKE SAs", pair->second.sas.size()));
   }
+  for (const IkeSpi spi : pair->second.sas) {
+    const auto ike = core.sas.find(spi);
+    if (ike == core.sas.end()) continue;
+    if (ike->second.children.size() > 2 * ike::kChildrenPerIkeSaMax + 1) {
+      violation(now, sa.pair, fmt::format("{} children", ike->second.children.size()));
+    }
+    if (ike->second.tasks.size() > ike::kQueuedTasksMax) {
+      violation(now, sa.pair, fmt::format("{} tasks wait", ike->second.tasks.size()));
+    }
+  }
   const auto bound = halfling_bound(pair->second.connection->dpd);
   const Host* far = world.find(pair->second.connection->peer);
   if (!bound || far == nullptr) return;
@@ -151,9 +161,10 @@ void Watch::removed(const World& world, const Host& host, ike::Direction directi
   const Host* far = world.find(pair->second.connection->peer);
   if (!bound || far == nullptr) return;
   const bool in = direction == ike::Direction::kIn;
-  const Due due{world.now() + *bound,  far->id, in ? ike::Direction::kOut : ike::Direction::kIn,
-                in ? sa.spi_in : sa.spi_out, host.id, ReqId(),
-                Due::What::kLeftOver,        *bound};
+  const Due due{
+      world.now() + *bound,        far->id, in ? ike::Direction::kOut : ike::Direction::kIn,
+      in ? sa.spi_in : sa.spi_out, host.id, ReqId(),
+      Due::What::kLeftOver,        *bound};
   left_since_[name(due)] = world.now();
   push(due);
 }

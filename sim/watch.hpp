@@ -59,7 +59,7 @@ class Watch {
   std::unordered_map<std::uint64_t, std::uint64_t> messages_;  // key and IV -> content
   std::unordered_map<std::uint64_t, std::uint64_t> nonces_;    // nonce -> exchange
   std::unordered_set<std::uint64_t> keys_in_, keys_out_;
-  std::vector<Due> due_;  // a heap
+  std::vector<Due> due_;                                   // a heap
   std::unordered_map<std::uint64_t, Instant> left_since_;  // when the other end removed its half
   std::vector<std::string> violations_;
   std::uint64_t count_ = 0;

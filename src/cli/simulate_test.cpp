@@ -2,12 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "cli/fake_environment.hpp"
 #include "cli/simulate_options.hpp"
 #include "cli/simulate_report.hpp"
 #include "cli/verb.hpp"
+#include "sim/scenario.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -73,6 +76,38 @@ TEST(Simulate, ARebootIsHealedAndToldOf) {
     EXPECT_LT(pair["longest_seconds"], 10.0) << pair;
   }
   EXPECT_LT(json["virtual_seconds_to_heal"]["max"], 5.0);
+}
+
+TEST(Simulate, ExpiredSasAreMadeAgain) {
+  for (const char* option : {"--expire", "--soft-expire"}) {
+    const Tried tried = simulate({"--json", option, "bender@37s"});
+    ASSERT_EQ(tried.status, kDone) << tried.out;
+    EXPECT_EQ(tried.json()["child_sas"], 3 + 3 + 2) << option;
+  }
+}
+
+TEST(Simulate, SasThatVanishAreFoundMissingAndMadeAgain) {
+  const Tried tried = simulate({"--json", "--vanish", "bender@37s"});
+  ASSERT_EQ(tried.status, kDone) << tried.out;
+  EXPECT_EQ(tried.json()["child_sas"], 3 + 3 + 2);
+}
+
+// What a random mesh prints to repeat it is what was run.
+TEST(Simulate, TheCommandLineOfARandomMeshIsItsOptions) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    const std::string told = sim::arguments(sim::random_scenario(seed).options);
+    std::vector<std::string> words;
+    std::istringstream stream(told);
+    for (std::string word; stream >> word;) words.push_back(word);
+    const auto all = verb_table();
+    const auto verb = std::find_if(all.begin(), all.end(),
+                                   [](const Verb& one) { return one.name == "simulate"; });
+    const auto parsed = control::parse_options(words, verb->options, control::StopAt::kEnd);
+    ASSERT_TRUE(parsed) << told;
+    const auto again = parse_simulate(*parsed);
+    ASSERT_TRUE(again) << told << ": " << again.error().message;
+    EXPECT_EQ(sim::arguments(again->options), told);
+  }
 }
 
 TEST(Simulate, ANetsplitTakesDownOnePair) {

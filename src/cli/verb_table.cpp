@@ -63,6 +63,10 @@ constexpr std::array kSimulateOptions{
                "At time T every SA of the host's dataplane expires at once.", 0, true},
     OptionSpec{"--soft-expire", "HOST@T", "",
                "At time T the host's dataplane asks for a rekey of every SA at once.", 0, true},
+    OptionSpec{"--vanish", "HOST@T", "",
+               "At time T every SA goes from the host's dataplane and nobody tells its engine; it "
+               "compares the two every 10 s.",
+               0, true},
     OptionSpec{"--refuse", "P", "0",
                "So many per cent of the installations fail in the dataplane."},
     OptionSpec{"--sad-limit", "N", "any number", "SAs that a host's dataplane holds."},

@@ -379,8 +379,8 @@ std::optional<Asked> look_again(Context& ctx, IkeSa& sa, const Message& request,
 void resolve_late_crossing(Context& ctx, IkeSa& sa, const ChildSa& theirs, const Bytes& lowest) {
   for (ChildSa& child : sa.children) {
     if (!child.lowest_nonce || child.state != ChildState::kInstalled ||
-        ctx.now - child.installed_at >= kCrossingTime ||
-        child.spec.spi_in == theirs.spec.spi_in || child.spec.child != theirs.spec.child ||
+        ctx.now - child.installed_at >= kCrossingTime || child.spec.spi_in == theirs.spec.spi_in ||
+        child.spec.child != theirs.spec.child ||
         !policy::contains(child.spec.local_ts, theirs.spec.local_ts) ||
         !policy::contains(child.spec.remote_ts, theirs.spec.remote_ts)) {
       continue;
