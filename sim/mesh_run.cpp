@@ -30,7 +30,7 @@ class Run {
         world_(seed),
         mesh_(inventory, options, world_),
         ledger_(world_),
-        trace_(world_, hooks.trace),
+        trace_(world_, hooks.trace, hooks.only),
         both_{&ledger_, &trace_},
         chance_(seed ^ 0x5eed) {
     out_.seed = seed;

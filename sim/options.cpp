@@ -39,6 +39,12 @@ Status check(const Options& options, const config::Inventory& inventory) {
   return {};
 }
 
+Status check_names(const std::vector<std::string>& names, const config::Inventory& inventory,
+                   std::string_view option) {
+  for (const std::string& name : names) TRY(known(inventory, name, option));
+  return {};
+}
+
 Duration last_fault(const Options& options) {
   Duration last{};
   for (const Reboot& one : options.reboots) last = std::max(last, one.at + options.downtime);

@@ -78,6 +78,10 @@ struct Options {
 // Hosts that the faults name and the inventory has not: kInvalidArgument, with the nearest name.
 Status check(const Options& options, const config::Inventory& inventory);
 
+// The same of names that another option gives.
+Status check_names(const std::vector<std::string>& names, const config::Inventory& inventory,
+                   std::string_view option);
+
 // When the last fault with a time of its own is over.
 Duration last_fault(const Options& options);
 

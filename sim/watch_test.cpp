@@ -100,7 +100,7 @@ TEST(Watch, IkeSasThatDifferAreFound) {
                       [](auto& sa) {
                         (sa.role == ike::v2::Role::kInitiator ? sa.spi_r : sa.spi_i) = IkeSpi(7);
                       }),
-              HasSubstr("has not"));
+              HasSubstr("with other SPIs"));
 }
 
 TEST(Watch, ChildrenThatDifferAreFound) {

@@ -187,8 +187,8 @@ Status numbers(const control::ParsedOptions& given, SimulateArguments& out) {
 
 // What has to be repeated to repeat the run.
 std::string as_text(const control::ParsedOptions& given) {
-  constexpr std::string_view kNot[] = {"--seed",  "--seeds", "--jobs",  "--json",
-                                       "--trace", "--run",   "--config"};
+  constexpr std::string_view kNot[] = {"--seed",  "--seeds", "--jobs", "--json",
+                                       "--trace", "--only",  "--run",  "--config"};
   std::string out;
   for (const auto& [name, value] : given.values) {
     if (std::find(std::begin(kNot), std::end(kNot), name) != std::end(kNot)) continue;
@@ -227,6 +227,15 @@ Result<SimulateArguments> parse_simulate(const control::ParsedOptions& given) {
   out.json = given.has("--json");
   out.trace = given.has("--trace");
   out.text = as_text(given);
+  if (given.has("--only")) {
+    const std::string text = given.get("--only", "");
+    const std::size_t comma = text.find(',');
+    if (!out.trace || comma == std::string::npos ||
+        text.find(',', comma + 1) != std::string::npos) {
+      return wrong("--only", text, "write A,B, two hosts, beside --trace");
+    }
+    out.only = {text.substr(0, comma), text.substr(comma + 1)};
+  }
   if (out.trace && (out.json || out.seeds > 1)) {
     return make_error(ErrorCode::kInvalidArgument,
                       "--trace shows one seed as text: give it without --json and --seeds.");

@@ -17,6 +17,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr const char* kMesh =
@@ -76,6 +77,16 @@ TEST(Simulate, ARebootIsHealedAndToldOf) {
     EXPECT_LT(pair["longest_seconds"], 10.0) << pair;
   }
   EXPECT_LT(json["virtual_seconds_to_heal"]["max"], 5.0);
+}
+
+TEST(Simulate, ATraceOfOnePairHasNothingOfTheOthers) {
+  const Tried tried = simulate({"--trace", "--only", "flexo,bender", "--rebind", "flexo@9s"});
+  ASSERT_EQ(tried.status, kDone) << tried.out;
+  EXPECT_THAT(tried.out, HasSubstr("bender        -> flexo  IKE_SA_INIT request 0"));
+  EXPECT_THAT(tried.out, HasSubstr("<- bender  IKE_AUTH request 1 [ IDi"));
+  EXPECT_THAT(tried.out, HasSubstr("timer: "));
+  EXPECT_THAT(tried.out, HasSubstr("flexo comes from other ports"));
+  EXPECT_THAT(tried.out, Not(HasSubstr("amy")));
 }
 
 TEST(Simulate, ExpiredSasAreMadeAgain) {
@@ -148,6 +159,9 @@ TEST(Simulate, WrongUsageIs64) {
            {{"--crypto", "none"}, "auto, real or simulated"},
            {{"--losses", "1"}, "did you mean --loss?"},
            {{"--trace", "--json"}, "one seed as text"},
+           {{"--only", "bender,flexo"}, "beside --trace"},
+           {{"--trace", "--only", "bender"}, "write A,B"},
+           {{"--trace", "--only", "bender,flexxo"}, "did you mean 'flexo'?"},
            {{"--loss", "1", "--loss", "2"}, "given twice"},
            {{"second.yaml"}, "The usage is"}}) {
     const Tried tried = simulate(arguments);

@@ -85,6 +85,8 @@ constexpr std::array kSimulateOptions{
     OptionSpec{"--jobs", "N", "one per processor", "Seeds at once."},
     OptionSpec{"--trace", "", "",
                "Print every step: messages decrypted, timers, what dataplanes are told, events."},
+    OptionSpec{"--only", "A,B", "",
+               "With --trace: only what passes between the hosts A and B and concerns their pair."},
     kJson};
 constexpr std::array kHelpOptions{
     OptionSpec{"--man", "", "", "Print the man page: of espalier, or `help --man espalierd`."},
