@@ -68,8 +68,7 @@ class Maker {
   Scenario out_;
   std::vector<std::string> hosts_, all_;
   std::string text_;
-  bool v4_ = true;        // the family that every host has
-  bool networks_ = true;  // some hosts have networks behind them
+  bool v4_ = true;  // the family that every host has
 };
 
 template <class List>
@@ -99,8 +98,9 @@ std::string Maker::proposals() {
 
 // Short enough that rekeys fall into the faults, and collide.
 std::string Maker::lifetimes() {
-  return fmt::format("lifetimes: {{ike: {}s, child: {}s, jitter: {}%}}", number(30, 400),
-                     number(15, 200), number(0, 40));
+  const std::string reauth = chance(25) ? fmt::format("reauth: {}s, ", number(60, 400)) : "";
+  return fmt::format("lifetimes: {{ike: {}s, child: {}s, {}jitter: {}%}}", number(30, 400),
+                     number(15, 200), reauth, number(0, 40));
 }
 
 // Of a host or of the whole mesh. What two hosts must agree on is said for the whole mesh.
@@ -120,7 +120,7 @@ std::string Maker::settings(bool whole_mesh) {
   }
   add(10, "start: trap");
   add(15, "esn: off");
-  if (!networks_) add(20, "mode: transport");
+  add(20, "mode: transport");
   add(15, chance(50) ? "protect: use" : "protect: require");
   add(10, "auth: cert");
   add(15, fmt::format("ppk: {{id: late, secret: \"file:late\", required: {}}}",
@@ -174,7 +174,7 @@ void Maker::pairs() {
         what = "protect: off";
       } else if (chance(12)) {
         switch (number(0, 4)) {
-          case 0: what = networks_ ? "dpd: 7s" : "mode: transport"; break;
+          case 0: what = "mode: transport"; break;
           case 1: what = proposals(); break;
           case 2: what = lifetimes(); break;
           case 3: what = chance(50) ? "protect: off" : "start: none"; break;
@@ -193,7 +193,6 @@ void Maker::pairs() {
 
 void Maker::inventory() {
   v4_ = chance(75);
-  networks_ = chance(70);
   text_ = "mesh: random\n";
   if (const std::string defaults = settings(true); !defaults.empty()) {
     text_ += fmt::format("defaults: {{{}}}\n", defaults);
@@ -209,7 +208,7 @@ void Maker::inventory() {
   for (int i = 1; i <= count; ++i) {
     const std::string name = fmt::format("h{}", i);
     std::string keys = "address: " + addresses(i);
-    if (networks_ && chance(25)) {
+    if (chance(25)) {
       keys += v4_ ? fmt::format(", subnets: [10.{}.0.0/16]", i)
                   : fmt::format(", subnets: [\"2001:db8:{:x}::/48\", 10.{}.0.0/16]", 0x100 + i, i);
     }
