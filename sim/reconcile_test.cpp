@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "sim/repair.hpp"
 #include "sim/seeds.hpp"
 #include "sim/two.hpp"
 
@@ -20,7 +21,7 @@ std::set<Spi> spis_of(const Twin& twin) {
 void keep_comparing(Two& two, Duration every) {
   for (const char* name : {"bender", "flexo"}) {
     Host& host = two.world.host(name);
-    if (host.running) two.world.reconcile(host);
+    if (host.running) repair(two.world, host);
   }
   two.world.at(two.world.now() + every, [&two, every] { keep_comparing(two, every); });
 }
@@ -35,9 +36,8 @@ TEST(Reconcile, LostSasAreKeyedAnewAndNeverInstalledAgain) {
     const auto before = spis_of(host.twin);
     // All of them, or each with an even chance.
     const std::size_t gone = two.world.vanish(host, seed % 3 == 0 ? 1.0 : 0.5);
-    const auto repairs = two.world.reconcile(host);
-    ASSERT_EQ(repairs.lost.size(), gone);
-    ASSERT_TRUE(repairs.orphans.empty() && repairs.missing_policies.empty());
+    ASSERT_EQ(difference(host).renew.size(), gone);
+    ASSERT_EQ(repair(two.world, host), gone);
     keep_comparing(two, 1s);
     ASSERT_TRUE(two.heals(60s)) << two.log();
     two.world.network = {};
@@ -61,10 +61,10 @@ TEST(Reconcile, FindsNothingWhereNothingIsWrong) {
       for (Duration passed{}; passed < time; passed += 37ms) {
         two.world.run_for(37ms);
         for (const char* name : {"bender", "flexo"}) {
-          const auto repairs = two.world.reconcile(two.world.host(name));
+          const auto repairs = difference(two.world.host(name));
           ASSERT_TRUE(repairs.empty())
-              << name << ": " << repairs.lost.size() << " lost, " << repairs.orphans.size()
-              << " orphans, " << repairs.missing_policies.size() << " policies missing\n"
+              << name << ": " << repairs.renew.size() << " lost, " << repairs.remove.size()
+              << " orphans, " << repairs.set.size() << " policies missing\n"
               << two.log();
         }
       }
@@ -95,14 +95,15 @@ TEST(Reconcile, OrphansGoAndStrangersStay) {
   spec.spi_in = Spi(0x5678);
   spec.reqid = ReqId(42);  // another program's
   bender.twin.inbound[spec.spi_in] = spec;
-  const auto repairs = two.world.reconcile(bender);
-  EXPECT_EQ(repairs.orphans.size(), 1u);
-  EXPECT_EQ(repairs.orphaned_policies.size(), 1u);
-  EXPECT_TRUE(repairs.lost.empty());
+  const auto wrong = difference(bender);
+  EXPECT_EQ(wrong.remove.size(), 1u);
+  EXPECT_EQ(wrong.remove_policies.size(), 1u);
+  EXPECT_TRUE(wrong.renew.empty());
+  EXPECT_EQ(repair(two.world, bender), 2u);
   EXPECT_FALSE(bender.twin.inbound.contains(Spi(0x1234)));
   EXPECT_TRUE(bender.twin.inbound.contains(Spi(0x5678)));
   bender.twin.inbound.erase(Spi(0x5678));
-  EXPECT_TRUE(two.world.reconcile(bender).empty());
+  EXPECT_TRUE(difference(bender).empty());
   EXPECT_EQ(two.world.fault(), "");
 }
 
@@ -112,7 +113,8 @@ TEST(Reconcile, PoliciesAreSetAgain) {
   Host& flexo = two.world.host("flexo");
   flexo.twin.policies.clear();
   EXPECT_NE(two.world.fault(), "");
-  EXPECT_EQ(two.world.reconcile(flexo).missing_policies.size(), 1u);
+  EXPECT_EQ(difference(flexo).set.size(), 1u);
+  EXPECT_EQ(repair(two.world, flexo), 1u);
   EXPECT_EQ(two.world.fault(), "");
   EXPECT_EQ(two.count("flexo", Counter::kSasLost), 0u);
 }

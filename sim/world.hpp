@@ -13,7 +13,6 @@
 #include <unordered_set>
 #include <vector>
 
-#include "reconcile/compare.hpp"
 #include "sim/host.hpp"
 #include "sim/network.hpp"
 #include "sim/watch.hpp"
@@ -64,6 +63,7 @@ class World {
   // Tells an engine what its dataplane or its jobs did.
   void complete(Host& host, const ike::Completion& completion);
   Host* owner(const IpAddress& address);  // of an address; null: nobody
+  const Host* owner(const IpAddress& address) const;
 
   // A crash: the engine and its SAs are gone; a start afterwards begins with nothing.
   void crash(const std::string& name);
@@ -80,9 +80,6 @@ class World {
   void rebind(Host& host);
   // SAs go from the twin, each with probability `share`, and the engine is not told.
   std::size_t vanish(Host& host, double share);
-  // What the daemon does now and then: what the engine wants against what the twin has, and the
-  // repairs.
-  reconcile::Repairs reconcile(Host& host);
   // SAs expire in the dataplane, each with probability `share`: hard, it stops using them; soft, it
   // asks for a rekey.
   std::size_t expire(Host& host, double share, bool hard);

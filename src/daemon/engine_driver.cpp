@@ -7,7 +7,7 @@
 #include "daemon/clock.hpp"
 #include "ike/core/limits.hpp"
 #include "ike/core/wanted.hpp"
-#include "reconcile/compare.hpp"
+#include "reconcile/reconcile.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -46,32 +46,32 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   return spec;
 }
 
-reconcile::Direction reconcile_direction(bool in) {
-  return in ? reconcile::Direction::kIn : reconcile::Direction::kOut;
+reconcile::SaName sa_name(bool in, Spi spi, const IpAddress& peer) {
+  return {in ? reconcile::Direction::kIn : reconcile::Direction::kOut, spi,
+          in ? IpAddress() : peer};
 }
 
-reconcile::State desired_state(const ike::Wanted& wanted) {
-  reconcile::State state;
+reconcile::Repair difference(const ike::Core& core, const dataplane::Snapshot& snapshot) {
+  const ike::Wanted wanted = ike::wanted(core);
+  std::vector<reconcile::DesiredSa> desired;
   for (const ike::WantedSa& sa : wanted.sas) {
-    state.sas.push_back({reconcile_direction(sa.direction == ike::Direction::kIn), sa.spi, sa.peer,
-                         sa.reqid, sa.leaving});
+    desired.push_back(
+        {sa_name(sa.direction == ike::Direction::kIn, sa.spi, sa.peer), sa.reqid, sa.needed});
   }
+  std::vector<reconcile::PolicySpec> policies, there;
   for (const ike::SetPolicy& each : wanted.policies) {
-    state.policies.push_back({each.reqid, each.local_ts, each.remote_ts});
+    policies.push_back({each.pair, each.reqid, each.local_ts, each.remote_ts});
   }
-  return state;
-}
-
-reconcile::State actual_state(const dataplane::Snapshot& snapshot) {
-  reconcile::State state;
+  std::vector<reconcile::ActualSa> actual;
   for (const dataplane::SaState& sa : snapshot.sas) {
-    state.sas.push_back({reconcile_direction(sa.key.direction == dataplane::Direction::kIn),
-                         sa.key.spi, sa.key.peer, sa.reqid, false});
+    const bool in = sa.key.direction == dataplane::Direction::kIn;
+    actual.push_back({sa_name(in, sa.key.spi, sa.key.peer), sa.reqid});
   }
   for (const dataplane::PolicySpec& each : snapshot.policies) {
-    state.policies.push_back({each.reqid, each.local_ts, each.remote_ts});
+    there.push_back({each.pair, each.reqid, each.local_ts, each.remote_ts});
   }
-  return state;
+  return reconcile::compare(std::move(desired), std::move(policies), std::move(actual),
+                            std::move(there), {ReqId(ike::kReqIdFirst), ReqId(ike::kReqIdLast)});
 }
 
 std::optional<control::PairEvent::Kind> pair_event(ike::EventKind kind) {
@@ -233,40 +233,35 @@ std::size_t EngineDriver::reconcile() {
                     "the dataplane does not say what it has: " + snapshot.error().message});
     return 0;
   }
-  const ike::Wanted wanted = ike::wanted(engine_.core());
-  const reconcile::Own own{ReqId(ike::kReqIdFirst), ReqId(ike::kReqIdLast)};
-  const reconcile::Repairs repairs =
-      reconcile::compare(desired_state(wanted), actual_state(*snapshot), own);
-  if (repairs.empty()) return 0;
-  std::vector<dataplane::Change> changes;
-  for (const reconcile::Policy& each : repairs.missing_policies) {
-    const auto of = std::find_if(wanted.policies.begin(), wanted.policies.end(),
-                                 [&](const auto& policy) { return policy.reqid == each.reqid; });
-    changes.push_back(dataplane::SetPolicy{{of->pair, each.reqid, each.local_ts, each.remote_ts}});
-  }
-  for (const reconcile::Sa& sa : repairs.orphans) {
-    const bool in = sa.direction == reconcile::Direction::kIn;
-    changes.push_back(dataplane::DeleteSa{
-        {in ? dataplane::Direction::kIn : dataplane::Direction::kOut, sa.spi, sa.peer}});
-  }
-  for (const ReqId reqid : repairs.orphaned_policies) {
-    changes.push_back(dataplane::DeletePolicy{reqid});
-  }
+  const reconcile::Repair repair = difference(engine_.core(), *snapshot);
+  if (repair.empty()) return 0;
   parts_.log.log(
       {LogLevel::kWarning, "daemon", "",
        fmt::format("the dataplane was not as it should be: {} SAs were lost, {} policies "
                    "missing or changed, {} SAs and {} policies there that nobody wants",
-                   repairs.lost.size(), repairs.missing_policies.size(), repairs.orphans.size(),
-                   repairs.orphaned_policies.size())});
+                   repair.renew.size(), repair.set.size(), repair.remove.size(),
+                   repair.remove_policies.size())});
+  std::vector<dataplane::Change> changes;
+  for (const reconcile::PolicySpec& each : repair.set) {
+    changes.push_back(dataplane::SetPolicy{{each.pair, each.reqid, each.local_ts, each.remote_ts}});
+  }
+  for (const reconcile::SaName& sa : repair.remove) {
+    const bool in = sa.direction == reconcile::Direction::kIn;
+    changes.push_back(dataplane::DeleteSa{
+        {in ? dataplane::Direction::kIn : dataplane::Direction::kOut, sa.spi, sa.peer}});
+  }
+  for (const ReqId reqid : repair.remove_policies) {
+    changes.push_back(dataplane::DeletePolicy{reqid});
+  }
   if (!changes.empty()) apply(changes);
-  for (const reconcile::Sa& sa : repairs.lost) {
+  for (const reconcile::SaName& sa : repair.renew) {
     const bool in = sa.direction == reconcile::Direction::kIn;
     engine_.handle_completion(
         monotonic_now(), rng_,
         ike::SaLost{in ? ike::Direction::kIn : ike::Direction::kOut, sa.spi, sa.peer});
   }
   drain();
-  return repairs.lost.size() + changes.size();
+  return repair.renew.size() + changes.size();
 }
 
 void EngineDriver::publish(const ike::Event& event) {

@@ -32,7 +32,7 @@ class EngineDriver {
   Status command(const ike::Command& command);
   void handle_plane_events();
   // Compares what the engine wants with what the dataplane has, and repairs
-  // (reconcile/compare.hpp). After handle_plane_events(). How much was wrong.
+  // (reconcile/reconcile.hpp). After handle_plane_events(). How much was wrong.
   std::size_t reconcile();
   void use_keys(const ike::KeyStore& keys) { keys_ = &keys; }
 

@@ -1,5 +1,5 @@
 // What the engine believes that the dataplane has, for comparison with what it has
-// (reconcile/compare.hpp).
+// (reconcile/reconcile.hpp).
 #pragma once
 
 #include <vector>
@@ -13,12 +13,12 @@ struct WantedSa {
   Spi spi;
   IpAddress peer;
   ReqId reqid;
-  bool leaving = false;  // its deletion is due, or agreed with the peer
+  bool needed = true;  // false: it is on its way out, and may stand or not
 };
 
 struct Wanted {
   std::vector<WantedSa> sas;
-  std::vector<SetPolicy> policies;
+  std::vector<SetPolicy> policies;  // one for each reqid
 };
 
 // Good between calls of the engine, when all its effects have been carried out.
