@@ -19,7 +19,7 @@
 //  5. Of two that do not cross the younger survives. Its initiator, which repeats the
 //     authentication, deletes the older one when the younger has all its children; whoever answered
 //     it does so silently if INITIAL_CONTACT came, else after kOutboundGrace, unless the younger is
-//     gone.
+//     gone. Of two that one end began the younger is the one begun later, whichever came up first.
 //  6. Who answered an SA sends nothing on its child while another SA of the pair carries the
 //     traffic, until that goes or kOutboundGrace has passed. What a rekey made crosses nothing.
 //
@@ -79,12 +79,20 @@ void replace_older(Context& ctx, IkeSa& older, const IkeSa& younger) {
 
 bool is_leaving(const IkeSa& sa) { return has_task(sa, TaskKind::kDeleteIke) || sa.discard_at; }
 
+// The peer began both, and the one that came up now is the older attempt: its IKE_AUTH was late.
+bool is_late(const IkeSa& established, const IkeSa& other) {
+  return established.role == Role::kResponder && other.role == Role::kResponder && !other.rekeyed &&
+         established.begun < other.begun;
+}
+
 // The peer said that it has no SA but the one we answered (INITIAL_CONTACT, RFC 7296 section 2.4):
-// what stood before, in whatever state, waits for nothing any more.
+// what stood before, in whatever state, waits for nothing any more. What it began later it cannot
+// have meant.
 bool is_forgotten(const IkeSa& established, const IkeSa& other) {
   const bool standing = other.state == IkeState::kEstablished || other.state == IkeState::kDeleting;
   return established.role == Role::kResponder && established.if_handshake() &&
-         established.if_handshake()->initial_contact && standing && !cross(established, other);
+         established.if_handshake()->initial_contact && standing && !cross(established, other) &&
+         !is_late(established, other);
 }
 
 // Whether the peer has the SA for sure: it made it, or it has said something in it since.
@@ -148,6 +156,8 @@ void resolve_duplicates(Context& ctx, IkeSa& established) {
         IkeSa& loser = initiated_by_lower(ctx, established) ? *other : established;
         give_up_loser(ctx, loser, &loser == other ? established : *other);
         if (&loser == &established) return;
+      } else if (is_late(established, *other)) {
+        return replace_older(ctx, established, *other);
       } else {
         replace_older(ctx, *other, established);
       }
