@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dataplane/userspace/host_setup.hpp"
-#include "dataplane/userspace/netlink.hpp"
+#include "dataplane/netlink.hpp"
 
 namespace espalier::dataplane::userspace {
 
