@@ -305,6 +305,35 @@ SaState Kernel::state_of(const SaKey& key, const Held& held, const KernelSa& sa)
   return state;
 }
 
+// Ours as they were set where the kernel has them whole; else what it has. One that a later policy
+// covers is whole while that one is there.
+Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>& found) const {
+  std::map<PolicyKey, ReqId> active;
+  std::map<ReqId, std::map<PolicyKey, KernelPolicy>> by_reqid;
+  for (const KernelPolicy& policy : found) {
+    active[policy.key] = ReqId(policy.reqid);
+    by_reqid[ReqId(policy.reqid)][policy.key] = policy;
+  }
+  std::map<ReqId, PolicySpec> specs;
+  for (const auto& [reqid, entries] : by_reqid) specs[reqid] = rebuild(reqid, entries);
+  for (const auto& [reqid, held] : policies_) {
+    TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(held));
+    const bool whole = std::all_of(wanted.begin(), wanted.end(), [&](const PolicyKey& key) {
+      const auto now = active.find(key);
+      return now != active.end() && now->second == owners_.at(key).back();
+    });
+    const auto rebuilt = specs.find(reqid);
+    if (whole) {
+      specs[reqid] = held;
+    } else if (rebuilt != specs.end()) {
+      rebuilt->second.pair = held.pair;
+    }
+  }
+  std::vector<PolicySpec> list;
+  for (auto& [reqid, spec] : specs) list.push_back(std::move(spec));
+  return list;
+}
+
 Result<Snapshot> Kernel::query() {
   Snapshot snapshot;
   TRY_ASSIGN(const std::vector<KernelSa> sas, dump_sas());
@@ -316,21 +345,7 @@ Result<Snapshot> Kernel::query() {
             [](const SaState& a, const SaState& b) { return a.key < b.key; });
 
   TRY_ASSIGN(const std::vector<KernelPolicy> policies, dump_policies());
-  std::map<ReqId, std::map<PolicyKey, KernelPolicy>> by_reqid;
-  for (const KernelPolicy& policy : policies) by_reqid[ReqId(policy.reqid)][policy.key] = policy;
-  for (const auto& [reqid, entries] : by_reqid) {
-    PolicySpec spec = rebuild(reqid, entries);
-    if (const auto held = policies_.find(reqid); held != policies_.end()) {
-      TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(held->second));
-      const bool whole = wanted.size() == entries.size() &&
-                         std::all_of(entries.begin(), entries.end(), [&](const auto& entry) {
-                           return wanted.contains(entry.first);
-                         });
-      spec.pair = held->second.pair;
-      if (whole) spec = held->second;
-    }
-    snapshot.policies.push_back(std::move(spec));
-  }
+  TRY_ASSIGN(snapshot.policies, compare(policies));
   snapshot.counters.assign(counters_.begin(), counters_.end());
   return snapshot;
 }

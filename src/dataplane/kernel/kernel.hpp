@@ -60,6 +60,7 @@ class Kernel final : public Port {
   // Every SA and policy of ours that the kernel has.
   Result<std::vector<kernel::KernelSa>> dump_sas();
   Result<std::vector<kernel::KernelPolicy>> dump_policies();
+  Result<std::vector<PolicySpec>> compare(const std::vector<kernel::KernelPolicy>& found) const;
 
   Sas::iterator locate(const SaKey& key);
   // Our name of what the kernel calls by its destination and SPI.

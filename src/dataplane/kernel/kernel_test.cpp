@@ -83,8 +83,12 @@ TEST_F(KernelPlane, ANewDaemonRemovesTheSasOfTheLastAndLeavesItsPolicies) {
 // One selector, two reqids: the kernel has it once, the later owner first.
 TEST_F(KernelPlane, APolicyGoesBackToTheOwnerBefore) {
   ASSERT_TRUE(apply({SetPolicy{contract::policy(7)}, SetPolicy{contract::policy(8)}}).ok());
-  EXPECT_EQ(under_.plane->query().value().policies[0].reqid, contract::id(8));
+  const auto stranger = Kernel::make(options());  // sees what the kernel has, and knows no owners
+  ASSERT_TRUE(stranger.ok());
+  ASSERT_EQ((*stranger)->query().value().policies.size(), 1u);
+  EXPECT_EQ((*stranger)->query().value().policies[0].reqid, contract::id(8));
   ASSERT_TRUE(apply({DeletePolicy{contract::id(8)}}).ok());
+  EXPECT_EQ((*stranger)->query().value().policies[0].reqid, contract::id(7));
   const Snapshot now = under_.plane->query().value();
   ASSERT_EQ(now.policies.size(), 1u);
   EXPECT_EQ(now.policies[0], contract::policy(7));
