@@ -4,7 +4,7 @@
 #include <optional>
 #include <string_view>
 
-#include "crypto/aead.hpp"
+#include "policy/nouns.hpp"
 
 namespace espalier::dataplane::kernel {
 

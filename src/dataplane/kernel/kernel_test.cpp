@@ -2,12 +2,14 @@
 // (tests/lab/test_kernel_plane.py runs these in it). Elsewhere they are skipped in words.
 #include "dataplane/kernel/kernel.hpp"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <chrono>
 
 #include "dataplane/contract_tests.hpp"
+#include "dataplane/userspace/fd.hpp"
 
 namespace espalier::dataplane {
 namespace {
@@ -31,13 +33,17 @@ std::optional<std::string> lacks_esp(Port& plane) {
   return std::nullopt;
 }
 
+// A plane whose sockets belong to a namespace of their own; the test stays where it is.
 struct KernelUnderTest {
   KernelUnderTest() {
-    if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0) {
+    const userspace::Fd before(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    if (geteuid() != 0 || !before || unshare(CLONE_NEWNET) != 0) {
       reason = "this needs root (a network namespace of its own)";
       return;
     }
-    auto made = Kernel::make(options());
+    ours = userspace::Fd(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(setns(before.get(), CLONE_NEWNET), 0);
+    auto made = make();
     if (!made) {
       reason = made.error().message;
       return;
@@ -45,9 +51,18 @@ struct KernelUnderTest {
     plane = std::move(*made);
     reason = lacks_esp(*plane);
   }
+  // Another plane in the same namespace.
+  Result<std::unique_ptr<Kernel>> make() const {
+    const userspace::Fd before(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(setns(ours.get(), CLONE_NEWNET), 0);
+    auto made = Kernel::make(options());
+    EXPECT_EQ(setns(before.get(), CLONE_NEWNET), 0);
+    return made;
+  }
   Port& port() { return *plane; }
   std::optional<std::string> why_not() const { return reason; }
 
+  userspace::Fd ours;
   std::unique_ptr<Kernel> plane;
   std::optional<std::string> reason;
 };
@@ -70,7 +85,7 @@ class KernelPlane : public ::testing::Test {
 TEST_F(KernelPlane, ANewDaemonRemovesTheSasOfTheLastAndLeavesItsPolicies) {
   ASSERT_TRUE(
       apply({AddSa{contract::sa(Direction::kIn, 0x2000)}, SetPolicy{contract::policy(7)}}).ok());
-  auto next = Kernel::make(options());
+  auto next = under_.make();
   ASSERT_TRUE(next.ok());
   const Snapshot now = (*next)->query().value();
   EXPECT_TRUE(under_.plane->query().value().sas.empty());
@@ -83,7 +98,7 @@ TEST_F(KernelPlane, ANewDaemonRemovesTheSasOfTheLastAndLeavesItsPolicies) {
 // One selector, two reqids: the kernel has it once, the later owner first.
 TEST_F(KernelPlane, APolicyGoesBackToTheOwnerBefore) {
   ASSERT_TRUE(apply({SetPolicy{contract::policy(7)}, SetPolicy{contract::policy(8)}}).ok());
-  const auto stranger = Kernel::make(options());  // sees what the kernel has, and knows no owners
+  const auto stranger = under_.make();  // sees what the kernel has, and knows no owners
   ASSERT_TRUE(stranger.ok());
   ASSERT_EQ((*stranger)->query().value().policies.size(), 1u);
   EXPECT_EQ((*stranger)->query().value().policies[0].reqid, contract::id(8));
