@@ -17,6 +17,11 @@ inline constexpr Duration kRetransmitMax = 8s;
 inline constexpr unsigned kRetransmitTries =
     8;  // 0, 0.5, 1.5, 3.5, 7.5, 15.5, 23.5, 31.5 s; given up at 39.5 s
 
+// An SA's hard end comes a tenth of its lifetime after the latest begin of its rekey, and at least
+// this much: longer than a request takes to be given up, so that with lifetimes of seconds, too, no
+// SA ends while the exchange that replaces it is being retransmitted.
+inline constexpr Duration kExpiryMargin = 45s;
+
 // A liveness check with a reason to doubt the peer (a hint, or ESP sent and none come back) goes as
 // often over the wire, but in 13.5 s: 0, 0.5, 1.5, 3.5, 5.5, 7.5, 9.5, 11.5 s. A quiet pair has
 // time.

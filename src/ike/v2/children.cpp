@@ -99,8 +99,7 @@ void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.child * lifetimes.jitter_percent / 100;
   child.rekey_at = ctx.now + lifetimes.child - ctx.jitter(jitter);
-  // A tenth later the SA is too old to be used at all, whatever became of its rekey.
-  child.expire_at = ctx.now + lifetimes.child + lifetimes.child / 10;
+  child.expire_at = ctx.now + hard_end(lifetimes.child);
 }
 
 void move_path(Context& ctx, IkeSa& sa, const Path& path) {

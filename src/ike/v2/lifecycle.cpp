@@ -50,11 +50,15 @@ std::string_view name(TaskKind kind) {
   return "task";
 }
 
+Duration hard_end(Duration lifetime) {
+  return lifetime + std::max<Duration>(lifetime / 10, kExpiryMargin);
+}
+
 void schedule_ike(Context& ctx, IkeSa& sa) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.ike * lifetimes.jitter_percent / 100;
   sa.rekey_at = ctx.now + lifetimes.ike - ctx.jitter(jitter);
-  sa.expire_at = ctx.now + lifetimes.ike + lifetimes.ike / 10;
+  sa.expire_at = ctx.now + hard_end(lifetimes.ike);
   sa.established_at = ctx.now;
   sa.last_heard = ctx.now;
   sa.liveness_at = ctx.now + sa.connection->dpd + ctx.jitter(sa.connection->dpd / 4);

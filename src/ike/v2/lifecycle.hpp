@@ -19,6 +19,9 @@ void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger);
 // Whether an SA that is to stay has these selectors of that child; empty lists: any of them.
 bool is_covered(const IkeSa& sa, const std::string& name, const policy::SelectorList& local,
                 const policy::SelectorList& remote);
+// The age at which an SA of that lifetime is too old to be used at all, whatever became of its
+// rekey.
+Duration hard_end(Duration lifetime);
 // Sets rekey_at and expire_at of a new child from its connection's lifetimes and jitter.
 void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child);
 // The authenticated peer is somewhere else now: the SA's and its children's path follows.
