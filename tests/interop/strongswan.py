@@ -18,6 +18,7 @@ charon-systemd {{
   # kernel-libipsec stands before kernel-netlink, or the kernel's ESP is asked first.
   load = random nonce openssl curve25519 aes gcm ccm chapoly ctr sha1 sha2 hmac kdf pem pkcs1 pkcs8 x509 pubkey constraints revocation socket-default vici {kernel}
   install_routes = yes
+  make_before_break = yes
   retransmit_base = 1.4
   retransmit_timeout = 1.0
   retransmit_tries = 4

@@ -17,11 +17,6 @@ inline constexpr Duration kRetransmitMax = 8s;
 inline constexpr unsigned kRetransmitTries =
     8;  // 0, 0.5, 1.5, 3.5, 7.5, 15.5, 23.5, 31.5 s; given up at 39.5 s
 
-// An SA's hard end comes a tenth of its lifetime after the latest begin of its rekey, and at least
-// this much: longer than a request takes to be given up, so that with lifetimes of seconds, too, no
-// SA ends while the exchange that replaces it is being retransmitted.
-inline constexpr Duration kExpiryMargin = 45s;
-
 // A liveness check with a reason to doubt the peer (a hint, or ESP sent and none come back) goes as
 // often over the wire, but in 13.5 s: 0, 0.5, 1.5, 3.5, 5.5, 7.5, 9.5, 11.5 s. A quiet pair has
 // time.
@@ -74,13 +69,24 @@ inline constexpr Duration kDuplicateGrace = 10s;
 // way.
 inline constexpr Duration kInboundLinger = 3s;
 
-// The responder of a child rekey sends on the new SA when the old one is deleted, or at the latest
-// after this.
-inline constexpr Duration kOutboundGrace = 5s;
+// The responder of a child rekey sends on the new SA when the old one is deleted, or another
+// request shows that the initiator has the answer; at the latest after this, when a request is
+// given up.
+inline constexpr Duration kOutboundGrace = 45s;
 
 // Two ends that make the same child at once: a request that comes this long after ours was answered
 // may be the other half of it (a request is given up after this time).
 inline constexpr Duration kCrossingTime = 40s;
+
+// An SA is used beyond its lifetime for a tenth of it, and at least so long: a rekey begun at its
+// end may take all its retransmissions, once as the request of one end and once of the other.
+inline constexpr Duration kOverTime = 90s;
+
+// Without ESN: with the tenth on top it stays below 2^32.
+inline constexpr std::uint64_t kPacketsWithoutEsn = 3'900'000'000;
+
+// An AUTH_LIFETIME of a peer below this counts as this (RFC 4478 sections 3 and 5).
+inline constexpr Duration kReauthMin = 5min;
 
 // A rekey answered with TEMPORARY_FAILURE is tried again after this (RFC 7296 section 2.25), plus
 // jitter.

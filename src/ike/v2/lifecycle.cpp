@@ -50,15 +50,11 @@ std::string_view name(TaskKind kind) {
   return "task";
 }
 
-Duration hard_end(Duration lifetime) {
-  return lifetime + std::max<Duration>(lifetime / 10, kExpiryMargin);
-}
-
 void schedule_ike(Context& ctx, IkeSa& sa) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.ike * lifetimes.jitter_percent / 100;
   sa.rekey_at = ctx.now + lifetimes.ike - ctx.jitter(jitter);
-  sa.expire_at = ctx.now + hard_end(lifetimes.ike);
+  sa.expire_at = ctx.now + lifetimes.ike + std::max<Duration>(lifetimes.ike / 10, kOverTime);
   sa.established_at = ctx.now;
   sa.last_heard = ctx.now;
   sa.liveness_at = ctx.now + sa.connection->dpd + ctx.jitter(sa.connection->dpd / 4);
@@ -100,7 +96,9 @@ void send_on_the_younger(Context& ctx, const Pair& pair) {
     if (sa == nullptr || sa->state != IkeState::kEstablished || sa->discard_at) continue;
     for (ChildSa& child : sa->children) {
       const bool rekey = child.predecessor && sa->child_in(*child.predecessor) != nullptr;
-      if (child.state == ChildState::kInstalled && !rekey) install_outbound(ctx, child);
+      if (child.state == ChildState::kInstalled && !rekey && !is_carried(ctx, child.spec)) {
+        install_outbound(ctx, child);
+      }
     }
   }
 }
@@ -138,6 +136,7 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
   if (Pair* pair = ctx.pair_of(sa)) {
     pair->sas.erase(sa.local_spi());
     send_on_the_younger(ctx, *pair);
+    keep_the_last(ctx, *pair);
   }
   ctx.touch(sa.pair());
   ctx.core.dirty.insert(sa.local_spi());
