@@ -146,8 +146,12 @@ struct Rekey {
   std::string pair;
   bool ike = false;
 };
+struct Redirect {  // sends the peer, which began the session, to another address (RFC 5685)
+  std::string pair;
+  IpAddress to;
+};
 struct Shutdown {};  // tells every peer by a Delete, once, without waiting
-using Command = std::variant<Configure, Initiate, Terminate, Rekey, Shutdown>;
+using Command = std::variant<Configure, Initiate, Terminate, Rekey, Redirect, Shutdown>;
 
 // ---- completions: answers from outside
 // --------------------------------------------------------------------------
