@@ -196,8 +196,7 @@ void dispatch(Context& ctx, const Path& path, ByteView datagram) {
                      (sa->role == v2::Role::kResponder) == header->from_initiator() &&
                      (sa->remote_spi() == remote || sa->remote_spi().value == 0);
   if (!known) return v2::answer_unknown_ike_spi(ctx, path, *message);
-  if (is_first(header->exchange))
-    return handle_unprotected_response(ctx, *sa, datagram, *message);
+  if (is_first(header->exchange)) return handle_unprotected_response(ctx, *sa, datagram, *message);
   if (sa->remote_spi() != remote) return ctx.count(Counter::kDropUnknownSpi);
   if (header->is_response() && message->notify(NotifyType::kInvalidIkeSpi) != nullptr) {
     return v2::handle_invalid_ike_spi(ctx, *sa, *message);  // in the clear

@@ -278,7 +278,8 @@ Status rekey_pair(Context& ctx, const std::string& name, bool ike) {
 Status redirect_pair(Context& ctx, const std::string& name, const IpAddress& to) {
   const Actual actual = look(ctx, ctx.core.pairs.at(name));
   if (!actual.established) {
-    return make_error(ErrorCode::kInvalidArgument, name + " is not up: there is nobody to redirect");
+    return make_error(ErrorCode::kInvalidArgument,
+                      name + " is not up: there is nobody to redirect");
   }
   return v2::redirect_peer(ctx, *ctx.find(actual.best->local_spi()), to);
 }

@@ -355,7 +355,7 @@ void answer_first_child(Context& ctx, IkeSa& sa, const Message& request,
     auto made = make_child(sa, *child, spi, false, {}, sa.nonce_i, sa.nonce_r);
     ASSERT(made);  // the suite was selected from our own proposals
     add_child_answer(payloads, *child, spi);
-    install_child(ctx, sa, std::move(*made), true);
+    install_child(ctx, sa, std::move(*made), !another_carries(ctx, sa));
     return;
   }
   count_refusal(ctx, child.error());
@@ -611,8 +611,8 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
   sa.connection = *connection;
   // RFC 7619 section 2.3: who is anonymous cannot say that others are gone.
   if (is_anonymous(sa, Role::kInitiator)) sa.handshake().initial_contact = false;
-  const Status chosen = sa.handshake().resumed ? check_resumed(ctx, sa, message)
-                                               : choose_ppk(ctx, sa, message);
+  const Status chosen =
+      sa.handshake().resumed ? check_resumed(ctx, sa, message) : choose_ppk(ctx, sa, message);
   if (!chosen) {
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, chosen.error().message);
   }

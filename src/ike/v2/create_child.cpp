@@ -262,8 +262,9 @@ bool crosses_ours(const Context& ctx, const IkeSa& sa, const Message& request) {
   const auto* tsr = request.ts(PayloadType::kTsr);
   if (sa.connection->foreign || tsi == nullptr || tsr == nullptr) return false;
   return std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
-    return child.initiator && child.state == ChildState::kInstalled && !child.predecessor &&
-           ctx.now - child.installed_at < kCrossingTime &&
+    const bool stays =
+        child.state == ChildState::kInstalled || child.state == ChildState::kRekeying;
+    return child.initiator && stays && ctx.now - child.installed_at < kCrossingTime &&
            policy::contains(child.spec.local_ts, tsr->selectors) &&
            policy::contains(child.spec.remote_ts, tsi->selectors);
   });
@@ -290,7 +291,8 @@ std::optional<Refusal> refuse_by_state(const Context& ctx, const IkeSa& sa, cons
                    "the additional key exchanges of our own rekey are under way"};
   }
   const bool closing = old != nullptr && old->state == ChildState::kDeleting;
-  if (sa.state != IkeState::kEstablished || ike_rekey || closing) {
+  const bool leaving = has_task(sa, TaskKind::kDeleteIke);
+  if (sa.state != IkeState::kEstablished || ike_rekey || closing || leaving) {
     return Refusal{make_notify(NotifyType::kTemporaryFailure),
                    "we are rekeying or closing the SA ourselves"};
   }

@@ -17,12 +17,16 @@
 //  4. An end that establishes an IKE SA as responder abandons its own attempts with that peer that
 //  have not yet sent IKE_AUTH.
 //  5. Of two that do not cross the younger survives: whoever answered it deletes the older one
-//  (silently if INITIAL_CONTACT came).
+//  (silently if INITIAL_CONTACT came, else after kOutboundGrace).
+//
+//  6. Who answered an SA sends nothing on its child while another SA of the pair carries the
+//  traffic, until that goes or kOutboundGrace has passed. What a rekey made crosses nothing.
 //
 // Every deletion is an ordinary Delete of RFC 7296, so a peer that knows nothing of the rule is
 // left with one SA too.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "ike/core/limits.hpp"
@@ -32,7 +36,9 @@
 namespace espalier::ike::v2 {
 namespace {
 
+// What a rekey made stood before in another shape: it crosses nothing.
 bool cross(const IkeSa& a, const IkeSa& b) {
+  if (a.rekeyed || b.rekeyed) return false;
   return a.role != b.role && a.begun < b.established_at && b.begun < a.established_at;
 }
 
@@ -44,6 +50,15 @@ bool initiated_by_lower(Context& ctx, const IkeSa& sa) {
       pair != nullptr && pair->holder ? *pair->holder : sa.connection->remote_id;
   const bool we_are_lower = policy::canonical(sa.connection->local_id) < policy::canonical(remote);
   return (sa.role == Role::kInitiator) == we_are_lower;
+}
+
+// Of two that cross. Two anonymous ends (RFC 7619) have the same identity: there the lower SPI of
+// the initiator decides, which both know.
+bool survives(Context& ctx, const IkeSa& established, const IkeSa& other) {
+  if (established.connection->null_auth == policy::NullAuth::kBoth) {
+    return established.spi_i < other.spi_i;
+  }
+  return initiated_by_lower(ctx, established);
 }
 
 void give_up_loser(Context& ctx, IkeSa& loser, const IkeSa& winner) {
@@ -63,18 +78,36 @@ void replace_older(Context& ctx, IkeSa& older, const IkeSa& younger) {
   // Only the end that answered the younger one acts; the other learns by the Delete, or knew when
   // it began anew.
   if (younger.role != Role::kResponder) return;
-  if (younger.if_handshake() && younger.if_handshake()->initial_contact) {
-    destroy(ctx, older, "the peer started anew (INITIAL_CONTACT)");
-    return;
-  }
   ctx.event(EventKind::kDuplicateResolved, LogLevel::kInfo, older.pair(),
             fmt::format("the peer made a new IKE SA {}_i; the one before, {}_i, goes",
                         to_string(younger.spi_i), to_string(older.spi_i)));
-  add_task(ctx, older, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
-  run_tasks(ctx, older);
+  // Its children carry our traffic until the peer has our answer for sure; the peer may be quicker.
+  add_task(ctx, older, {TaskKind::kDeleteIke, Spi(), "", ctx.now + kOutboundGrace + 1ms});
+}
+
+bool is_leaving(const IkeSa& sa) { return has_task(sa, TaskKind::kDeleteIke) || sa.discard_at; }
+
+// The peer said that it has no SA but the one we answered (INITIAL_CONTACT, RFC 7296 section 2.4):
+// what stood before, in whatever state, waits for nothing any more.
+bool is_forgotten(const IkeSa& established, const IkeSa& other) {
+  const bool standing = other.state == IkeState::kEstablished || other.state == IkeState::kDeleting;
+  return established.role == Role::kResponder && established.if_handshake() &&
+         established.if_handshake()->initial_contact && standing && !cross(established, other);
 }
 
 }  // namespace
+
+bool another_carries(Context& ctx, const IkeSa& established) {
+  const Pair* pair = ctx.pair_of(established);
+  if (pair == nullptr) return false;
+  return std::any_of(pair->sas.begin(), pair->sas.end(), [&](IkeSpi spi) {
+    const IkeSa* other = spi == established.local_spi() ? nullptr : ctx.find(spi);
+    if (other == nullptr || other->state != IkeState::kEstablished) return false;
+    return !is_forgotten(established, *other) &&
+           std::any_of(other->children.begin(), other->children.end(),
+                       [](const ChildSa& child) { return child.outbound_installed; });
+  });
+}
 
 void resolve_duplicates(Context& ctx, IkeSa& established) {
   Pair* pair = ctx.pair_of(established);
@@ -89,10 +122,12 @@ void resolve_duplicates(Context& ctx, IkeSa& established) {
         (other->state == IkeState::kInit || other->state == IkeState::kIntermediate);
     if (still_init && established.role == Role::kResponder) {
       destroy(ctx, *other, "");  // 4.
+    } else if (is_forgotten(established, *other)) {
+      destroy(ctx, *other, "the peer started anew (INITIAL_CONTACT)");
     } else if (other->state == IkeState::kEstablished) {
-      if (has_task(*other, TaskKind::kDeleteIke) || other->discard_at) continue;
+      if (is_leaving(*other)) continue;
       if (cross(established, *other)) {
-        IkeSa& loser = initiated_by_lower(ctx, established) ? *other : established;
+        IkeSa& loser = survives(ctx, established, *other) ? *other : established;
         give_up_loser(ctx, loser, &loser == other ? established : *other);
         if (&loser == &established) return;
       } else {

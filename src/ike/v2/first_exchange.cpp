@@ -38,7 +38,7 @@ bool wants_encap(const Context& ctx, const ConnectionRef& connection) {
 }
 
 void add_first_notifies(Context& ctx, IkeSa& sa, const ConnectionRef& connection,
-                  std::vector<Payload>& payloads) {
+                        std::vector<Payload>& payloads) {
   if (wants_encap(ctx, connection) && sa.handshake().faked_nat_source.empty()) {
     // A source hash that fits no address makes the peer see a NAT, and so encapsulate ESP in UDP:
     // the only form that a dataplane without raw ESP can take.
@@ -192,8 +192,8 @@ Status agree_on_childless(IkeSa& sa, const Message& response) {
                     "wants one: write prefer, or allow it there",
                     sa.path.remote.to_string()));
   }
-  sa.handshake().childless = possible && (wanted == policy::Childless::kForce ||
-                                          wanted == policy::Childless::kPrefer);
+  sa.handshake().childless =
+      possible && (wanted == policy::Childless::kForce || wanted == policy::Childless::kPrefer);
   return {};
 }
 

@@ -68,7 +68,8 @@ std::vector<Spi> delete_children(Context& ctx, IkeSa& sa, const DeletePayload& p
     // response.
     if (child->state != ChildState::kDeleting) answer.push_back(spi_in);
     const bool replaced = child->successor.has_value();
-    if (child->successor) {
+    // Not when the IKE SA is being closed: what was sent on is gone, and must not come back.
+    if (child->successor && sa.state == IkeState::kEstablished) {
       if (ChildSa* successor = sa.child_in(*child->successor)) install_outbound(ctx, *successor);
     }
     if (!replaced) {

@@ -92,6 +92,19 @@ void establish(Context& ctx, IkeSa& sa) {
 
 namespace {
 
+// An IKE SA of the pair is gone; who answered a younger one, and went on sending on the children of
+// the one before, sends on its children now.
+void send_on_the_younger(Context& ctx, const Pair& pair) {
+  for (const IkeSpi spi : pair.sas) {
+    IkeSa* sa = ctx.find(spi);
+    if (sa == nullptr || sa->state != IkeState::kEstablished || sa->discard_at) continue;
+    for (ChildSa& child : sa->children) {
+      const bool rekey = child.predecessor && sa->child_in(*child.predecessor) != nullptr;
+      if (child.state == ChildState::kInstalled && !rekey) install_outbound(ctx, child);
+    }
+  }
+}
+
 // Everything that destroy and bury have in common.
 void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
   no_longer_half_open(ctx, sa);
@@ -123,7 +136,10 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
   sa.outstanding.reset();
   sa.tasks.clear();
   sa.job = JobId();
-  if (Pair* pair = ctx.pair_of(sa)) pair->sas.erase(sa.local_spi());
+  if (Pair* pair = ctx.pair_of(sa)) {
+    pair->sas.erase(sa.local_spi());
+    send_on_the_younger(ctx, *pair);
+  }
   ctx.touch(sa.pair());
   ctx.core.dirty.insert(sa.local_spi());
 }
@@ -183,6 +199,13 @@ void bad_response(Context& ctx, IkeSa& sa, const std::string& why) {
 }
 
 void add_task(Context& ctx, IkeSa& sa, Task task) {
+  if (task.kind == TaskKind::kDeleteIke) {
+    for (Task& queued : sa.tasks) {  // one that may wait a while may be wanted sooner
+      if (queued.kind == task.kind)
+        queued.not_before = std::min(queued.not_before, task.not_before);
+    }
+    ctx.core.dirty.insert(sa.local_spi());
+  }
   if (has_task(sa, task.kind, task.child) && task.kind != TaskKind::kCreateChild) return;
   // A Delete of the whole SA makes everything else pointless, and is never refused for want of
   // room.

@@ -94,6 +94,10 @@ void unknown_spi_arrived(Context& ctx, Spi spi, const SocketAddress& from);
 // ----------------------------------------------
 
 void resolve_duplicates(Context& ctx, IkeSa& established);
+// Whether children of another IKE SA of the pair carry our traffic when this one, which we
+// answered, is established. Nothing is sent on its child then until the other goes, or after
+// kOutboundGrace: its initiator cannot receive before it has our answer.
+bool another_carries(Context& ctx, const IkeSa& established);
 
 // ---- the other tasks' doors
 // ----------------------------------------------------------------------------------

@@ -74,10 +74,9 @@ Status may_go(Context& ctx, const IkeSa& sa, const IpAddress& to) {
   RedirectCount& count = pair->redirects.made();
   if (count.followed == 0 || ctx.now - count.since >= kRedirectPeriod) count = {ctx.now, 0};
   if (++count.followed > kRedirectsMax) {
-    return make_error(
-        ErrorCode::kLimit,
-        fmt::format("{} redirects in {} s: the gateways send us from one to another",
-                    count.followed, whole_seconds(kRedirectPeriod)));
+    return make_error(ErrorCode::kLimit,
+                      fmt::format("{} redirects in {} s: the gateways send us from one to another",
+                                  count.followed, whole_seconds(kRedirectPeriod)));
   }
   return {};
 }

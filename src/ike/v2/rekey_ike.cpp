@@ -59,6 +59,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.keys = std::move(keys);
   sa.iv_counter = ctx.rng.u64();
   sa.begun = ctx.now;
+  sa.rekeyed = true;
   schedule_ike(ctx, sa);
   return sa;
 }

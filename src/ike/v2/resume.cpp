@@ -1,5 +1,5 @@
-// Session resumption (RFC 5723): a client whose peer fell silent begins again with a ticket in place
-// of a key exchange and an authentication.
+// Session resumption (RFC 5723): a client whose peer fell silent begins again with a ticket in
+// place of a key exchange and an authentication.
 //
 //   HDR(IKE_SESSION_RESUME), [N(COOKIE),] Ni, N(TICKET_OPAQUE), N(NATD)x2 -->
 //                                 <-- HDR(IKE_SESSION_RESUME), Nr, N(NATD)x2 | N(TICKET_NACK)
@@ -34,8 +34,8 @@ bool gives_tickets(const policy::Connection& connection) {
 
 Status derive(Context& ctx, IkeSa& sa) {
   const KeyInputs inputs{{}, sa.nonce_i, sa.nonce_r, sa.spi_i, sa.spi_r};
-  TRY_ASSIGN(sa.keys, derive_resumed_ike_keys(
-                          sa.suite, sa.handshake().resumed->sk_d.reveal(), inputs));
+  TRY_ASSIGN(sa.keys,
+             derive_resumed_ike_keys(sa.suite, sa.handshake().resumed->sk_d.reveal(), inputs));
   sa.iv_counter = ctx.rng.u64();
   return {};
 }
@@ -67,9 +67,7 @@ void start_over(Context& ctx, IkeSa& sa, const std::string& why) {
 
 // Nothing that the configuration says now forbids the session.
 Status fits(const policy::Connection& connection, const TicketState& state) {
-  const auto refused = [](const char* why) {
-    return make_error(ErrorCode::kAuthentication, why);
-  };
+  const auto refused = [](const char* why) { return make_error(ErrorCode::kAuthentication, why); };
   if (!gives_tickets(connection)) return refused("'resumption' is off for this peer");
   if (state.mark != credentials_mark(connection)) {
     return refused("the credentials of the session were changed");
@@ -101,8 +99,7 @@ Result<IkeSa> accept(Context& ctx, const Path& path, const Message& message, Byt
   sa.state = IkeState::kHalfOpen;
   sa.path = path;
   sa.suite = ticket.state.suite;
-  TRY_ASSIGN(const ConnectionRef connection,
-             find_connection(ctx, sa, ticket.state.idi, nullptr));
+  TRY_ASSIGN(const ConnectionRef connection, find_connection(ctx, sa, ticket.state.idi, nullptr));
   TRY(fits(*connection, ticket.state));
   const Pair& pair = ctx.core.pairs.at(connection->name);
   if (pair.disabled && !connection->foreign) {
@@ -206,9 +203,7 @@ void handle_resume_request(Context& ctx, const Path& path, ByteView datagram,
 }
 
 Status check_resumed(Context& ctx, IkeSa& sa, const Message& request) {
-  const auto refused = [](const char* why) {
-    return make_error(ErrorCode::kAuthentication, why);
-  };
+  const auto refused = [](const char* why) { return make_error(ErrorCode::kAuthentication, why); };
   const TicketState& state = *sa.handshake().resumed;
   // Section 4.3.3: the identities are the ticket's, and nobody shows a certificate.
   if (!policy::same_identity(state.idi, sa.handshake().peer_id)) {
@@ -253,8 +248,9 @@ void answer_ticket_request(Context& ctx, IkeSa& sa, const Message& request,
     payloads.push_back(make_notify(NotifyType::kTicketNack));
     return;
   }
-  TicketState state{identity_of_peer(ctx, sa),       sa.connection->local_id, sa.suite, sa.keys.d,
-                    sa.ppk, credentials_mark(*sa.connection)};
+  TicketState state{
+      identity_of_peer(ctx, sa),       sa.connection->local_id, sa.suite, sa.keys.d, sa.ppk,
+      credentials_mark(*sa.connection)};
   refresh(ctx.core.ticket_keys, ctx.rng, ctx.now);
   Writer data;
   data.u32(static_cast<std::uint32_t>(lifetime));
@@ -280,8 +276,7 @@ void take_ticket(Context& ctx, IkeSa& sa, const Message& response) {
   if (!lifetime || opaque.empty() || opaque.size() > kTicketOctetsMax) {
     return ctx.count(Counter::kDropMalformed);
   }
-  const Duration good =
-      std::min<Duration>(std::chrono::seconds(*lifetime), kTicketLifetimeMax);
+  const Duration good = std::min<Duration>(std::chrono::seconds(*lifetime), kTicketLifetimeMax);
   pair->ticket = Ticket{to_vector(opaque),
                         ctx.now + good,
                         {sa.connection->local_id, identity_of_peer(ctx, sa), sa.suite, sa.keys.d,

@@ -76,8 +76,8 @@ enum class TaskKind : std::uint8_t {
   kRekeyIke,
   kDeleteIke,
   kLiveness,
-  kInvalidSpi,  // tells the peer that its ESP has an SPI we do not know: `child`
-  kQcdToken,    // gives the peer our token of an SA that a rekey made
+  kInvalidSpi,     // tells the peer that its ESP has an SPI we do not know: `child`
+  kQcdToken,       // gives the peer our token of an SA that a rekey made
   kTicketRequest,  // asks for a session ticket (RFC 5723)
   kRedirect,       // sends the peer to `address` (RFC 5685)
 };
@@ -237,7 +237,7 @@ struct Handshake {
   Bytes int_auth_i, int_auth_r;  // after the exchanges so far; empty: there were none
   MessageId auth_id;             // of the IKE_AUTH request
   IkeKeys ppk_keys;              // initiator: with the PPK mixed in, until the peer takes them
-  Bytes no_ppk_auth;  // NO_PPK_AUTH: ours as initiator, the peer's that counts as responder
+  Bytes no_ppk_auth;       // NO_PPK_AUTH: ours as initiator, the peer's that counts as responder
   bool childless = false;  // both know RFC 6023; responder: it was announced
   // IKE_SESSION_RESUME (RFC 5723): what the ticket holds, and the ticket; its handle as responder.
   Box<TicketState> resumed;
@@ -284,6 +284,7 @@ struct IkeSa {
   std::vector<ChildSa> children;
   SocketAddress init_from;  // responder: where the IKE_SA_INIT request came from
   bool half_open = false;   // counted in Core::half_open
+  bool rekeyed = false;     // made by a rekey, not by a first exchange
   bool cookie_returned = false;
   Instant begun{};  // IKE_SA_INIT sent or received
   Instant established_at{};

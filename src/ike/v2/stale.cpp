@@ -165,7 +165,8 @@ void answer_unknown_ike_spi(Context& ctx, const Path& path, const Message& messa
       (std::holds_alternative<wire::ike::SkPayload>(message.payloads.back()) ||
        std::holds_alternative<wire::ike::SkfPayload>(message.payloads.back()));
   if (header.is_response() || !is_protected) return;
-  // RFC 6290 section 9.2: never for an SA that exists, whichever end of it is made believe here.
+  // RFC 6290 section 9.2: never for an SA that exists, whichever end of it is made believe here,
+  // nor for one that the peer has already and whose answer is still on its way to us.
   for (const IkeSpi spi : {header.spi_i, header.spi_r}) {
     if (ctx.core.sas.contains(spi) || ctx.core.spis_to_be.contains(spi)) return;
   }

@@ -19,8 +19,8 @@ const std::vector<IkeState> kStates{
     IkeState::kInit,     IkeState::kHalfOpen, IkeState::kAuth,   IkeState::kEstablished,
     IkeState::kReplaced, IkeState::kDeleting, IkeState::kFailed, IkeState::kDead};
 const std::vector<ExchangeType> kExchanges{
-    ExchangeType::kIkeSaInit,     ExchangeType::kIkeAuth,         ExchangeType::kCreateChildSa,
-    ExchangeType::kInformational, ExchangeType::kIkeIntermediate, ExchangeType::kIkeFollowupKe,
+    ExchangeType::kIkeSaInit,       ExchangeType::kIkeAuth,         ExchangeType::kCreateChildSa,
+    ExchangeType::kInformational,   ExchangeType::kIkeIntermediate, ExchangeType::kIkeFollowupKe,
     ExchangeType::kIkeSessionResume};
 
 const Row* find(Role role, IkeState state, ExchangeType exchange, bool response) {

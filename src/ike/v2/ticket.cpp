@@ -93,8 +93,7 @@ std::optional<std::pair<TicketState, Instant>> decode(ByteView plain) {
   state.sk_d = SecretBytes(std::move(*sk_d));
   state.ppk = *ppk != 0;
   state.mark = std::move(*mark);
-  return std::pair(std::move(state),
-                   Instant(Duration(static_cast<Duration::rep>(*expires))));
+  return std::pair(std::move(state), Instant(Duration(static_cast<Duration::rep>(*expires))));
 }
 
 Error refused(const char* why) { return make_error(ErrorCode::kAuthentication, why); }
@@ -170,8 +169,7 @@ Bytes credentials_mark(const policy::Connection& connection) {
     all.u8(connection.ppk->required ? 1 : 0);
   }
   const Bytes inputs = all.take();
-  const auto mark =
-      crypto::prf(crypto::PrfId::kHmacSha2_256, connection.psk.reveal(), {inputs});
+  const auto mark = crypto::prf(crypto::PrfId::kHmacSha2_256, connection.psk.reveal(), {inputs});
   ASSERT(mark);
   return to_vector(mark->reveal());
 }

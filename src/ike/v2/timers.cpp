@@ -37,7 +37,8 @@ void consider_established(const IkeSa& sa, Earliest& earliest) {
       earliest.consider(child.rekey_at, "child SA rekey");
     }
     earliest.consider(child.expire_at, "child SA expiry");
-    if (!child.outbound_installed && child.state == ChildState::kInstalled) {
+    if (!child.outbound_installed && child.state == ChildState::kInstalled &&
+        sa.state == IkeState::kEstablished && !sa.discard_at) {
       earliest.consider(child.installed_at + kOutboundGrace, "outbound child SA due");
     }
   }
@@ -69,7 +70,10 @@ void peer_is_silent(Context& ctx, IkeSa& sa) {
 void handle_children(Context& ctx, IkeSa& sa) {
   for (ChildSa& child : sa.children) {
     const Spi spi = child.spec.spi_in;
+    // Not of an SA that is being deleted (its outbound SAs are gone for good: RFC 7296 section
+    // 1.4.1), nor of one that waits for its Delete.
     if (!child.outbound_installed && child.state == ChildState::kInstalled &&
+        sa.state == IkeState::kEstablished && !sa.discard_at &&
         ctx.now >= child.installed_at + kOutboundGrace) {
       install_outbound(ctx, child);
     }
