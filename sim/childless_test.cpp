@@ -76,9 +76,12 @@ TEST(Childless, BothAtOnceUnderLossDuplicationAndReordering) {
   for (const std::uint64_t seed : seeds(120)) {
     ike::Settings settings;
     settings.election = seed % 2 == 0;
-    Two two(seed, [&](policy::Connection& connection) {
-      connection.childless = seed % 3 == 0 ? Childless::kForce : Childless::kPrefer;
-    }, settings);
+    Two two(
+        seed,
+        [&](policy::Connection& connection) {
+          connection.childless = seed % 3 == 0 ? Childless::kForce : Childless::kPrefer;
+        },
+        settings);
     two.world.network = {0.2, 0.1, 5ms, 200ms};
     two.world.configure_all();
     ASSERT_TRUE(two.heals(300s)) << two.world.fault() << "\n" << two.log();

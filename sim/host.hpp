@@ -70,7 +70,9 @@ struct Host {
 class Keys final : public ike::KeyStore {
  public:
   std::map<std::string, std::shared_ptr<const crypto::PrivateKey>> keys;
+  std::shared_ptr<const crypto::RevocationLists> lists;
   std::shared_ptr<const crypto::PrivateKey> find(const std::string& name) const override;
+  const crypto::RevocationLists* revocations() const override { return lists.get(); }
 };
 
 }  // namespace espalier::sim

@@ -105,8 +105,8 @@ TEST(Resume, AfterRekeysTheTicketIsTheNewSas) {
     ASSERT_TRUE(two.start());
     two.world.run_for(3s);
     const Bytes first = two.ticket()->opaque;
-    two.world.command(end, ike::Rekey{std::string(end) + (end[0] == 'b' ? "-flexo" : "-bender"),
-                                      true});
+    two.world.command(end,
+                      ike::Rekey{std::string(end) + (end[0] == 'b' ? "-flexo" : "-bender"), true});
     two.world.run_for(5s);
     ASSERT_TRUE(two.has_ticket()) << two.log();
     EXPECT_NE(two.ticket()->opaque, first);

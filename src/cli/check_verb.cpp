@@ -11,17 +11,17 @@ namespace {
 Result<mesh::Credentials> stand_ins(Environment& env,
                                     const std::vector<mesh::RequiredFile>& files) {
   mesh::Credentials out;
+  out.stand_ins = true;
   TRY_ASSIGN(out.mesh_secret, env.random(32));
   for (const auto& file : files) {
     using Kind = mesh::RequiredFile::Kind;
     if (file.kind == Kind::kForeignSecret) {
       TRY_ASSIGN(out.foreign_secrets[file.name], env.random(32));
     }
+    if (file.kind == Kind::kCertificate) out.certificates = {{file.path, "", {Bytes{0}}}};
     if (file.kind == Kind::kPpk) {
       TRY_ASSIGN(out.ppks[file.name], env.random(32));
     }
-    if (file.kind == Kind::kPrivateKey) out.private_key = file.path;
-    if (file.kind == Kind::kCertificate) out.certificates = {Bytes{0}};
     if (file.kind == Kind::kAnchors) out.anchors = {Bytes{0}};
   }
   return out;

@@ -48,6 +48,7 @@ struct SettingsLayer {
   Maybe<unsigned> jitter_percent;
   Maybe<Duration> dpd;
   Maybe<bool> fragmentation;
+  Maybe<crypto::RevocationPolicy> revocation;
   Maybe<bool> esn;
   Maybe<std::uint32_t> replay_window;
   Maybe<policy::Encap> encap;
@@ -66,6 +67,7 @@ struct PairSettings {
   policy::Lifetimes lifetimes;
   Duration dpd = 30s;
   bool fragmentation = true;
+  crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
   std::uint32_t replay_window = 1024;  // packets
   policy::Encap encap = policy::Encap::kAuto;
   friend bool operator==(const PairSettings&, const PairSettings&) = default;

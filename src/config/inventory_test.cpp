@@ -105,7 +105,8 @@ TEST(Inventory, EverySetting) {
       "  mode: tunnel\n  protect: require\n  start: none\n  auth: cert\n  except: []\n"
       "  proposals: {ike: [aes128gcm16-prfsha256-ecp256], esp: aes128gcm16}\n"
       "  lifetimes: {ike: 90m, child: 10s, child_bytes: 64MB, child_packets: 5000, jitter: 0%}\n"
-      "  dpd: off\n  mobike: off\n  fragmentation: false\n  esn: off\n  replay_window: 64\n"
+      "  dpd: off\n  mobike: off\n  fragmentation: false\n  revocation: strict\n  esn: off\n  "
+      "replay_window: 64\n"
       "  encap: always\n"
       "hosts: {a: 192.0.2.1, b: 192.0.2.2}\n");
   const PairSettings s = inventory.settings_between("a", "b");
@@ -123,6 +124,7 @@ TEST(Inventory, EverySetting) {
   EXPECT_EQ(s.lifetimes.jitter_percent, 0u);
   EXPECT_EQ(s.dpd, Duration::zero());
   EXPECT_FALSE(s.fragmentation);
+  EXPECT_EQ(s.revocation, crypto::RevocationPolicy::kStrict);
   EXPECT_EQ(s.replay_window, 64u);
   EXPECT_EQ(s.encap, policy::Encap::kAlways);
 }
@@ -304,6 +306,8 @@ TEST(InventoryFaults, Values) {
            {"dpd: [1s]", "m:4:10: 'dpd' is a list where one value belongs"},
            {"dpd:", "m:4:5: 'dpd' is nothing where one value belongs"},
            {"esn: yes", "m:4:10: 'esn' is 'yes'; write on or off"},
+           {"revocation: strikt",
+            "m:4:17: 'revocation' is 'strikt', which is no value of it; did you mean 'strict'?"},
            {"auth: pks", "m:4:11: 'auth' is 'pks', which is no value of it; did you mean 'psk'?"},
            {"lifetimes: 1h", "m:4:16: 'lifetimes' is '1h'; it is a map with the keys ike, child"},
            {"lifetimes: {ike: 31d}", "m:4:22: 'ike' is '31d'; it can be 1s to 30d"},

@@ -44,6 +44,10 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
     {kSet, "auth", "word", "`psk`, `cert`", "psk", kYes,
      "`psk`: a key per pair, derived from the mesh secret (whoever holds that can compute all of "
      "them); `cert`: certificates, which keep hosts apart."},
+    {kSet, "revocation", "word", "`relaxed`, `ifuri`, `strict`", "relaxed", kYes,
+     "What a certificate needs beside its path. `relaxed`: no list in `x509crl/` revokes it; "
+     "`ifuri`: nor may a list in force be missing when it says where one is; `strict`: nor may "
+     "one be missing at all."},
     {kSet, "ppk", "map or word", "`id`, `secret`, `required`, or `off`", "off", kYes,
      "A post-quantum preshared key (RFC 8784), mixed into the keys beside `auth`, see below. One "
      "for the whole mesh in `defaults` keeps what is recorded today from a later quantum computer, "
@@ -203,7 +207,8 @@ std::string describe_schema() {
       "Which setting a pair gets: that of its `pairs` entry, else of the foreign peer, else of the "
       "host, else of its groups, else of "
       "`defaults`. Two groups of a host that say different things are an error unless the host "
-      "decides. `start`, `dpd`, `lifetimes`, `fragmentation`, `replay_window` and `encap` of a "
+      "decides. `start`, `dpd`, `lifetimes`, `fragmentation`, `revocation`, `replay_window` "
+      "and `encap` of a "
       "host are "
       "about what that host does. `mode`, `protect`, `auth`, `ppk`, `proposals` and `esn` are what "
       "two hosts have to "

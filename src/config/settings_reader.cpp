@@ -294,6 +294,14 @@ void read_fragmentation(const YamlEntry& entry, SettingsLayer& layer, Diagnostic
   layer.fragmentation = parsed<bool>(entry, &parse_switch, diagnostics);
 }
 
+void read_revocation(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  using Policy = crypto::RevocationPolicy;
+  layer.revocation = one_of<Policy>(
+      entry,
+      {{"relaxed", Policy::kRelaxed}, {"ifuri", Policy::kIfUri}, {"strict", Policy::kStrict}},
+      diagnostics);
+}
+
 void read_esn(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
   layer.esn = parsed<bool>(entry, &parse_switch, diagnostics);
 }
@@ -322,6 +330,7 @@ constexpr Reader kReaders[] = {
     {"dpd", read_dpd},
     {"mobike", read_mobike},
     {"fragmentation", read_fragmentation},
+    {"revocation", read_revocation},
     {"esn", read_esn},
     {"replay_window", read_replay_window},
     {"encap", read_encap},

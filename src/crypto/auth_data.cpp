@@ -184,6 +184,46 @@ Result<SignatureAlgorithm> pss_parameters(ByteView parameters) {
   return algorithm;
 }
 
+void put(Writer& out, std::uint8_t tag, ByteView content) {
+  ASSERT(content.size() < 0x80);
+  out.u8(tag);
+  out.u8(static_cast<std::uint8_t>(content.size()));
+  out.bytes(content);
+}
+
+Bytes in_element(std::uint8_t tag, ByteView content) {
+  Writer out;
+  put(out, tag, content);
+  return out.take();
+}
+
+// The AlgorithmIdentifier of RFC 7427 appendix A.4.3, for each SHA-2.
+Bytes encode_pss(const SignatureAlgorithm& algorithm, ByteView signature) {
+  Writer hash;
+  hash.bytes(algorithm.hash == HashId::kSha2_256   ? kOidSha256
+             : algorithm.hash == HashId::kSha2_384 ? kOidSha384
+                                                   : kOidSha512);
+  hash.bytes(kNull);
+  const Bytes hash_identifier = in_element(kSequence, hash.view());
+  Writer mask;
+  mask.bytes(kOidMgf1);
+  mask.bytes(hash_identifier);
+  Writer parameters;
+  put(parameters, context_tag(0), hash_identifier);
+  put(parameters, context_tag(1), in_element(kSequence, mask.view()));
+  const Bytes salt{static_cast<std::uint8_t>(algorithm.salt_octets)};
+  put(parameters, context_tag(2), in_element(kInteger, salt));
+  Writer identifier;
+  identifier.bytes(kOidPss);
+  put(identifier, kSequence, parameters.view());
+  Writer out;
+  const Bytes whole = in_element(kSequence, identifier.view());
+  out.u8(static_cast<std::uint8_t>(whole.size()));
+  out.bytes(whole);
+  out.bytes(signature);
+  return out.take();
+}
+
 Result<SignatureAlgorithm> decode_algorithm(ByteView der) {
   for (const Row& row : table()) {
     if (equal(row.der, der)) return row.algorithm;
@@ -222,6 +262,7 @@ Result<AuthData> decode_auth_data(ByteView auth_data) {
 }
 
 Bytes encode_auth_data(const SignatureAlgorithm& algorithm, ByteView signature) {
+  if (algorithm.pss) return encode_pss(algorithm, signature);
   for (const Row& row : table()) {
     if (row.algorithm != algorithm) continue;
     Writer out;

@@ -26,7 +26,7 @@ struct AuthData {
 // that this version does not verify (SHA-1 among them).
 Result<AuthData> decode_auth_data(ByteView auth_data);
 
-// The whole Authentication Data. For algorithms that sign() makes: no PSS.
+// The whole Authentication Data, for the algorithms that sign() makes.
 Bytes encode_auth_data(const SignatureAlgorithm& algorithm, ByteView signature);
 
 }  // namespace espalier::crypto

@@ -6,15 +6,13 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
-#include <chrono>
-#include <ctime>
-#include <optional>
 
 #include "crypto/limits.hpp"
 #include "crypto/owned.hpp"
 #include "crypto/prf.hpp"
 #include "crypto/public_key.hpp"
 #include "crypto/signature.hpp"
+#include "crypto/x509_read.hpp"
 #include "crypto/x509_text.hpp"
 
 namespace espalier::crypto {
@@ -26,28 +24,6 @@ using OwnedBio = Owned<BIO, BIO_free_all>;
 
 Error malformed(std::string_view reason) {
   return make_error(ErrorCode::kMalformed, "the certificate is refused: " + std::string(reason));
-}
-
-// Whatever i2d_X509, i2d_X509_NAME and so on encode.
-template <class T>
-Bytes der_of(int (*encode)(const T*, unsigned char**), const T* object) {
-  const int size = encode(object, nullptr);
-  if (size <= 0) return {};
-  Bytes out(static_cast<std::size_t>(size));
-  unsigned char* at = out.data();
-  if (encode(object, &at) != size) return {};
-  return out;
-}
-
-// Seconds since 1970; nothing for a time that RFC 5280 section 4.1.2.5 does not allow.
-std::optional<std::int64_t> seconds_of(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return std::nullopt;
-  const std::chrono::sys_days day{std::chrono::year{parts.tm_year + 1900} /
-                                  std::chrono::month{static_cast<unsigned>(parts.tm_mon + 1)} /
-                                  std::chrono::day{static_cast<unsigned>(parts.tm_mday)}};
-  return std::int64_t{day.time_since_epoch().count()} * 86400 + parts.tm_hour * 3600 +
-         parts.tm_min * 60 + parts.tm_sec;
 }
 
 // A dNSName or rfc822Name. Spaces, control characters and NUL have no place in either and are how
@@ -107,6 +83,7 @@ Status read_subject_and_dates(const X509* certificate, CertificateInfo& info) {
   auto subject = name_text(info.subject_dn);
   if (!subject) return malformed("its subject is not a Name that can be read");
   info.subject = std::move(*subject);
+  info.issuer_dn = der_of<X509_NAME>(i2d_X509_NAME, X509_get_issuer_name(certificate));
   const auto not_before = seconds_of(X509_get0_notBefore(certificate));
   const auto not_after = seconds_of(X509_get0_notAfter(certificate));
   if (!not_before || !not_after) return malformed("its dates cannot be read");
@@ -137,6 +114,10 @@ Result<CertificateInfo> inspect_certificate(ByteView der) {
   if (const ASN1_OCTET_STRING* id = X509_get0_subject_key_id(certificate.get())) {
     info.key_id.assign(ASN1_STRING_get0_data(id),
                        ASN1_STRING_get0_data(id) + ASN1_STRING_length(id));
+  }
+  if (const ASN1_OCTET_STRING* id = X509_get0_authority_key_id(certificate.get())) {
+    info.issuer_key_id.assign(ASN1_STRING_get0_data(id),
+                              ASN1_STRING_get0_data(id) + ASN1_STRING_length(id));
   }
   return info;
 }

@@ -25,6 +25,12 @@ inline constexpr std::size_t kMaxPemOctets = std::size_t{4} << 20;
 inline constexpr std::size_t kMaxChainCertificates = 16;
 inline constexpr int kMaxIntermediateCas = 8;
 
+// Revocation lists from files. Public CAs' lists reach some megabytes and 100,000 entries; each
+// entry costs about 150 octets here.
+inline constexpr std::size_t kMaxCrlOctets = std::size_t{8} << 20;
+inline constexpr std::size_t kMaxRevokedInList = 200'000;
+inline constexpr std::size_t kMaxCrlsInFile = 64;
+
 // RFC 8247 section 3.1.1 wants 2048 bits at least. The upper bound keeps one verification under a
 // millisecond or so.
 inline constexpr unsigned kMinRsaBits = 2048;

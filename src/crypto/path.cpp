@@ -8,6 +8,7 @@
 #include "crypto/owned.hpp"
 #include "crypto/public_key.hpp"
 #include "crypto/signature.hpp"
+#include "crypto/x509_read.hpp"
 #include "crypto/x509_text.hpp"
 
 namespace espalier::crypto {
@@ -81,6 +82,10 @@ std::string reason_in_words(int code, const X509* certificate, std::int64_t now_
     case X509_V_ERR_INVALID_CA: return "it issued another certificate, but is not a CA";
     case X509_V_ERR_CERT_CHAIN_TOO_LONG:
     case X509_V_ERR_PATH_LENGTH_EXCEEDED: return "too many CAs stand between it and one of ours";
+    case X509_V_ERR_PERMITTED_VIOLATION:
+    case X509_V_ERR_EXCLUDED_VIOLATION:
+      return "a CA above it has name constraints that do not allow its names: issue it by a CA "
+             "that may";
     case X509_V_ERR_EE_KEY_TOO_SMALL:
     case X509_V_ERR_CA_KEY_TOO_SMALL: return "its key is too short";
     case X509_V_ERR_CA_MD_TOO_WEAK: return "it is signed with too weak a hash (SHA-1 or older)";
@@ -135,24 +140,45 @@ Status check_roles(X509_STORE_CTX* context) {
   return {};
 }
 
-}  // namespace
+// An authorityInfoAccess (RFC 5280 section 4.2.2.1) may name a responder or only the issuer's
+// certificate.
+bool has_responder(const X509* certificate) {
+  const Owned<AUTHORITY_INFO_ACCESS, AUTHORITY_INFO_ACCESS_free> access(
+      static_cast<AUTHORITY_INFO_ACCESS*>(
+          X509_get_ext_d2i(certificate, NID_info_access, nullptr, nullptr)));
+  for (int i = 0; access && i < sk_ACCESS_DESCRIPTION_num(access.get()); ++i) {
+    if (OBJ_obj2nid(sk_ACCESS_DESCRIPTION_value(access.get(), i)->method) == NID_ad_OCSP)
+      return true;
+  }
+  return false;
+}
 
-Status validate_path(const std::vector<Bytes>& chain, const std::vector<Bytes>& anchors,
-                     std::int64_t now_utc) {
-  const ErrorQueueGuard guard;
-  if (chain.empty()) {
-    return make_error(ErrorCode::kAuthentication, "the peer sent no certificate");
+struct Material {
+  OwnedCertificate leaf;
+  OwnedStack helpers;
+  OwnedStore store;
+};
+
+std::vector<PathCertificate> describe(const STACK_OF(X509) * path) {
+  std::vector<PathCertificate> out;
+  for (int i = 0; i + 1 < sk_X509_num(path); ++i) {
+    const X509* one = sk_X509_value(path, i);
+    const X509* issuer = sk_X509_value(path, i + 1);
+    PathCertificate certificate;
+    certificate.id = {key_digest(issuer), serial_of(X509_get0_serialNumber(one))};
+    certificate.subject = text_of(X509_get_subject_name(one));
+    certificate.issuer = text_of(X509_get_issuer_name(one));
+    certificate.names_a_list =
+        X509_get_ext_by_NID(one, NID_crl_distribution_points, -1) >= 0 || has_responder(one);
+    out.push_back(std::move(certificate));
   }
-  if (chain.size() > kMaxChainCertificates) {
-    return make_error(ErrorCode::kLimit, "the peer sent " + std::to_string(chain.size()) +
-                                             " certificates, more than " +
-                                             std::to_string(kMaxChainCertificates));
-  }
-  TRY_ASSIGN(const OwnedCertificate leaf, parse(chain[0], "the peer's certificate"));
-  TRY_ASSIGN(const OwnedStack helpers, helpers_of(chain));
-  TRY_ASSIGN(const OwnedStore store, store_of(anchors));
+  return out;
+}
+
+Result<std::vector<PathCertificate>> path_of(const Material& material, std::int64_t now_utc) {
   const OwnedStoreContext context(X509_STORE_CTX_new());
-  if (!context || X509_STORE_CTX_init(context.get(), store.get(), leaf.get(), helpers.get()) != 1) {
+  if (!context || X509_STORE_CTX_init(context.get(), material.store.get(), material.leaf.get(),
+                                      material.helpers.get()) != 1) {
     return make_error(ErrorCode::kInternal, "the crypto library could not validate a path");
   }
   X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context.get());
@@ -165,10 +191,32 @@ Status validate_path(const std::vector<Bytes>& chain, const std::vector<Bytes>& 
   if (X509_verify_cert(context.get()) != 1) {
     const int code = X509_STORE_CTX_get_error(context.get());
     const X509* culprit = X509_STORE_CTX_get_current_cert(context.get());
-    if (culprit == nullptr) culprit = leaf.get();
+    if (culprit == nullptr) culprit = material.leaf.get();
     return refused(culprit, reason_in_words(code, culprit, now_utc));
   }
-  return check_roles(context.get());
+  TRY(check_roles(context.get()));
+  return describe(X509_STORE_CTX_get0_chain(context.get()));
+}
+
+}  // namespace
+
+Result<std::vector<PathCertificate>> validate_path(const std::vector<Bytes>& chain,
+                                                   const std::vector<Bytes>& anchors,
+                                                   std::int64_t now_utc) {
+  const ErrorQueueGuard guard;
+  if (chain.empty()) {
+    return make_error(ErrorCode::kAuthentication, "the peer sent no certificate");
+  }
+  if (chain.size() > kMaxChainCertificates) {
+    return make_error(ErrorCode::kLimit, "the peer sent " + std::to_string(chain.size()) +
+                                             " certificates, more than " +
+                                             std::to_string(kMaxChainCertificates));
+  }
+  Material material;
+  TRY_ASSIGN(material.leaf, parse(chain[0], "the peer's certificate"));
+  TRY_ASSIGN(material.helpers, helpers_of(chain));
+  TRY_ASSIGN(material.store, store_of(anchors));
+  return path_of(material, now_utc);
 }
 
 }  // namespace espalier::crypto

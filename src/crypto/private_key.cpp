@@ -36,6 +36,12 @@ Result<Bytes> public_der_of(const EVP_PKEY* key) {
   return der;
 }
 
+bool set_pss(EVP_PKEY_CTX* context, const SignatureAlgorithm& algorithm) {
+  return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+         EVP_PKEY_CTX_set_rsa_mgf1_md_name(context, hash_name(algorithm.hash), nullptr) == 1 &&
+         EVP_PKEY_CTX_set_rsa_pss_saltlen(context, static_cast<int>(algorithm.salt_octets)) == 1;
+}
+
 class LibraryKey final : public PrivateKey {
  public:
   LibraryKey(OwnedKey key, PublicKey public_key, Bytes public_der)
@@ -53,8 +59,18 @@ class LibraryKey final : public PrivateKey {
                         "the peer's SIGNATURE_HASH_ALGORITHMS hold no hash that fits our " +
                             std::string(name(type())) + " key");
     }
-    TRY_ASSIGN(const Bytes signature, sign_with(*hash, data));
-    return encode_auth_data({type(), *hash, false, 0}, signature);
+    // RFC 8247 section 3.2: of RSA's two forms RSASSA-PSS is the one that everybody must have; its
+    // salt is as long as the hash.
+    const bool pss = type() == KeyType::kRsa;
+    const SignatureAlgorithm algorithm{type(), *hash, pss,
+                                       pss ? static_cast<unsigned>(hash_octets(*hash)) : 0};
+    TRY_ASSIGN(const Bytes signature, sign_with(algorithm, data));
+    return encode_auth_data(algorithm, signature);
+  }
+
+  std::optional<AuthMethod> ecdsa_method() const override {
+    if (type() != KeyType::kEcdsa) return std::nullopt;
+    return public_key_.curve_method();
   }
 
   Result<Bytes> sign_ecdsa(AuthMethod method, ByteView data) const override {
@@ -64,7 +80,7 @@ class LibraryKey final : public PrivateKey {
                             " does not belong to our " + std::to_string(public_key_.bits()) +
                             " bit " + std::string(name(type())) + " key");
     }
-    TRY_ASSIGN(const Bytes der, sign_with(public_key_.curve_hash(), data));
+    TRY_ASSIGN(const Bytes der, sign_with({type(), public_key_.curve_hash(), false, 0}, data));
     auto raw = ecdsa_raw_from_der(der, ecdsa_half_octets(public_key_.bits()));
     if (!raw) {
       return make_error(ErrorCode::kInternal, "the crypto library made no ECDSA signature");
@@ -90,17 +106,16 @@ class LibraryKey final : public PrivateKey {
     return std::nullopt;
   }
 
-  Result<Bytes> sign_with(HashId hash, ByteView data) const {
+  Result<Bytes> sign_with(const SignatureAlgorithm& algorithm, ByteView data) const {
     const ErrorQueueGuard guard;
     const OwnedDigestContext context(EVP_MD_CTX_new());
     EVP_PKEY_CTX* key_context = nullptr;  // belongs to context
     Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(key_.get())));
     std::size_t size = signature.size();
     if (!context ||
-        EVP_DigestSignInit_ex(context.get(), &key_context, hash_name(hash), nullptr, nullptr,
-                              key_.get(), nullptr) != 1 ||
-        (type() == KeyType::kRsa &&
-         EVP_PKEY_CTX_set_rsa_padding(key_context, RSA_PKCS1_PADDING) != 1) ||
+        EVP_DigestSignInit_ex(context.get(), &key_context, hash_name(algorithm.hash), nullptr,
+                              nullptr, key_.get(), nullptr) != 1 ||
+        (algorithm.pss && !set_pss(key_context, algorithm)) ||
         EVP_DigestSign(context.get(), signature.data(), &size, data.data(), data.size()) != 1) {
       return make_error(ErrorCode::kInternal, "the crypto library could not sign with our " +
                                                   std::string(name(type())) + " key");

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/secret.hpp"
 #include "crypto/ids.hpp"
+#include "crypto/revocation.hpp"
 
 namespace espalier::crypto {
 
@@ -39,7 +41,9 @@ class PrivateKey {
   // SHA-2; ECDSA: the hash of the curve's size if offered; Ed25519: needs kIdentity). Errors:
   // kUnsupported when none fits.
   virtual Result<Bytes> sign(ByteView data, const std::vector<HashId>& peer_hashes) const = 0;
-  // The same for the older methods kEcdsa256/384/521 (RFC 4754), towards peers without RFC 7427.
+  // The one of kEcdsa256/384/521 (RFC 4754) that this key makes; nothing for RSA and Ed25519.
+  virtual std::optional<AuthMethod> ecdsa_method() const = 0;
+  // The same as sign() for that method, towards peers without RFC 7427.
   virtual Result<Bytes> sign_ecdsa(AuthMethod method, ByteView data) const = 0;
 };
 
@@ -48,8 +52,9 @@ std::vector<HashId> supported_hashes();
 
 // What a certificate says, in our words.
 struct CertificateInfo {
-  std::string subject;                 // RFC 4514 text, for people
-  Bytes subject_dn;                    // DER Name: ID_DER_ASN1_DN
+  std::string subject;  // RFC 4514 text, for people
+  Bytes subject_dn;     // DER Name: ID_DER_ASN1_DN
+  Bytes issuer_dn;
   std::vector<std::string> dns_names;  // subjectAltName dNSName
   std::vector<std::string> emails;
   std::vector<Bytes> ip_addresses;  // 4 or 16 octets
@@ -58,8 +63,9 @@ struct CertificateInfo {
   bool is_ca = false;
   KeyType key_type = KeyType::kRsa;
   Bytes public_der;
-  Bytes key_id;       // subjectKeyIdentifier; empty: none
-  Bytes ca_key_hash;  // SHA-1 of the SubjectPublicKeyInfo: CERTREQ (RFC 7296 section 3.7)
+  Bytes key_id;         // subjectKeyIdentifier; empty: none
+  Bytes issuer_key_id;  // authorityKeyIdentifier; empty: none
+  Bytes ca_key_hash;    // SHA-1 of the SubjectPublicKeyInfo: CERTREQ (RFC 7296 section 3.7)
 };
 Result<CertificateInfo> inspect_certificate(ByteView der);
 
@@ -67,11 +73,14 @@ Result<CertificateInfo> inspect_certificate(ByteView der);
 Result<std::vector<Bytes>> certificates_from_pem(ByteView pem);
 
 // Path validation (RFC 5280): the first of `chain` is the end entity, the others untrusted helpers;
-// `anchors` are DER CA certificates. Checks signatures, dates at `now_utc` (seconds since 1970),
-// basic constraints, key usage when present. Returns nothing on success; kAuthentication with a
-// sentence that names the certificate and the reason otherwise.
-Status validate_path(const std::vector<Bytes>& chain, const std::vector<Bytes>& anchors,
-                     std::int64_t now_utc);
+// `anchors` are DER CA certificates: the path ends in a self-signed one of them; the others are
+// helpers. Checks signatures, dates at `now_utc` (seconds since
+// 1970), basic constraints, path lengths, name constraints and key usage; extendedKeyUsage is not
+// asked for (RFC 4945 section 5.1.3.12). Returns the path's certificates without the anchor;
+// kAuthentication with a sentence that names the certificate and the reason otherwise.
+Result<std::vector<PathCertificate>> validate_path(const std::vector<Bytes>& chain,
+                                                   const std::vector<Bytes>& anchors,
+                                                   std::int64_t now_utc);
 
 // Verifies Authentication Data against the public key of a certificate (DER SubjectPublicKeyInfo).
 // method is kDigitalSignature or an ECDSA one; anything else, SHA-1, and RSA keys under 2048 bits

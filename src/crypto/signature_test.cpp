@@ -83,6 +83,19 @@ TEST(Signature, RoundTripWithEveryKeyAndHash) {
   EXPECT_EQ(made, 4 * 3 + 1);
 }
 
+// RFC 8247 section 3.2 and RFC 4055 section 3.1.
+TEST(Signature, RsaSignsWithPssAndASaltAsLongAsTheHash) {
+  const auto algorithm_of = [](HashId hash) {
+    const auto signature = load("rsa2048")->sign(unhex("01"), {hash});
+    EXPECT_TRUE(signature.ok());
+    return decode_auth_data(*signature)->algorithm;
+  };
+  for (const auto& [hash, salt] :
+       {std::pair(HashId::kSha2_256, 32u), {HashId::kSha2_384, 48u}, {HashId::kSha2_512, 64u}}) {
+    EXPECT_EQ(algorithm_of(hash), (SignatureAlgorithm{KeyType::kRsa, hash, true, salt}));
+  }
+}
+
 TEST(Signature, TheHashThatFitsBestIsChosen) {
   const auto hash_of = [](const std::string& name, const std::vector<HashId>& offered) {
     const auto signature = load(name)->sign(unhex("01"), offered);

@@ -1,6 +1,5 @@
 #include "daemon/configuration.hpp"
 
-#include <dirent.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
@@ -13,6 +12,8 @@
 
 #include "base/secret.hpp"
 #include "config/inventory.hpp"
+#include "daemon/certificate_files.hpp"
+#include "daemon/clock.hpp"
 #include "daemon/file.hpp"
 #include "mesh/secret.hpp"
 
@@ -51,33 +52,28 @@ Error in_file(const std::string& path, const Error& error) {
   return make_error(error.code, path + ": " + error.message);
 }
 
-Result<std::vector<Bytes>> read_anchors(const std::string& folder) {
-  std::vector<std::string> names;
-  DIR* directory = opendir(folder.c_str());
-  if (directory == nullptr) {
-    return make_error(ErrorCode::kBadInput,
-                      fmt::format("{}: {}; put the CA certificates there as *.pem", folder,
-                                  std::strerror(errno)));
-  }
-  while (const dirent* entry = readdir(directory)) {
-    const std::string name = entry->d_name;
-    if (name.size() > 4 && name.ends_with(".pem")) names.push_back(name);
-  }
-  closedir(directory);
-  std::sort(names.begin(), names.end());
-  std::vector<Bytes> anchors;
-  for (const std::string& name : names) {
-    TRY_ASSIGN(const Bytes pem, read_file(folder + "/" + name, kMaxFileOctets));
-    auto certificates = crypto::certificates_from_pem(pem);
-    if (!certificates) return in_file(folder + "/" + name, certificates.error());
-    anchors.insert(anchors.end(), certificates->begin(), certificates->end());
-  }
-  if (anchors.empty()) {
+// The keys of the certificates beside the first, and whether each is its certificate's: one that is
+// not would fail at every peer, and only there.
+Status add_keys(const std::string& folder, const std::vector<mesh::OwnFile>& certificates,
+                FileKeyStore& keys) {
+  for (const mesh::OwnFile& own : certificates) {
+    if (keys.find(own.private_key) == nullptr) {
+      const std::string path = folder + "/" + own.private_key;
+      TRY_ASSIGN(const SecretBytes pem, read_private_file(path));
+      auto key = crypto::PrivateKey::from_pem(pem.reveal());
+      if (!key) return in_file(path, key.error());
+      keys.add(own.private_key, std::move(*key));
+    }
+    auto certificate = crypto::inspect_certificate(own.chain.front());
+    if (!certificate) return in_file(folder + "/" + own.path, certificate.error());
+    if (keys.find(own.private_key)->public_der() == certificate->public_der) continue;
     return make_error(
         ErrorCode::kBadInput,
-        folder + " holds no CA certificate: put the anchors of the peers there as *.pem");
+        fmt::format("the private key {} is not the key of the certificate {} ({}): put the pair "
+                    "that belongs together in place",
+                    own.private_key, own.path, certificate->subject));
   }
-  return anchors;
+  return {};
 }
 
 Status read_credential(const std::string& folder, const mesh::RequiredFile& file,
@@ -88,12 +84,7 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
     return {};
   }
   if (file.kind == Kind::kCertificate) {
-    TRY_ASSIGN(const Bytes pem, read_file(path, kMaxFileOctets));
-    auto certificates = crypto::certificates_from_pem(pem);
-    if (!certificates) return in_file(path, certificates.error());
-    into.certificates = std::move(*certificates);
-    if (into.certificates.empty())
-      return make_error(ErrorCode::kBadInput, path + " holds no certificate");
+    TRY_ASSIGN(into.certificates, read_own_certificates(folder, file.path));
     return {};
   }
   auto contents = read_private_file(path);
@@ -111,7 +102,6 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
   if (file.kind == Kind::kPrivateKey) {
     auto key = crypto::PrivateKey::from_pem(contents->reveal());
     if (!key) return in_file(path, key.error());
-    into.private_key = file.path;
     keys.add(file.path, std::move(*key));
     return {};
   }
@@ -126,18 +116,6 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
     into.foreign_secrets[file.name] = std::move(*secret);
   }
   return {};
-}
-
-// A private key that is not its certificate's would fail at every peer, and only there.
-Status check_key_fits(const mesh::Credentials& credentials, const FileKeyStore& keys) {
-  if (credentials.certificates.empty() || credentials.private_key.empty()) return {};
-  TRY_ASSIGN(const auto certificate, crypto::inspect_certificate(credentials.certificates.front()));
-  if (keys.find(credentials.private_key)->public_der() == certificate.public_der) return {};
-  return make_error(
-      ErrorCode::kBadInput,
-      fmt::format("the private key {} is not the key of the certificate ({}): put the pair "
-                  "that belongs together in place",
-                  credentials.private_key, certificate.subject));
 }
 
 Result<std::string> which_self(const config::Inventory& inventory,
@@ -162,8 +140,15 @@ Result<Configuration> load(const std::string& folder, const std::optional<std::s
       return with_reason(read.error(), file.why);
     }
   }
-  TRY(check_key_fits(credentials, configuration.keys));
+  TRY(add_keys(folder, credentials.certificates, configuration.keys));
   TRY_ASSIGN(configuration.plan, mesh::compile(*outcome.inventory, name, credentials));
+  if (!credentials.certificates.empty()) {
+    TRY_ASSIGN(crypto::RevocationLists lists, read_revocation_lists(folder, credentials.anchors));
+    for (std::string& warning : certificate_warnings(credentials, lists, unix_now())) {
+      configuration.plan.warnings.push_back(std::move(warning));
+    }
+    configuration.keys.set_revocations(std::move(lists));
+  }
   return configuration;
 }
 
@@ -172,6 +157,12 @@ Result<Configuration> load(const std::string& folder, const std::optional<std::s
 std::shared_ptr<const crypto::PrivateKey> FileKeyStore::find(const std::string& name) const {
   const auto found = keys_.find(name);
   return found == keys_.end() ? nullptr : found->second;
+}
+
+const crypto::RevocationLists* FileKeyStore::revocations() const { return revocations_.get(); }
+
+void FileKeyStore::set_revocations(crypto::RevocationLists lists) {
+  revocations_ = std::make_shared<const crypto::RevocationLists>(std::move(lists));
 }
 
 void FileKeyStore::add(const std::string& name, std::shared_ptr<const crypto::PrivateKey> key) {

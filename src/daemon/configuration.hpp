@@ -17,9 +17,13 @@ class FileKeyStore final : public ike::KeyStore {
  public:
   std::shared_ptr<const crypto::PrivateKey> find(const std::string& name) const override;
   void add(const std::string& name, std::shared_ptr<const crypto::PrivateKey> key);
+  const crypto::RevocationLists* revocations() const override;
+  void set_revocations(crypto::RevocationLists lists);
+  std::shared_ptr<const crypto::RevocationLists> shared_revocations() const { return revocations_; }
 
  private:
   std::map<std::string, std::shared_ptr<const crypto::PrivateKey>> keys_;
+  std::shared_ptr<const crypto::RevocationLists> revocations_;
 };
 
 struct Configuration {

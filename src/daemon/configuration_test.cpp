@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
+#include "crypto/pki_testing.hpp"
 #include "daemon/host_network.hpp"
 
 namespace espalier::daemon {
@@ -101,6 +103,105 @@ TEST_F(Folder, ABadCertificateIsNamedByItsFile) {
   ASSERT_FALSE(loaded);
   EXPECT_THAT(loaded.error().message, HasSubstr(path_ + "/"));
   EXPECT_THAT(loaded.error().message, HasSubstr("/bender.pem: "));
+}
+
+class CertificateFolder : public Folder {
+ protected:
+  void SetUp() override {
+    Folder::SetUp();
+    write("mesh.yaml", std::string("defaults: {auth: cert}\n") + kTwoHosts, 0644);
+    for (const char* name : {"x509", "x509ca", "x509crl"})
+      std::filesystem::create_directory(path_ + "/" + name);
+    put("x509ca/root.pem", {root_.certificate});
+    key("bender");
+  }
+  void put(const std::string& file, const std::vector<Bytes>& chain) {
+    std::string text;
+    for (const Bytes& der : chain) {
+      text += "-----BEGIN CERTIFICATE-----\n" + to_base64(der) + "\n-----END CERTIFICATE-----\n";
+    }
+    write(file, text, 0644);
+  }
+  void key(const std::string& name) {
+    write("private/" + name + ".pem", crypto::test::TestAuthority::private_pem(name));
+  }
+  Bytes host(const crypto::test::TestAuthority& ca, std::int64_t until = crypto::test::kPkiEnd,
+             std::int64_t from = crypto::test::kPkiStart, const char* key_of = "bender") {
+    return ca.issue("bender", {false, {{NID_subject_alt_name, "DNS:bender"}}, from, until, key_of});
+  }
+  std::string warnings() {
+    const auto loaded = load_configuration(path_, "bender");
+    EXPECT_TRUE(loaded) << loaded.error().message;
+    std::string all;
+    if (loaded) {
+      for (const std::string& one : loaded->plan.warnings) all += one + "\n";
+    }
+    return all;
+  }
+  std::string refusal() {
+    const auto loaded = load_configuration(path_, "bender");
+    EXPECT_FALSE(loaded);
+    return loaded ? std::string() : loaded.error().message;
+  }
+  crypto::test::TestAuthority root_{"Root"}, sub_{"Sub", &root_};
+};
+
+TEST_F(CertificateFolder, ChainsAreCompletedFromTheCas) {
+  put("x509/bender.pem", {host(sub_)});
+  put("x509ca/sub.pem", {sub_.certificate});
+  const auto loaded = load_configuration(path_, "bender");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const policy::Connection& connection = loaded->plan.connections[0];
+  ASSERT_EQ(connection.certificates.size(), 1u);
+  EXPECT_EQ(connection.certificates[0].chain, (std::vector<Bytes>{host(sub_), sub_.certificate}));
+  EXPECT_EQ(connection.certificates[0].authorities.size(), 2u);
+  EXPECT_EQ(connection.authorities.size(), 40u);
+  EXPECT_NE(loaded->keys.find(connection.certificates[0].private_key), nullptr);
+  EXPECT_EQ(warnings(), "");
+}
+
+TEST_F(CertificateFolder, SeveralCertificatesEachWithItsKey) {
+  put("x509/bender.pem", {host(root_)});
+  put("x509/bender.new.pem", {host(sub_, crypto::test::kPkiEnd, crypto::test::kPkiStart, "new")});
+  put("x509/benders.pem", {host(root_)});  // of somebody else
+  EXPECT_THAT(refusal(), HasSubstr("private/bender.new.pem"));
+  write("private/bender.new.pem", crypto::test::TestAuthority::private_pem("bender"));
+  EXPECT_THAT(refusal(), HasSubstr("private/bender.new.pem is not the key of the certificate "
+                                   "x509/bender.new.pem"));
+  write("private/bender.new.pem", crypto::test::TestAuthority::private_pem("new"));
+  const auto loaded = load_configuration(path_, "bender");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  ASSERT_EQ(loaded->plan.connections[0].certificates.size(), 2u);
+  EXPECT_EQ(loaded->plan.connections[0].certificates[1].private_key, "private/bender.new.pem");
+}
+
+TEST_F(CertificateFolder, DatesAreLookedAt) {
+  const std::int64_t now = std::time(nullptr);
+  put("x509/bender.pem", {host(root_, now - 10)});
+  EXPECT_THAT(warnings(), HasSubstr("x509/bender.pem: the certificate 'CN=bender,O=Test' was valid "
+                                    "until"));
+  put("x509/bender.pem", {host(root_, crypto::test::kPkiEnd, now + 3600)});
+  EXPECT_THAT(warnings(), HasSubstr("is valid only from"));
+  put("x509/bender.pem", {host(root_, now + 3600)});
+  EXPECT_THAT(warnings(), HasSubstr("is valid only until"));
+}
+
+TEST_F(CertificateFolder, RevocationLists) {
+  put("x509/bender.pem", {host(root_)});
+  const Bytes list = root_.revoke({{sub_.certificate}});
+  write("x509crl/root.crl", to_text(list), 0644);
+  const auto loaded = load_configuration(path_, "bender");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  ASSERT_NE(loaded->keys.revocations(), nullptr);
+  EXPECT_EQ(loaded->keys.revocations()->size(), 1u);
+  write("x509crl/sub.der", to_text(sub_.revoke({})), 0644);
+  EXPECT_THAT(refusal(), HasSubstr("the revocation list " + path_ +
+                                   "/x509crl/sub.der is of the CA "
+                                   "'CN=Sub,O=Test', whose certificate is not in x509ca"));
+  put("x509ca/sub.pem", {sub_.certificate});
+  EXPECT_EQ(warnings(), "");
+  write("x509crl/sub.der", to_text(sub_.revoke({{}, 1, 2})), 0644);
+  EXPECT_THAT(warnings(), HasSubstr("the revocation list of 'CN=Sub,O=Test' was in force until"));
 }
 
 TEST_F(Folder, AFileThatIsTooLargeIsBadInput) {

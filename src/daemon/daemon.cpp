@@ -209,6 +209,9 @@ Result<control::ReloadReport> Daemon::reload() {
   for (const std::string& warning : configuration_->plan.warnings)
     log_.log({LogLevel::kWarning, "config", "", warning});
   TRY(driver_->command(ike::Configure{configuration_->plan.connections}));
+  if (auto lists = configuration_->keys.shared_revocations()) {
+    TRY(driver_->command(ike::CheckRevocation{std::move(lists)}));
+  }
   control::ReloadReport report{diff.added, diff.removed, diff.changed, diff.unchanged, generation_};
   log_.log(
       {LogLevel::kInfo, "config", "",

@@ -5,6 +5,7 @@
 #include "crypto/pair_key.hpp"
 #include "crypto/signature.hpp"
 #include "mesh/limits.hpp"
+#include "mesh/own_identity.hpp"
 #include "mesh/secret.hpp"
 #include "policy/identity.hpp"
 #include "policy/selectors.hpp"
@@ -75,41 +76,8 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.fragmentation = settings.fragmentation;
   connection.encap = settings.encap;
   connection.start = settings.start;
+  connection.revocation = settings.revocation;
   connection.protect = settings.protect;
-}
-
-Status authenticate(const Credentials& credentials, const Host& self, Connection& connection) {
-  const policy::Identity& own_id = connection.local_id;
-  if (connection.auth != AuthKind::kCert) return {};
-  if (credentials.certificates.empty() || credentials.private_key.empty()) {
-    return make_error(ErrorCode::kNotFound, connection.name +
-                                                " authenticates by certificate, and there is none: "
-                                                "put it into x509/" +
-                                                self.name + ".pem and its key into private/" +
-                                                self.name + ".pem");
-  }
-  if (credentials.anchors.empty()) {
-    return make_error(ErrorCode::kNotFound,
-                      connection.name +
-                          " authenticates by certificate, and there is no CA to "
-                          "trust: put its certificate into x509ca/");
-  }
-  // Without its identity in it every peer would turn the certificate down, and say less about why.
-  TRY_ASSIGN(const crypto::CertificateInfo own,
-             crypto::inspect_certificate(credentials.certificates[0]));
-  if (!policy::certificate_has_identity(own, own_id)) {
-    return make_error(ErrorCode::kBadInput,
-                      "the certificate x509/" + self.name + ".pem (" + own.subject +
-                          ") does not speak for the identity '" + policy::to_string(own_id) +
-                          "' of " + self.name +
-                          ": issue it with that as subjectAltName, or set id in the inventory");
-  }
-  // The same name may be written in other string types: the peer gets the certificate's octets.
-  if (own_id.type == wire::ike::IdType::kDerDn) connection.local_id.data = own.subject_dn;
-  connection.certificates = credentials.certificates;
-  connection.private_key = credentials.private_key;
-  connection.anchors = credentials.anchors;
-  return {};
 }
 
 // RFC 8784. The two ends of a pair have the same id and secret.
@@ -186,10 +154,10 @@ void add_children(const PairSettings& settings, const SelectorList& local_hosts,
 }
 
 Result<Connection> towards_host(const Inventory& inventory, const Host& self, const Host& peer,
-                                const Credentials& credentials) {
+                                const Credentials& credentials, const OwnIdentity& own) {
   const PairSettings settings = inventory.settings_between(self, peer);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
-  TRY(authenticate(credentials, self, c));
+  TRY(authenticate(credentials, own, self, c));
   TRY(add_ppk(settings, credentials, c));
   if (c.auth == AuthKind::kPsk) {
     if (credentials.mesh_secret.empty()) {
@@ -208,7 +176,7 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
 
 Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
                                    const Foreign& peer, const Credentials& credentials,
-                                   std::vector<std::string>& warnings) {
+                                   const OwnIdentity& own, std::vector<std::string>& warnings) {
   const PairSettings settings = inventory.settings_between(self, peer);
   Connection c = base_connection(self, peer.name, peer.addresses, peer.id, settings);
   c.foreign = true;
@@ -216,7 +184,7 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   c.behind_nat = peer.nat;
   // Without an address there is nobody to call: only the peer initiates.
   if (peer.addresses.empty()) c.start = policy::Start::kNone;
-  TRY(authenticate(credentials, self, c));
+  TRY(authenticate(credentials, own, self, c));
   TRY(add_ppk(settings, credentials, c));
   if (c.auth == AuthKind::kPsk) {
     const std::string file = peer.secret_file.value_or("");
@@ -306,15 +274,16 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
   ASSERT(self != nullptr);
   HostPlan plan{inventory.mesh, self->name, self->addresses, self->subnets, {}, {}};
   if (!credentials.mesh_secret.empty()) TRY(check_mesh_secret(credentials.mesh_secret));
+  TRY_ASSIGN(const OwnIdentity own, own_identity(credentials));
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
-    TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials));
+    TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials, own));
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
   for (const Foreign& peer : inventory.foreign) {
     TRY_ASSIGN(Connection connection,
-               towards_foreign(inventory, *self, peer, credentials, plan.warnings));
+               towards_foreign(inventory, *self, peer, credentials, own, plan.warnings));
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }

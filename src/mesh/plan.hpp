@@ -38,14 +38,22 @@ struct RequiredFile {
 // inventory.
 std::vector<RequiredFile> required_files(const config::Inventory& inventory, std::string_view self);
 
+// An own certificate as its file has it.
+struct OwnFile {
+  std::string path;          // for messages: "x509/bender.pem"
+  std::string private_key;   // the name under which the job runner has its key
+  std::vector<Bytes> chain;  // DER, end entity first
+};
+
 // What those files held.
 struct Credentials {
   SecretBytes mesh_secret;                             // parse_secret()
   std::map<std::string, SecretBytes> foreign_secrets;  // by RequiredFile::name
   std::map<std::string, SecretBytes> ppks;             // by RequiredFile::name
-  std::vector<Bytes> certificates;                     // own chain, DER, end entity first
-  std::string private_key;                             // the name under which the job runner has it
+  std::vector<OwnFile> certificates;                   // own, in order of preference
   std::vector<Bytes> anchors;                          // DER
+  // `espalier check` has no files at hand: certificates are taken to be right.
+  bool stand_ins = false;
 };
 
 struct HostPlan {
@@ -58,7 +66,8 @@ struct HostPlan {
   friend bool operator==(const HostPlan&, const HostPlan&) = default;
 };
 
-// self is a host of the inventory. Errors: kBadInput for a weak mesh secret; kNotFound for a
+// self is a host of the inventory. Own chains are completed from the anchors. Errors: kBadInput for
+// a weak mesh secret and for a certificate that does not speak for this host; kNotFound for a
 // credential that is needed and not there, with the file it belongs in.
 Result<HostPlan> compile(const config::Inventory& inventory, std::string_view self,
                          const Credentials& credentials);

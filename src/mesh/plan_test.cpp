@@ -56,9 +56,9 @@ Credentials credentials() {
 
 Credentials certificates() {
   Credentials c = credentials();
-  c.certificates = {from_hex(kWaltCertificate).value()};
-  c.private_key = "walt";
-  c.anchors = c.certificates;
+  c.certificates = {{"x509/walt.pem", "walt", {from_hex(kWaltCertificate).value()}}};
+
+  c.anchors = c.certificates[0].chain;
   return c;
 }
 
@@ -226,8 +226,9 @@ TEST(Compile, Certificates) {
   const Connection& larry = find(plan, "walt-larry");
   EXPECT_EQ(larry.auth, policy::AuthKind::kCert);
   EXPECT_TRUE(larry.psk.empty());
-  EXPECT_EQ(larry.certificates, certificates().certificates);
-  EXPECT_EQ(larry.private_key, "walt");
+  ASSERT_THAT(larry.certificates, SizeIs(1));
+  EXPECT_EQ(larry.certificates[0].chain, certificates().certificates[0].chain);
+  EXPECT_EQ(larry.certificates[0].private_key, "walt");
   EXPECT_EQ(larry.anchors, certificates().anchors);
   EXPECT_THAT(compile(inventory, "walt", credentials()).error().message,
               HasSubstr("x509/walt.pem"));

@@ -14,6 +14,7 @@
 #include "base/time.hpp"
 #include "crypto/aead.hpp"
 #include "crypto/ids.hpp"
+#include "crypto/revocation.hpp"
 #include "wire/ike/message.hpp"
 
 namespace espalier::policy {
@@ -82,6 +83,13 @@ struct Identity {
   friend auto operator<=>(const Identity&, const Identity&) = default;
 };
 
+// One of our certificates. A host may have several, of different CAs; the peer's CERTREQ chooses.
+struct OwnCertificate {
+  std::string private_key;         // a name the job runner knows; never key material
+  std::vector<Bytes> chain;        // DER, end entity first, without a self-signed root
+  std::vector<Bytes> authorities;  // SHA-1 key hashes of the CAs above it (RFC 7296 section 3.7)
+  friend bool operator==(const OwnCertificate&, const OwnCertificate&) = default;
+};
 // A post-quantum preshared key (RFC 8784), of the identifier type PPK_ID_FIXED.
 struct Ppk {
   Bytes id;
@@ -148,11 +156,12 @@ struct Connection {
   Identity local_id;
   Identity remote_id;
   AuthKind auth = AuthKind::kPsk;
-  SecretBytes psk;                  // auth == kPsk
-  std::vector<Bytes> certificates;  // own chain, DER, end entity first (kCert)
+  SecretBytes psk;  // auth == kPsk
   std::optional<Ppk> ppk;
-  std::string private_key;     // a name the job runner knows; never key material (kCert)
+  std::vector<OwnCertificate> certificates;  // in order of preference (kCert)
   std::vector<Bytes> anchors;  // DER CA certificates the peer's chain must end in (kCert)
+  Bytes authorities;           // the body of a CERTREQ for them (kCert)
+  crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
   SharedList<IkeProposal> proposals;
   Lifetimes lifetimes;
   Duration dpd = 30s;  // 0: off

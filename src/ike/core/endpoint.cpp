@@ -4,6 +4,7 @@
 
 #include "ike/core/dispatch.hpp"
 #include "ike/core/limits.hpp"
+#include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
 
 namespace espalier::ike {
@@ -114,6 +115,11 @@ Status Endpoint::handle_command(Instant now, crypto::Rng& rng, const Command& co
     configure(ctx, wanted->connections);
   } else if (std::holds_alternative<Shutdown>(command)) {
     shut_down(ctx);
+  } else if (const auto* check = std::get_if<CheckRevocation>(&command)) {
+    if (check->lists) {
+      v2::close_revoked(ctx, *check->lists);
+      v2::void_tickets(ctx);
+    }
   } else {
     const std::string& name =
         std::holds_alternative<Initiate>(command)    ? std::get<Initiate>(command).pair

@@ -2,6 +2,7 @@
 // and replayed.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -150,8 +151,14 @@ struct Redirect {  // sends the peer, which began the session, to another addres
   std::string pair;
   IpAddress to;
 };
+// The revocation lists are other ones now: IKE SAs whose peer's path has a certificate on them are
+// closed. Costs one look-up for each certificate of each SA.
+struct CheckRevocation {
+  std::shared_ptr<const crypto::RevocationLists> lists;
+};
 struct Shutdown {};  // tells every peer by a Delete, once, without waiting
-using Command = std::variant<Configure, Initiate, Terminate, Rekey, Redirect, Shutdown>;
+using Command =
+    std::variant<Configure, Initiate, Terminate, Rekey, Redirect, CheckRevocation, Shutdown>;
 
 // ---- completions: answers from outside
 // --------------------------------------------------------------------------

@@ -44,23 +44,41 @@ JobResult run(const SignJob& job, const KeyStore& keys) {
     out.error = make_error(ErrorCode::kNotFound, "the private key '" + job.key + "' is not loaded");
     return out;
   }
-  out.auth_method = job.method;
-  out.error = store(job.method == crypto::AuthMethod::kDigitalSignature
-                        ? key->sign(job.octets, job.peer_hashes)
-                        : key->sign_ecdsa(job.method, job.octets),
-                    out.auth_data);
+  if (!job.peer_hashes.empty()) {
+    out.error = store(key->sign(job.octets, job.peer_hashes), out.auth_data);
+    return out;
+  }
+  // RFC 7427 section 3: without SIGNATURE_HASH_ALGORITHMS only the methods of RFC 4754 remain. The
+  // other one, RSA with SHA-1, is not made.
+  const auto method = key->ecdsa_method();
+  if (!method) {
+    out.error = make_error(ErrorCode::kUnsupported,
+                           "the peer does not know signature authentication of RFC 7427, without "
+                           "which only ECDSA certificates can be used (RSA would mean SHA-1): "
+                           "update the peer, or give this host an ECDSA certificate");
+    return out;
+  }
+  out.auth_method = *method;
+  out.error = store(key->sign_ecdsa(*method, job.octets), out.auth_data);
   return out;
 }
 
-std::optional<Error> verify(const VerifyJob& job, std::int64_t now_utc) {
+std::optional<Error> verify(const VerifyJob& job, const KeyStore& keys, std::int64_t now_utc,
+                            std::vector<crypto::CertificateId>& ids) {
   if (job.chain.empty()) {
     return make_error(ErrorCode::kAuthentication, "the peer sent no certificate");
   }
   auto certificate = crypto::inspect_certificate(job.chain.front());
   if (!certificate) return certificate.error();
-  if (const Status path = crypto::validate_path(job.chain, job.anchors, now_utc); !path) {
-    return path.error();
+  const auto path = crypto::validate_path(job.chain, job.anchors, now_utc);
+  if (!path) return path.error();
+  static const crypto::RevocationLists kNone;
+  const crypto::RevocationLists* known = keys.revocations();
+  const crypto::RevocationLists& lists = known != nullptr ? *known : kNone;
+  if (const Status valid = lists.check(*path, job.revocation, now_utc); !valid) {
+    return valid.error();
   }
+  for (const crypto::PathCertificate& one : *path) ids.push_back(one.id);
   if (!policy::certificate_has_identity(*certificate, job.identity)) {
     return make_error(ErrorCode::kAuthentication,
                       "the peer's certificate (" + certificate->subject +
@@ -83,7 +101,7 @@ JobResult run_job(const Job& job, crypto::Rng& rng, const KeyStore& keys, std::i
   if (const auto* respond = std::get_if<DhRespondJob>(&job)) return run(*respond, rng);
   if (const auto* sign = std::get_if<SignJob>(&job)) return run(*sign, keys);
   JobResult out;
-  out.error = verify(std::get<VerifyJob>(job), now_utc);
+  out.error = verify(std::get<VerifyJob>(job), keys, now_utc, out.path);
   return out;
 }
 

@@ -31,15 +31,17 @@ struct DhRespondJob {  // the answer to the peer's public value, and the shared 
   friend bool operator==(const DhRespondJob&, const DhRespondJob&) = default;
 };
 struct SignJob {
-  std::string key;  // policy::Connection::private_key
-  crypto::AuthMethod method = crypto::AuthMethod::kDigitalSignature;
-  Bytes octets;  // RFC 7296 section 2.15
+  std::string key;  // policy::OwnCertificate::private_key
+  Bytes octets;     // RFC 7296 section 2.15
+  // Of its SIGNATURE_HASH_ALGORITHMS (RFC 7427 section 4); empty: it has only the older methods.
   std::vector<crypto::HashId> peer_hashes;
   friend bool operator==(const SignJob&, const SignJob&) = default;
 };
-struct VerifyJob {  // path, identity and signature; in that order, the first failure is the answer
+// Path, revocation, identity and signature; in that order, the first failure is the answer.
+struct VerifyJob {
   std::vector<Bytes> chain;  // the peer's CERT payloads, end entity first
   std::vector<Bytes> anchors;
+  crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
   policy::Identity identity;
   crypto::AuthMethod method = crypto::AuthMethod::kDigitalSignature;
   Bytes octets;
@@ -59,13 +61,17 @@ struct JobResult {
   SecretBytes shared;          // DhShared, DhRespond
   crypto::AuthMethod auth_method = crypto::AuthMethod::kDigitalSignature;  // Sign
   Bytes auth_data;                                                         // Sign
+  std::vector<crypto::CertificateId> path;  // Verify: the peer's, without the anchor
 };
 
-// Private keys by the name that a Connection carries; the core never sees them.
+// Private keys by the name that a Connection carries, and what is revoked; the core never sees
+// them.
 class KeyStore {
  public:
   virtual ~KeyStore() = default;
   virtual std::shared_ptr<const crypto::PrivateKey> find(const std::string& name) const = 0;
+  // Nothing: no lists.
+  virtual const crypto::RevocationLists* revocations() const { return nullptr; }
 };
 
 // Does the work. now_utc (seconds since 1970) is for certificate dates. Never fails to return:

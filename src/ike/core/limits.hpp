@@ -115,6 +115,9 @@ inline constexpr std::size_t kNonceOctets = 32;  // RFC 7296 section 2.10: at le
 inline constexpr std::size_t kInitRestartsMax =
     4;  // COOKIE and INVALID_KE_PAYLOAD answers followed in one attempt
 
+// CAs read from a peer's CERTREQs, to choose our certificate by; a payload could name 3276.
+inline constexpr std::size_t kAuthoritiesMax = 256;
+
 inline constexpr std::size_t kDropEventsPerSecond = 10;  // beyond: counted, not logged
 
 inline constexpr Duration kNatKeepalive = 20s;            // RFC 3948 section 4

@@ -9,6 +9,7 @@
 
 #include "crypto/prf.hpp"
 #include "ike/core/limits.hpp"
+#include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "ike/v2/ppk.hpp"
@@ -19,7 +20,6 @@ namespace espalier::ike::v2 {
 namespace {
 
 using wire::ike::AuthPayload;
-using wire::ike::CertPayload;
 using wire::ike::IdPayload;
 
 constexpr auto kPskMethod = static_cast<std::uint8_t>(crypto::AuthMethod::kSharedKeyMic);
@@ -94,13 +94,6 @@ bool shows_certificates(const IkeSa& sa, Role end) {
 
 Role other(Role role) { return role == Role::kInitiator ? Role::kResponder : Role::kInitiator; }
 
-void add_certificates(const policy::Connection& connection, std::vector<Payload>& payloads) {
-  if (connection.auth != policy::AuthKind::kCert) return;
-  for (const Bytes& certificate : connection.certificates) {
-    payloads.push_back(CertPayload{4, certificate});
-  }
-}
-
 bool has_established(Context& ctx, const IkeSa& sa) {
   const Pair* pair = ctx.pair_of(sa);
   if (pair == nullptr) return false;
@@ -122,13 +115,7 @@ Status make_auth(Context& ctx, IkeSa& sa) {
               to_vector(value.reveal()));
     return {};
   }
-  if (sa.peer_hashes.empty()) {
-    return make_error(ErrorCode::kUnsupported,
-                      "the peer does not know signature authentication of RFC 7427, which "
-                      "certificates need here");
-  }
-  SignJob job{sa.connection->private_key, crypto::AuthMethod::kDigitalSignature, std::move(octets),
-              sa.peer_hashes};
+  TRY_ASSIGN(SignJob job, sign_job(sa, std::move(octets)));
   ctx.start_job(sa, JobPurpose::kAuthSign, std::move(job));
   return {};
 }
@@ -189,16 +176,7 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
     return wrong_mac(sa);
   }
   TRY(check_method(sa, auth->method));
-  VerifyJob job;
-  for (const Payload& payload : message.payloads) {
-    const auto* certificate = std::get_if<CertPayload>(&payload);
-    if (certificate != nullptr && certificate->encoding == 4)
-      job.chain.push_back(certificate->data);
-  }
-  job.anchors = sa.connection->anchors;
-  job.identity = sa.handshake().peer_id;
-  job.method = static_cast<crypto::AuthMethod>(auth->method);
-  job.octets = std::move(octets);
+  TRY_ASSIGN(VerifyJob job, verify_job(sa, message, *auth, std::move(octets)));
   job.auth_data = proof_of_peer(sa, *auth);
   pending = true;
   ctx.start_job(sa, JobPurpose::kAuthVerify, std::move(job));
@@ -379,7 +357,7 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   read_qcd_token(sa, request);
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
-  if (shows_certificates(sa, sa.role)) add_certificates(*sa.connection, payloads);
+  if (shows_certificates(sa, sa.role)) add_certificates(sa, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
   add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
   if (sa.ppk && !sa.handshake().resumed) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
@@ -457,7 +435,7 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
   const policy::Connection& connection = *sa.connection;
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdi, connection.local_id));
-  if (shows_certificates(sa, sa.role)) add_certificates(connection, payloads);
+  if (shows_certificates(sa, sa.role)) add_certificates(sa, payloads);
   if (shows_certificates(sa, Role::kResponder)) add_certificate_request(connection, payloads);
   if (!has_established(ctx, sa)) payloads.push_back(make_notify(NotifyType::kInitialContact));
   const bool anonymous = is_anonymous(sa, Role::kResponder);
@@ -604,6 +582,7 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
   sa.handshake().peer_id = identity_to_trust(message, *idi);
   sa.handshake().peer_id_body = idi->body;
   sa.handshake().initial_contact = message.notify(NotifyType::kInitialContact) != nullptr;
+  read_certificate_requests(sa, message);
   auto connection = find_connection(ctx, sa, sa.handshake().peer_id, message.id(PayloadType::kIdr));
   if (!connection) {
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, connection.error().message);
@@ -666,6 +645,7 @@ void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
     if (sa.role == Role::kInitiator) return fail_handshake(ctx, sa, result.error->message);
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
   }
+  if (!result.error) sa.peer_path = result.path;
   if (sa.role == Role::kInitiator) {
     if (result.error) return reject_responder(ctx, sa, result.error->message);
     return responder_is_authentic(ctx, sa);

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "ike/core/limits.hpp"
+#include "ike/v2/certificates.hpp"
 #include "ike/v2/first_exchange.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
@@ -299,7 +300,7 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
     return fail_handshake(ctx, sa, agreed.error().message);
   }
   sa.handshake().init_response = to_vector(datagram);
-  sa.handshake().peer_wants_cert = message.find<wire::ike::CertReqPayload>() != nullptr;
+  read_certificate_requests(sa, message);
   sa.outstanding.reset();
   ctx.start_job(sa, JobPurpose::kInitShared, DhSharedJob{sa.handshake().dh, ke->data});
 }

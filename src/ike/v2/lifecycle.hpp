@@ -130,6 +130,8 @@ void start_ticket_request(Context& ctx, IkeSa& sa, const Task& task);
 // silent.
 void drop_ticket(Context& ctx, const IkeSa& sa);
 void keep_ticket(Context& ctx, const IkeSa& sa);
+// What authentications rest on has changed (a revocation list): no session may go on by a ticket.
+void void_tickets(Context& ctx);
 void ticket_goes_on(Context& ctx, const IkeSa& old, IkeSa& successor);
 
 // redirect.cpp: RFC 5685

@@ -41,17 +41,6 @@ const wire::ike::NotifyPayload* find_error(const Message& message) {
   return nullptr;
 }
 
-void add_certificate_request(const policy::Connection& connection, std::vector<Payload>& payloads) {
-  if (connection.auth != policy::AuthKind::kCert) return;
-  wire::ike::CertReqPayload request;
-  for (const Bytes& anchor : connection.anchors) {
-    if (const auto info = crypto::inspect_certificate(anchor)) {
-      request.data.insert(request.data.end(), info->ca_key_hash.begin(), info->ca_key_hash.end());
-    }
-  }
-  payloads.push_back(std::move(request));
-}
-
 Result<NegotiatedChild> negotiate_child(const policy::Connection& connection,
                                         const Message& request, bool with_dh,
                                         crypto::DhId prefer_group, const std::string& only) {

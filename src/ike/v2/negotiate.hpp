@@ -55,10 +55,6 @@ Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi sp
 NotifyType notify_for(const Error& error);
 void count_refusal(Context& ctx, const Error& error);
 
-// CERTREQ with the key hashes of the connection's anchors (RFC 7296 section 3.7); nothing unless it
-// uses certificates.
-void add_certificate_request(const policy::Connection& connection, std::vector<Payload>& payloads);
-
 // The first error notify of a message, if any.
 const wire::ike::NotifyPayload* find_error(const Message& message);
 

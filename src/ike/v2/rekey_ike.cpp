@@ -55,6 +55,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.follows_redirects = old.follows_redirects;
   sa.peer_follows_redirects = old.peer_follows_redirects;
   sa.peer_hashes = old.peer_hashes;
+  sa.peer_path = old.peer_path;
   sa.suite = suite;
   sa.keys = std::move(keys);
   sa.iv_counter = ctx.rng.u64();

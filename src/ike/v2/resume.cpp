@@ -65,6 +65,24 @@ void start_over(Context& ctx, IkeSa& sa, const std::string& why) {
   start_init(ctx, connection, path);
 }
 
+// What both ends keep of the session.
+TicketState state_of(Context& ctx, const IkeSa& sa, bool client) {
+  TicketState state;
+  state.idi = client ? sa.connection->local_id : identity_of_peer(ctx, sa);
+  state.idr = client ? identity_of_peer(ctx, sa) : sa.connection->local_id;
+  state.suite = sa.suite;
+  state.sk_d = sa.keys.d;
+  state.ppk = sa.ppk;
+  state.mark = credentials_mark(*sa.connection);
+  if (sa.peer_path) state.path = *sa.peer_path;
+  return state;
+}
+
+void take_over(IkeSa& sa, const TicketState& state) {
+  sa.ppk = state.ppk;
+  if (!state.path.empty()) sa.peer_path = state.path;
+}
+
 // Nothing that the configuration says now forbids the session.
 Status fits(const policy::Connection& connection, const TicketState& state) {
   const auto refused = [](const char* why) { return make_error(ErrorCode::kAuthentication, why); };
@@ -167,7 +185,7 @@ void process_resume_response(Context& ctx, IkeSa& sa, ByteView datagram, const M
   if (const Status derived = derive(ctx, sa); !derived) {
     return fail_handshake(ctx, sa, derived.error().message);
   }
-  sa.ppk = sa.handshake().resumed->ppk;
+  take_over(sa, *sa.handshake().resumed);
   move_to_nat_port(ctx, sa);
   sa.state = IkeState::kAuth;
   start_auth(ctx, sa);
@@ -216,7 +234,7 @@ Status check_resumed(Context& ctx, IkeSa& sa, const Message& request) {
     return refused("the session ticket was used before");
   }
   TRY(fits(*sa.connection, state));
-  sa.ppk = state.ppk;
+  take_over(sa, state);
   return {};
 }
 
@@ -254,7 +272,7 @@ void answer_ticket_request(Context& ctx, IkeSa& sa, const Message& request,
   refresh(ctx.core.ticket_keys, ctx.rng, ctx.now);
   Writer data;
   data.u32(static_cast<std::uint32_t>(lifetime));
-  data.bytes(seal_ticket(ctx.core.ticket_keys, ctx.rng, state, ctx.now + left));
+  data.bytes(seal_ticket(ctx.core.ticket_keys, ctx.rng, state_of(ctx, sa, false), ctx.now + left));
   ctx.count(Counter::kTicketsGranted);
   payloads.push_back(make_notify(NotifyType::kTicketLtOpaque, data.view()));
 }
@@ -277,11 +295,7 @@ void take_ticket(Context& ctx, IkeSa& sa, const Message& response) {
     return ctx.count(Counter::kDropMalformed);
   }
   const Duration good = std::min<Duration>(std::chrono::seconds(*lifetime), kTicketLifetimeMax);
-  pair->ticket = Ticket{to_vector(opaque),
-                        ctx.now + good,
-                        {sa.connection->local_id, identity_of_peer(ctx, sa), sa.suite, sa.keys.d,
-                         sa.ppk, credentials_mark(*sa.connection)},
-                        sa.local_spi()};
+  pair->ticket = Ticket{to_vector(opaque), ctx.now + good, state_of(ctx, sa, true), sa.local_spi()};
   // Another before it expires, if the IKE SA lives longer.
   if (ctx.now + good + kRekeyRetry < sa.expire_at) {
     add_task(ctx, sa, {TaskKind::kTicketRequest, Spi(), "", ctx.now + good * 3 / 4});
@@ -305,6 +319,11 @@ void keep_ticket(Context& ctx, const IkeSa& sa) {
   if (pair != nullptr && pair->ticket && pair->ticket->sa == sa.local_spi()) {
     pair->ticket->sa = IkeSpi();
   }
+}
+
+void void_tickets(Context& ctx) {
+  forget_keys(ctx.core.ticket_keys);
+  for (auto& [name, pair] : ctx.core.pairs) pair.ticket.reset();
 }
 
 void ticket_goes_on(Context& ctx, const IkeSa& old, IkeSa& successor) {

@@ -226,10 +226,11 @@ struct Handshake {
   Bytes peer_id_body, own_id_body;
   Spi child_spi;  // initiator: our inbound SPI of the first child
   policy::Identity peer_id;
-  bool peer_wants_cert = false;
-  bool initial_contact = false;  // the peer sent INITIAL_CONTACT
-  Bytes faked_nat_source;        // the same octets in a retry
-  bool use_ppk = false;          // both sent USE_PPK (RFC 8784)
+  Bytes peer_authorities;           // CAs of the peer's CERTREQ: key hashes of 20 octets each
+  std::size_t own_certificate = 0;  // of the connection's, the one that they chose
+  bool initial_contact = false;     // the peer sent INITIAL_CONTACT
+  Bytes faked_nat_source;           // the same octets in a retry
+  bool use_ppk = false;             // both sent USE_PPK (RFC 8784)
   PpkStage ppk_stage = PpkStage::kNone;
   // IKE_INTERMEDIATE (RFC 9242 section 3.3.2, RFC 9370 section 2.2.2).
   std::size_t next_ke = 0;       // the slot being exchanged, from 0
@@ -280,6 +281,7 @@ struct IkeSa {
   Box<ActiveTask> active;
   Box<Responding> responding;
   Box<PendingExchange> pending;
+  Box<std::vector<crypto::CertificateId>> peer_path;  // the peer's certificates (kCert)
 
   std::vector<ChildSa> children;
   SocketAddress init_from;  // responder: where the IKE_SA_INIT request came from

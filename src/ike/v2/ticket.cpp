@@ -57,6 +57,11 @@ Bytes encode(const TicketState& state, Instant expires) {
   put(out, state.sk_d.reveal());
   out.u8(state.ppk ? 1 : 0);
   put(out, state.mark);
+  out.u8(static_cast<std::uint8_t>(state.path.size()));
+  for (const crypto::CertificateId& certificate : state.path) {
+    put(out, certificate.issuer_key);
+    put(out, certificate.serial);
+  }
   return out.take();
 }
 
@@ -89,7 +94,15 @@ std::optional<std::pair<TicketState, Instant>> decode(ByteView plain) {
   auto sk_d = take(in);
   const auto ppk = in.u8();
   auto mark = take(in);
-  if (!sk_d || !ppk || !mark || !in.empty()) return std::nullopt;
+  const auto certificates = in.u8();
+  if (!sk_d || !ppk || !mark || !certificates) return std::nullopt;
+  for (std::uint8_t i = 0; i < *certificates; ++i) {
+    auto issuer_key = take(in);
+    auto serial = take(in);
+    if (!issuer_key || !serial) return std::nullopt;
+    state.path.push_back({std::move(*issuer_key), std::move(*serial)});
+  }
+  if (!in.empty()) return std::nullopt;
   state.sk_d = SecretBytes(std::move(*sk_d));
   state.ppk = *ppk != 0;
   state.mark = std::move(*mark);
@@ -99,6 +112,11 @@ std::optional<std::pair<TicketState, Instant>> decode(ByteView plain) {
 Error refused(const char* why) { return make_error(ErrorCode::kAuthentication, why); }
 
 }  // namespace
+
+void forget_keys(TicketKeys& keys) {
+  keys.current = SecretBytes();
+  keys.previous = SecretBytes();
+}
 
 void refresh(TicketKeys& keys, crypto::Rng& rng, Instant now) {
   if (!keys.current.empty() && now - keys.made < kTicketKeyLifetime) return;

@@ -21,8 +21,9 @@ struct TicketState {
   policy::Identity idi, idr;  // of the client and of who granted it
   policy::IkeSuite suite;
   SecretBytes sk_d;
-  bool ppk = false;  // SK_d has a post-quantum key in it
-  Bytes mark;        // of the credentials (credentials_mark)
+  bool ppk = false;                         // SK_d has a post-quantum key in it
+  Bytes mark;                               // of the credentials (credentials_mark)
+  std::vector<crypto::CertificateId> path;  // the other end's certificates (section 5, note 2)
   friend bool operator==(const TicketState&, const TicketState&) = default;
 };
 
@@ -50,6 +51,8 @@ struct OpenedTicket {
   TicketHandle handle;
 };
 
+// No ticket made so far can be opened any more.
+void forget_keys(TicketKeys& keys);
 // Makes a new key when the current one is too old.
 void refresh(TicketKeys& keys, crypto::Rng& rng, Instant now);
 // keys: refreshed.

@@ -1,0 +1,77 @@
+// Certificate revocation lists from files (RFC 5280 sections 5 and 6.3): what they revoke, and what
+// a missing or outdated one means for a path.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+
+namespace espalier::crypto {
+
+// As swanctl's `revocation`. kRelaxed: a path fails when a list revokes a certificate of it.
+// kIfUri: also when a certificate names where its list is to be had (a CRL distribution point or an
+// OCSP responder) and no list in force is here. kStrict: also when it names nothing.
+enum class RevocationPolicy : std::uint8_t { kRelaxed, kIfUri, kStrict };
+std::string_view name(RevocationPolicy policy);  // "relaxed", "ifuri", "strict"
+
+// What a list says a certificate by: whose key signed it, and its serial number. The serial numbers
+// of two CAs are unrelated, and so are two CAs of one name.
+struct CertificateId {
+  Bytes issuer_key;  // SHA-256 of the issuer's SubjectPublicKeyInfo
+  Bytes serial;      // the octets of the INTEGER
+  friend auto operator<=>(const CertificateId&, const CertificateId&) = default;
+};
+
+// One certificate of a validated path.
+struct PathCertificate {
+  CertificateId id;
+  std::string subject;        // for people
+  std::string issuer;         // for people
+  bool names_a_list = false;  // it has a CRL distribution point or an OCSP responder
+};
+
+class RevocationLists {
+ public:
+  // The lists of one file, PEM (one or several) or DER. `issuers` are DER certificates of CAs; one
+  // of them must have signed each list. Of two lists of one CA the younger holds. Errors, whole
+  // but for the file's name: kMalformed, kLimit; kUnsupported for delta lists, lists of a part of a
+  // CA's certificates and critical extensions we do not know; kAuthentication when no issuer fits.
+  Status add(ByteView file, const std::vector<Bytes>& issuers);
+
+  // Nothing when the certificate is on no list; else the end of a sentence: "was revoked by ...".
+  std::optional<std::string> revoked(const CertificateId& id) const;
+  // Errors: kAuthentication, with the certificate, the reason and what to do.
+  Status check(const std::vector<PathCertificate>& path, RevocationPolicy policy,
+               std::int64_t now_utc) const;
+  // A sentence for each list that is not in force now, for the log.
+  std::vector<std::string> out_of_date(std::int64_t now_utc) const;
+  bool empty() const { return lists_.empty(); }
+  std::size_t size() const { return lists_.size(); }
+
+  friend bool operator==(const RevocationLists&, const RevocationLists&) = default;
+
+ private:
+  struct Entry {
+    int reason = 0;  // CRLReason
+    std::int64_t at = 0;
+    friend bool operator==(const Entry&, const Entry&) = default;
+  };
+  struct List {
+    std::string issuer;
+    std::int64_t this_update = 0;
+    std::optional<std::int64_t> next_update;
+    std::map<Bytes, Entry> entries;  // by serial number
+    friend bool operator==(const List&, const List&) = default;
+  };
+  static std::string dates(const List& list, std::int64_t now_utc);
+  Status add_der(ByteView der, const std::vector<Bytes>& issuers);
+
+  std::map<Bytes, List> lists_;  // by CertificateId::issuer_key
+};
+
+}  // namespace espalier::crypto
