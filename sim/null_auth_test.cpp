@@ -1,6 +1,7 @@
 // NULL authentication (RFC 7619): one end or both do not say who they are.
 #include <gtest/gtest.h>
 
+#include "policy/identity.hpp"
 #include "sim/seeds.hpp"
 #include "sim/two.hpp"
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "ike/core/limits.hpp"
+#include "policy/identity.hpp"
 #include "sim/seeds.hpp"
 #include "sim/world.hpp"
 

@@ -133,7 +133,7 @@ class Swan:
         return done
 
     def load(self, peer, ike, esp, auth="psk", secret=None, remote_ts=None, local_ts=None, remote_id=None,
-             more="", ppk=None):
+             more="", ppk=None, local=None):
         """One connection c with the child k to a lab host. secret: for psk, as swanctl writes it. more: lines of
         the connection. ppk: (id, secret) of a post-quantum key."""
         secrets = ""
@@ -151,7 +151,7 @@ class Swan:
             return ",".join([a + ("/128" if ":" in a else "/32") for a in bare(host)] + host.subnets)
 
         self.put("swanctl.conf", CONNECTION.format(
-            local=bare(self.host)[0], remote=bare(peer)[0], ike=ike, esp=esp, secrets=secrets, more=more,
+            local=local or bare(self.host)[0], remote=bare(peer)[0], ike=ike, esp=esp, secrets=secrets, more=more,
             auth="psk" if auth == "psk" else "pubkey", local_id=self.host.name, remote_id=remote_id or peer.name,
             certs="" if auth == "psk" else f"certs = {self.host.name}.pem",
             local_ts=local_ts or selectors(self.host), remote_ts=remote_ts or selectors(peer)))

@@ -604,10 +604,6 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
 }
 
 void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
-  // Whatever comes of it, the ticket has been presented.
-  if (Pair* pair = ctx.pair_of(sa); pair != nullptr && sa.handshake().resumed) {
-    pair->ticket.reset();
-  }
   const IdPayload* idr = message.id(PayloadType::kIdr);
   if (idr == nullptr || message.find<AuthPayload>() == nullptr) {
     const auto* error = find_error(message);

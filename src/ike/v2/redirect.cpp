@@ -141,8 +141,9 @@ bool redirect_in_init(Context& ctx, const Path& path, const Message& request,
     return false;
   }
   const IpAddress to = *connection.redirect->to;
-  // Who was sent here by the one whom we would send it to stays.
-  if (sender_of(request) == to) return false;
+  // Who comes to that address is where it shall be (section 4: our own may be meant), and who was
+  // sent here by the one whom we would send it to stays.
+  if (path.local.ip == to || sender_of(request) == to) return false;
   ctx.count(Counter::kRedirected);
   const Bytes& nonce = request.find<NoncePayload>()->data;
   send_stateless(ctx, path, request.header,
@@ -172,7 +173,7 @@ void follow_init_redirect(Context& ctx, IkeSa& sa, const NotifyPayload& redirect
 bool redirect_in_auth(Context& ctx, IkeSa& sa, std::vector<Payload>& payloads) {
   const auto& redirect = sa.connection->redirect;
   if (!redirect || !redirect->to || !redirect->after_auth || !sa.peer_follows_redirects ||
-      sa.handshake().redirected_from == redirect->to) {
+      sa.path.local.ip == *redirect->to || sa.handshake().redirected_from == redirect->to) {
     return false;
   }
   ctx.count(Counter::kRedirected);

@@ -171,6 +171,9 @@ void process_resume_response(Context& ctx, IkeSa& sa, ByteView datagram, const M
   if (nonce == nullptr || message.header.spi_r.value == 0) {
     return ctx.count(Counter::kDropUnexpected);
   }
+  // Whatever comes of it, the ticket has been presented; should IKE_AUTH come to nothing, a full
+  // exchange is next.
+  if (Pair* pair = ctx.pair_of(sa)) pair->ticket.reset();
   sa.spi_r = message.header.spi_r;
   sa.nonce_r = nonce->data;
   read_first_notifies(ctx, sa, message);
@@ -266,9 +269,6 @@ void answer_ticket_request(Context& ctx, IkeSa& sa, const Message& request,
     payloads.push_back(make_notify(NotifyType::kTicketNack));
     return;
   }
-  TicketState state{
-      identity_of_peer(ctx, sa),       sa.connection->local_id, sa.suite, sa.keys.d, sa.ppk,
-      credentials_mark(*sa.connection)};
   refresh(ctx.core.ticket_keys, ctx.rng, ctx.now);
   Writer data;
   data.u32(static_cast<std::uint32_t>(lifetime));

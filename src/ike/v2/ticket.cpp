@@ -123,7 +123,8 @@ void refresh(TicketKeys& keys, crypto::Rng& rng, Instant now) {
   keys.previous = now - keys.made < 2 * kTicketKeyLifetime ? keys.current : SecretBytes();
   keys.current = SecretBytes(rng.bytes(32));
   keys.made = now;
-  ++keys.generation;
+  // From a number that no engine before this one had.
+  keys.generation = keys.generation == 0 ? rng.u32() : keys.generation + 1;
 }
 
 Bytes seal_ticket(const TicketKeys& keys, crypto::Rng& rng, const TicketState& state,
