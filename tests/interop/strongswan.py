@@ -70,6 +70,7 @@ connections {{
         remote_ts = {remote_ts}
         esp_proposals = {esp}
         start_action = none
+        {child_more}
       }}
     }}
   }}
@@ -133,9 +134,9 @@ class Swan:
         return done
 
     def load(self, peer, ike, esp, auth="psk", secret=None, remote_ts=None, local_ts=None, remote_id=None,
-             more="", ppk=None, local=None):
-        """One connection c with the child k to a lab host. secret: for psk, as swanctl writes it. more: lines of
-        the connection. ppk: (id, secret) of a post-quantum key."""
+             more="", child_more="", ppk=None, local=None):
+        """One connection c with the child k to a lab host. secret: for psk, as swanctl writes it. more and child_more:
+        lines of the connection and of its child. ppk: (id, secret) of a post-quantum key. local: its addresses."""
         secrets = ""
         if auth == "psk":
             secrets = (f"secrets {{ ike-1 {{\n  secret = {secret}\n  id-1 = {self.host.name}\n"
@@ -152,6 +153,7 @@ class Swan:
 
         self.put("swanctl.conf", CONNECTION.format(
             local=local or bare(self.host)[0], remote=bare(peer)[0], ike=ike, esp=esp, secrets=secrets, more=more,
+            child_more=child_more,
             auth="psk" if auth == "psk" else "pubkey", local_id=self.host.name, remote_id=remote_id or peer.name,
             certs="" if auth == "psk" else f"certs = {self.host.name}.pem",
             local_ts=local_ts or selectors(self.host), remote_ts=remote_ts or selectors(peer)))
@@ -167,8 +169,12 @@ class Swan:
         return self.command("rekey", *(["--ike", "c"] if ike else ["--child", "k"]))
 
     def sas(self):
-        """((initiator SPI, responder SPI) of each IKE SA, sorted (SPI in, SPI out) of each child)."""
+        """((initiator SPI, responder SPI) of each IKE SA, sorted (SPI in, SPI out) of each child). charon keeps a
+        replaced child for some seconds, for packets on their way: those are left out."""
         text = self.command("list-sas").stdout
+        blocks = re.split(r"^(?=\s+\w+: #\d+, reqid )", text, flags=re.M)
+        text = "".join(block for block in blocks
+                       if not re.match(r"\s+\w+: #\d+, reqid \d+, (REKEYED|DELETING|DELETED)", block))
         ike = re.findall(r"^c: #\d+, ESTABLISHED, IKEv2, ([0-9a-f]+)_i\*? ([0-9a-f]+)_r", text, re.M)
         inbound = re.findall(r"^\s+in  ([0-9a-f]{8})", text, re.M)
         outbound = re.findall(r"^\s+out ([0-9a-f]{8})", text, re.M)
