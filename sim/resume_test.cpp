@@ -249,5 +249,40 @@ TEST(Resume, UnderCookies) {
   EXPECT_GE(two.count("flexo", Counter::kCookiesDemanded), 1u);
 }
 
+// The request truncated at each octet and with each octet changed, from elsewhere: nothing is kept
+// beyond what half-open SAs may cost, and the ticket stays its owner's.
+TEST(Resume, MangledRequestsCostNothing) {
+  Session two(1);
+  ASSERT_TRUE(two.start());
+  two.part();
+  Bytes request;
+  two.world.filter = [&](const Host& from, const Host&, ByteView datagram) {
+    if (from.name == "bender" && is_request(datagram, ExchangeType::kIkeSessionResume)) {
+      request = to_vector(datagram);
+    }
+    return false;
+  };
+  ASSERT_TRUE(two.world.run_until([&] { return !request.empty(); }, 120s));
+  Host& flexo = two.world.host("flexo");
+  const ike::Path path{{flexo.address, 500}, {IpAddress::parse("198.51.100.7").value(), 500}};
+  for (std::size_t size = 0; size < request.size(); ++size) {
+    flexo.engine.handle_datagram(two.world.now(), flexo.rng, path, ByteView(request).first(size));
+  }
+  EXPECT_TRUE(two.inside("flexo").sas.empty());
+  for (std::size_t i = 0; i < request.size(); ++i) {
+    Bytes changed = request;
+    changed[i] ^= 0x11;
+    flexo.engine.handle_datagram(two.world.now(), flexo.rng, path, changed);
+  }
+  EXPECT_LE(two.inside("flexo").sas.size(), ike::kCookiePrefixThreshold);
+  EXPECT_GE(two.count("flexo", Counter::kTicketsRefused), 100u);
+  EXPECT_GE(two.count("flexo", Counter::kCookiesDemanded), 1u);
+  EXPECT_EQ(two.resumed(), 0u);
+  two.world.command("flexo", ike::Rekey{"nobody", false});  // drains
+  two.world.filter = nullptr;
+  ASSERT_TRUE(two.heals(180s)) << two.log();
+  EXPECT_EQ(two.resumed(), 1u) << two.log();
+}
+
 }  // namespace
 }  // namespace espalier::sim

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/address.hpp"
 #include "base/log.hpp"
 #include "base/result.hpp"
 

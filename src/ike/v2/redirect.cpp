@@ -70,7 +70,10 @@ Status may_go(Context& ctx, const IkeSa& sa, const IpAddress& to) {
                     sa.path.remote.to_string(), to.to_string()));
   }
   Pair* pair = ctx.pair_of(sa);
-  ASSERT(pair != nullptr);
+  if (pair == nullptr || pair->disabled || has_task(sa, TaskKind::kDeleteIke)) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      "the peer redirects us while we close the connection: not followed");
+  }
   RedirectCount& count = pair->redirects.made();
   if (count.followed == 0 || ctx.now - count.since >= kRedirectPeriod) count = {ctx.now, 0};
   if (++count.followed > kRedirectsMax) {
