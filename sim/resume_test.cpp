@@ -223,6 +223,26 @@ TEST(Resume, APostQuantumKeyStaysPartOfTheSession) {
   EXPECT_TRUE(two.pair("flexo").ike->ppk);
 }
 
+// RFC 4478, and section 6.2: what is resumed is as old as it was, and is authenticated anew in
+// time.
+TEST(Resume, AnAuthenticationIsNotRenewedByIt) {
+  Session two(1, [](policy::Connection& connection) {
+    with_tickets(connection);
+    connection.lifetimes.reauth = 20min;
+  });
+  ASSERT_TRUE(two.start());
+  const Instant by = *two.sa("bender").reauth_by;
+  two.part(5min);
+  ASSERT_TRUE(two.heals(120s)) << two.log();
+  ASSERT_EQ(two.resumed(), 1u) << two.log();
+  EXPECT_LE(*two.sa("bender").reauth_by, by);
+  EXPECT_LE(*two.sa("flexo").reauth_by, by);
+  two.world.run_for(30min);
+  EXPECT_EQ(two.world.fault(), "") << two.log();
+  EXPECT_EQ(two.resumed(), 1u);
+  EXPECT_GE(two.count("bender", Counter::kReauthentications), 1u) << two.log();
+}
+
 TEST(Resume, OnlyOneSideWantsIt) {
   for (const char* without : {"bender", "flexo"}) {
     Session two(1);
@@ -271,6 +291,8 @@ TEST(Resume, MangledRequestsCostNothing) {
   EXPECT_TRUE(two.inside("flexo").sas.empty());
   for (std::size_t i = 0; i < request.size(); ++i) {
     Bytes changed = request;
+    changed[0] = static_cast<std::uint8_t>(i);  // another SPI each time, or it is a repetition
+    changed[1] = static_cast<std::uint8_t>(i >> 8);
     changed[i] ^= 0x11;
     flexo.engine.handle_datagram(two.world.now(), flexo.rng, path, changed);
   }

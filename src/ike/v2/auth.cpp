@@ -355,11 +355,14 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   const Message request = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
   read_qcd_token(sa, request);
+  schedule_reauth(ctx, sa, request);
+  keep_authentication(ctx, sa);
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
   if (shows_certificates(sa, sa.role)) add_certificates(sa, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
   add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
+  add_auth_lifetime(sa, payloads);
   if (sa.ppk && !sa.handshake().resumed) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
   establish_with_peer(ctx, sa);
   if (redirect_in_auth(ctx, sa, payloads)) {
@@ -487,6 +490,8 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
   const Message response = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
   read_qcd_token(sa, response);
+  schedule_reauth(ctx, sa, response);
+  keep_authentication(ctx, sa);
   if (const auto why = held_by_another(ctx, sa)) return reject_responder(ctx, sa, *why);
   establish_with_peer(ctx, sa);
   if (sa.handshake().resumed) ctx.count(Counter::kResumed);

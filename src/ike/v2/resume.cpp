@@ -73,6 +73,7 @@ TicketState state_of(Context& ctx, const IkeSa& sa, bool client) {
   state.suite = sa.suite;
   state.sk_d = sa.keys.d;
   state.ppk = sa.ppk;
+  state.auth_by = sa.reauth_by.value_or(Instant());
   state.mark = credentials_mark(*sa.connection);
   if (sa.peer_path) state.path = *sa.peer_path;
   return state;
@@ -241,6 +242,15 @@ Status check_resumed(Context& ctx, IkeSa& sa, const Message& request) {
   return {};
 }
 
+void keep_authentication(Context& ctx, IkeSa& sa) {
+  if (!sa.handshake().resumed || sa.handshake().resumed->auth_by == Instant()) return;
+  const Instant by = sa.handshake().resumed->auth_by;
+  if (sa.reauth_by && *sa.reauth_by <= by) return;
+  sa.reauth_by = by;
+  // As schedule_reauth() has it: the end that began, first.
+  sa.reauth_at = by - (by - ctx.now) / (sa.began ? 10 : 20);
+}
+
 Status use_ticket(Context& ctx, const IkeSa& sa) {
   if (!sa.handshake().resumed) return {};
   auto& used = ctx.core.used_tickets;
@@ -263,7 +273,8 @@ void answer_ticket_request(Context& ctx, IkeSa& sa, const Message& request,
                            std::vector<Payload>& payloads) {
   if (request.notify(NotifyType::kTicketRequest) == nullptr) return;
   // Section 6.2: no longer than the IKE SA, and than its authentication is good.
-  const Duration left = std::min<Duration>(sa.expire_at - ctx.now, kTicketLifetimeMax);
+  const Instant end = std::min(sa.expire_at, sa.reauth_by.value_or(sa.expire_at));
+  const Duration left = std::min<Duration>(end - ctx.now, kTicketLifetimeMax);
   const std::int64_t lifetime = whole_seconds(left);
   if (!gives_tickets(*sa.connection) || sa.state != IkeState::kEstablished || lifetime <= 0) {
     payloads.push_back(make_notify(NotifyType::kTicketNack));

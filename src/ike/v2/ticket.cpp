@@ -56,6 +56,7 @@ Bytes encode(const TicketState& state, Instant expires) {
   }
   put(out, state.sk_d.reveal());
   out.u8(state.ppk ? 1 : 0);
+  out.u64(static_cast<std::uint64_t>(state.auth_by.time_since_epoch().count()));
   put(out, state.mark);
   out.u8(static_cast<std::uint8_t>(state.path.size()));
   for (const crypto::CertificateId& certificate : state.path) {
@@ -93,9 +94,10 @@ std::optional<std::pair<TicketState, Instant>> decode(ByteView plain) {
   }
   auto sk_d = take(in);
   const auto ppk = in.u8();
+  const auto auth_by = in.u64();
   auto mark = take(in);
   const auto certificates = in.u8();
-  if (!sk_d || !ppk || !mark || !certificates) return std::nullopt;
+  if (!sk_d || !ppk || !auth_by || !mark || !certificates) return std::nullopt;
   for (std::uint8_t i = 0; i < *certificates; ++i) {
     auto issuer_key = take(in);
     auto serial = take(in);
@@ -105,6 +107,7 @@ std::optional<std::pair<TicketState, Instant>> decode(ByteView plain) {
   if (!in.empty()) return std::nullopt;
   state.sk_d = SecretBytes(std::move(*sk_d));
   state.ppk = *ppk != 0;
+  state.auth_by = Instant(Duration(static_cast<Duration::rep>(*auth_by)));
   state.mark = std::move(*mark);
   return std::pair(std::move(state), Instant(Duration(static_cast<Duration::rep>(*expires))));
 }

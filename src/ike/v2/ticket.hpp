@@ -21,7 +21,10 @@ struct TicketState {
   policy::Identity idi, idr;  // of the client and of who granted it
   policy::IkeSuite suite;
   SecretBytes sk_d;
-  bool ppk = false;                         // SK_d has a post-quantum key in it
+  bool ppk = false;  // SK_d has a post-quantum key in it
+  // When the authentication is too old (RFC 4478), by the keeper's clock: resuming does not renew
+  // it. The epoch: never.
+  Instant auth_by{};
   Bytes mark;                               // of the credentials (credentials_mark)
   std::vector<crypto::CertificateId> path;  // the other end's certificates (section 5, note 2)
   friend bool operator==(const TicketState&, const TicketState&) = default;

@@ -17,6 +17,7 @@ TicketState some_state() {
   state.suite.additional[2] = crypto::DhId::kEcp384;
   state.sk_d = SecretBytes(Bytes(48, 0x11));
   state.ppk = true;
+  state.auth_by = Instant(9h);
   state.mark = Bytes(32, 0x22);
   state.path = {{Bytes(32, 0x33), Bytes{1, 2}}, {Bytes(32, 0x44), Bytes{3}}};
   return state;
