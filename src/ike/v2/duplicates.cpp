@@ -10,7 +10,7 @@
 //     sent or received) before the other was established.
 //  2. Of two that cross, the one initiated by the end with the bytewise lower identity (type octet,
 //  then data, in canonical form) SURVIVES. INITIAL_CONTACT is
-//     not applied between them.
+//     not applied between them. Between two anonymous ends (RFC 7619) the lower initiator's SPI.
 //  3. The initiator of the other one deletes it with a normal Delete, as soon as it knows both to
 //  be established. Its responder does so
 //     only if nothing came within kDuplicateGrace.
