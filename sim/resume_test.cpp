@@ -294,9 +294,12 @@ TEST(Resume, MangledRequestsCostNothing) {
     changed[0] = static_cast<std::uint8_t>(i);  // another SPI each time, or it is a repetition
     changed[1] = static_cast<std::uint8_t>(i >> 8);
     changed[i] ^= 0x11;
-    flexo.engine.handle_datagram(two.world.now(), flexo.rng, path, changed);
+    // From another network each time, or its cookies come first.
+    ike::Path from = path;
+    from.remote.ip = IpAddress::v4(0xc6330007u + (static_cast<std::uint32_t>(i) << 8));
+    flexo.engine.handle_datagram(two.world.now(), flexo.rng, from, changed);
   }
-  EXPECT_LE(two.inside("flexo").sas.size(), ike::kCookiePrefixThreshold);
+  EXPECT_LE(two.inside("flexo").sas.size(), ike::kCookieThreshold);
   EXPECT_GE(two.count("flexo", Counter::kTicketsRefused), 100u);
   EXPECT_GE(two.count("flexo", Counter::kCookiesDemanded), 1u);
   EXPECT_EQ(two.resumed(), 0u);
