@@ -10,6 +10,7 @@
 //     established.
 //  2. Of two that cross, the one initiated by the end with the bytewise lower identity (type octet,
 //     then data, in canonical form) SURVIVES. INITIAL_CONTACT is not applied between them.
+//     Between two anonymous ends (RFC 7619) the lower initiator's SPI.
 //  3. The initiator of the one that survives deletes the other with a normal Delete, as soon as
 //     both are established there: it is the last to know, so both ends hold what stays. The other
 //     end does so only when nothing came within kDuplicateGrace and the peer has said something in
@@ -51,6 +52,15 @@ bool initiated_by_lower(Context& ctx, const IkeSa& sa) {
       pair != nullptr && pair->holder ? *pair->holder : sa.connection->remote_id;
   const bool we_are_lower = policy::canonical(sa.connection->local_id) < policy::canonical(remote);
   return (sa.role == Role::kInitiator) == we_are_lower;
+}
+
+// Of two that cross. Two anonymous ends (RFC 7619) have the same identity: there the lower SPI of
+// the initiator decides, which both know.
+bool survives(Context& ctx, const IkeSa& established, const IkeSa& other) {
+  if (established.connection->null_auth == policy::NullAuth::kBoth) {
+    return established.spi_i < other.spi_i;
+  }
+  return initiated_by_lower(ctx, established);
 }
 
 void give_up_loser(Context& ctx, IkeSa& loser, const IkeSa& winner) {
@@ -153,7 +163,7 @@ void resolve_duplicates(Context& ctx, IkeSa& established) {
     } else if (other->state == IkeState::kEstablished) {
       if (is_leaving(*other)) continue;
       if (cross(established, *other)) {
-        IkeSa& loser = initiated_by_lower(ctx, established) ? *other : established;
+        IkeSa& loser = survives(ctx, established, *other) ? *other : established;
         give_up_loser(ctx, loser, &loser == other ? established : *other);
         if (&loser == &established) return;
       } else if (is_late(established, *other)) {
