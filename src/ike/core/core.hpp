@@ -37,6 +37,7 @@ struct Part {
   bool was_covered = false;  // since the child was last missing as a whole
   unsigned refusals = 0;     // in a row
   Instant again{};           // asked for then; the epoch: at once
+  bool single = false;       // the peer takes one pair of networks at a time (SINGLE_PAIR_REQUIRED)
   friend bool operator==(const Part&, const Part&) = default;
 };
 
@@ -182,6 +183,9 @@ struct Coverage {
 Coverage look_at_coverage(Context& ctx, Pair& pair, const std::vector<const v2::IkeSa*>& live);
 // Queues the requests for the missing parts that are due.
 void ask_for_parts(Context& ctx, Pair& pair, v2::IkeSa& sa);
+// The peer wants an SA for each pair of networks (SINGLE_PAIR_REQUIRED, RFC 7296 section 2.9):
+// false when the child has but one.
+bool split_into_pairs(Context& ctx, const std::string& pair, const std::string& child);
 // The peer refused a part: it is asked again, ever more rarely.
 void part_refused(Context& ctx, const std::string& pair, const v2::Task& task,
                   const std::string& why);

@@ -91,10 +91,24 @@ void schedule_start(Context& ctx, Pair& pair) {
   pair.retry_at = ctx.now + grace + ctx.jitter(kStartJitter);
 }
 
+// The peer's addresses in turn; but a child in transport mode is between the addresses of the IKE
+// SA, so that its peer's is the only one.
+IpAddress address_to_try(const Pair& pair) {
+  const auto& addresses = pair.connection->remote_addresses;
+  for (const policy::ChildConfig& child : pair.connection->children) {
+    if (child.mode != policy::Mode::kTransport || child.remote_ts.empty()) continue;
+    const IpAddress& only = child.remote_ts.front().start;
+    if (only == child.remote_ts.front().end &&
+        std::find(addresses.begin(), addresses.end(), only) != addresses.end()) {
+      return only;
+    }
+  }
+  return addresses[pair.next_address % addresses.size()];
+}
+
 Path path_to(const Context& ctx, const Pair& pair) {
   const policy::Connection& connection = *pair.connection;
-  const IpAddress remote =
-      connection.remote_addresses[pair.next_address % connection.remote_addresses.size()];
+  const IpAddress remote = address_to_try(pair);
   IpAddress local = IpAddress::any(remote.family());
   for (const IpAddress& address : connection.local_addresses) {
     if (address.family() == remote.family()) {

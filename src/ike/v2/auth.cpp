@@ -12,6 +12,7 @@
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "ike/v2/ppk.hpp"
+#include "ike/v2/transport.hpp"
 #include "policy/identity.hpp"
 #include "policy/selectors.hpp"
 
@@ -247,7 +248,7 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   add_auth_lifetime(sa, payloads);
   if (sa.ppk) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
   establish_with_peer(ctx, sa);
-  auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
+  auto child = negotiate_child(sa, request, false, crypto::DhId::kNone, "");
   if (child) {
     const Spi spi = ctx.allocate_spi();
     auto made = make_child(sa, *child, spi, false, {}, sa.nonce_i, sa.nonce_r);
@@ -313,8 +314,8 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
   add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
   const policy::ChildConfig& child = connection.children.front();
   sa.handshake().child_spi = ctx.allocate_spi();
-  add_child_offer(payloads, child, child.local_ts, child.remote_ts, sa.handshake().child_spi,
-                  false);
+  add_child_offer(payloads, child, offered_local(sa, child, child.local_ts),
+                  offered_remote(sa, child, child.remote_ts), sa.handshake().child_spi, false);
   add_ppk(sa, payloads);
   send_request(ctx, sa, ExchangeType::kIkeAuth, payloads);
 }
@@ -327,6 +328,20 @@ void reject_responder(Context& ctx, IkeSa& sa, const std::string& why) {
   fail_handshake(ctx, sa, why);
 }
 
+void first_child_failed(Context& ctx, IkeSa& sa, const Message& response, const std::string& why) {
+  const Spi spi = sa.handshake().child_spi;
+  ctx.core.inbound_spis.erase(spi);
+  const auto* error = find_error(response);
+  // Not refused by the peer, but by us: it has the child, and must hear that we do not.
+  if (error == nullptr) delete_orphan(ctx, sa, spi);
+  if (error != nullptr && error->type == NotifyType::kSinglePairRequired &&
+      split_into_pairs(ctx, sa.pair(), sa.connection->children.front().name)) {
+    return;
+  }
+  if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
+  ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(), why);
+}
+
 void responder_is_authentic(Context& ctx, IkeSa& sa) {
   const Message response = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
@@ -336,18 +351,15 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
   establish_with_peer(ctx, sa);
   const policy::ChildConfig& config = sa.connection->children.front();
   const Spi spi = sa.handshake().child_spi;
-  auto child = accept_child(config, config.local_ts, config.remote_ts, response, false);
+  auto child = accept_child(sa, config, offered_local(sa, config, config.local_ts),
+                            offered_remote(sa, config, config.remote_ts), response, false);
   if (child) {
     auto made = make_child(sa, *child, spi, true, {}, sa.nonce_i, sa.nonce_r);
     ASSERT(made);
     install_child(ctx, sa, std::move(*made), true);
     tell_what_was_narrowed(ctx, sa, *child);
   } else {
-    ctx.core.inbound_spis.erase(spi);
-    // Not refused by the peer, but by us: it has the child, and must hear that we do not.
-    if (find_error(response) == nullptr) delete_orphan(ctx, sa, spi);
-    if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;
-    ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(), child.error().message);
+    first_child_failed(ctx, sa, response, child.error().message);
   }
   sa.handshake().child_spi = Spi();
   for (std::size_t i = 1; i < sa.connection->children.size(); ++i) {
