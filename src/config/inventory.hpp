@@ -71,6 +71,7 @@ struct PairSettings {
   crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
   std::uint32_t replay_window = 1024;  // packets
   policy::Encap encap = policy::Encap::kAuto;
+  policy::Lines lines;  // of what both ends have to agree on
   friend bool operator==(const PairSettings&, const PairSettings&) = default;
 };
 

@@ -14,6 +14,7 @@
 #include "crypto/aead.hpp"
 #include "crypto/ids.hpp"
 #include "crypto/revocation.hpp"
+#include "policy/lines.hpp"
 #include "wire/ike/message.hpp"
 
 namespace espalier::policy {
@@ -148,6 +149,7 @@ struct Connection {
   bool foreign = false;     // a peer outside the inventory's own hosts
   bool behind_nat = false;  // foreign.NAME nat: true
   std::vector<ChildConfig> children;
+  Lines lines;
   friend bool operator==(const Connection&, const Connection&) = default;
 };
 

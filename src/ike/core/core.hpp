@@ -50,6 +50,7 @@ struct Pair {
   Duration backoff{};
   std::optional<Instant> retry_at;
   std::string last_error;
+  Box<std::string> refused;      // why the peer's own attempts fail here, since it was last up
   std::optional<Instant> armed;  // its entry in pair_timers
   std::size_t next_address = 0;  // of remote_addresses, tried in turn
   std::set<IkeSpi> sas;          // local SPIs
@@ -171,6 +172,14 @@ void initiate_pair(Context& ctx, const std::string& pair);
 void terminate_pair(Context& ctx, const std::string& pair, bool disable);
 Status rekey_pair(Context& ctx, const std::string& pair, bool ike);
 void attempt_failed(Context& ctx, const std::string& pair, const std::string& why);
+
+// ---- core/diagnosis.cpp: why the peer's attempts fail here
+// --------------------------------------------
+// The pair is known, or all that is known is an address, which then names the pairs that have it.
+void refused_peer(Context& ctx, const std::string& pair, const std::string& why);
+void refused_address(Context& ctx, const IpAddress& from, const std::string& why);
+// The pair's last error and what the peer's attempts fail for, in one sentence.
+std::string explain(const Pair& pair);
 
 // ---- core/coverage.cpp: the configured selectors against those of the child SAs
 // --------------------------------------------

@@ -157,6 +157,7 @@ void note_up(Context& ctx, Pair& pair, const std::string& name) {
   pair.attempts = 0;
   pair.backoff = kRetryFirst;
   pair.last_error.clear();
+  pair.refused.reset();
   ctx.event(EventKind::kPairUp, LogLevel::kInfo, name, "up");
 }
 
@@ -173,7 +174,13 @@ void configure(Context& ctx, const std::vector<policy::Connection>& connections)
   for (const std::string& name : gone) remove_pair(ctx, name);
   for (const auto& [name, connection] : wanted) {
     ASSERT(!connection->proposals.empty() && !connection->children.empty());
-    if (ctx.core.pairs.contains(name)) continue;
+    if (const auto known = ctx.core.pairs.find(name); known != ctx.core.pairs.end()) {
+      auto& held = known->second.connection.ptr;
+      if (!held->lines.is_same(connection->lines)) {  // the same, elsewhere in the file
+        held = std::make_shared<const policy::Connection>(*connection);
+      }
+      continue;
+    }
     Pair pair;
     pair.connection.ptr = std::make_shared<const policy::Connection>(*connection);
     schedule_start(ctx, pair);
@@ -201,7 +208,7 @@ void supervise(Context& ctx, const std::string& name) {
     ctx.event(EventKind::kPairDown, LogLevel::kWarning, name,
               pair.disabled
                   ? "down by the operator's wish"
-                  : (pair.last_error.empty() ? std::string("down") : "down: " + pair.last_error));
+                  : (pair.last_error.empty() ? std::string("down") : "down: " + explain(pair)));
   }
   if (pair.disabled) {
     pair.retry_at.reset();

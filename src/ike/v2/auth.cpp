@@ -22,6 +22,10 @@ namespace {
 using wire::ike::AuthPayload;
 using wire::ike::IdPayload;
 
+std::string at(const IkeSa& sa, policy::Setting setting) {
+  return policy::where(sa.connection->lines, setting);
+}
+
 constexpr auto kPskMethod = static_cast<std::uint8_t>(crypto::AuthMethod::kSharedKeyMic);
 
 // RestOfInitIDPayload of section 2.15.
@@ -105,8 +109,8 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
           ErrorCode::kAuthentication,
           fmt::format(
               "the peer authenticates by method {} (a certificate?), this side is configured for a "
-              "pre-shared key: set the same 'auth' on both",
-              auth->method));
+              "pre-shared key: set the same 'auth' on both{}",
+              auth->method, policy::where(sa.connection->lines, policy::Setting::kAuth)));
     }
     TRY_ASSIGN(const SecretBytes mac, psk_auth(sa.suite.prf, sa.connection->psk.reveal(), octets));
     if (constant_time_equal(mac.reveal(), proof_of_peer(sa, *auth))) return {};
@@ -114,15 +118,20 @@ Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending
         ErrorCode::kAuthentication,
         fmt::format(
             "the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, {}the "
-            "mesh name and the identities on both sides",
+            "mesh name and the identities on both sides ('espalier secret pair' prints a pair's "
+            "key)"
+            "{}",
             policy::to_string(sa.handshake().peer_id), policy::to_string(sa.connection->local_id),
-            sa.ppk ? "the post-quantum secret ('ppk'), " : ""));
+            sa.ppk ? "the post-quantum secret ('ppk'), " : "",
+            policy::where(sa.connection->lines, policy::Setting::kPeer)));
   }
   if (auth->method == kPskMethod) {
-    return make_error(ErrorCode::kAuthentication,
-                      "the peer authenticates by a pre-shared key, this side is configured for "
-                      "certificates: set the "
-                      "same 'auth' on both");
+    return make_error(
+        ErrorCode::kAuthentication,
+        std::string("the peer authenticates by a pre-shared key, this side is configured "
+                    "for ") +
+            "certificates: set the same 'auth' on both" +
+            policy::where(sa.connection->lines, policy::Setting::kAuth));
   }
   TRY_ASSIGN(VerifyJob job, verify_job(sa, message, *auth, std::move(octets)));
   job.auth_data = proof_of_peer(sa, *auth);
@@ -140,10 +149,10 @@ void refuse(Context& ctx, IkeSa& sa, NotifyType type, const std::string& why) {
   ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),
             fmt::format("IKE_AUTH from {} refused with {}: {}", sa.path.remote.to_string(),
                         wire::ike::name(type), why));
-  // Of a pair that only the peer starts, nothing else would say why it is not up.
-  if (Pair* pair = ctx.pair_of(sa);
-      pair != nullptr && !pair->up && !pair->retry_at && !pair->disabled) {
-    pair->last_error = why;
+  if (sa.connection) {
+    refused_peer(ctx, sa.pair(), why);
+  } else {
+    refused_address(ctx, sa.path.remote.ip, why);
   }
   send_response(ctx, sa, ExchangeType::kIkeAuth, sa.expected_request, {make_notify(type)});
   // It still counts as half-open until it is discarded: who only ever fails cannot make us keep
@@ -168,15 +177,27 @@ std::optional<std::string> misfit(const IkeSa& sa, const Pair& pair, const polic
                                   const IdPayload* idr) {
   const policy::Connection& connection = *pair.connection;
   if (idr != nullptr && !policy::same_identity({idr->type, idr->data}, connection.local_id)) {
-    return fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'",
+    return fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'{}",
                        policy::to_string(peer), policy::to_string({idr->type, idr->data}),
-                       policy::to_string(connection.local_id));
+                       policy::to_string(connection.local_id),
+                       policy::where(connection.lines, policy::Setting::kOwn));
   }
   if (!suite_is_acceptable(connection, sa.suite)) {
-    return fmt::format("the IKE suite {} is not among the proposals of {}", policy::words(sa.suite),
-                       connection.name);
+    return fmt::format("the IKE suite {} is not among the proposals of {}{}",
+                       policy::words(sa.suite), connection.name,
+                       policy::where(connection.lines, policy::Setting::kIkeProposals));
   }
   return std::nullopt;
+}
+
+// Who is expected at the address that an unknown identity comes from.
+std::string expected_there(Context& ctx, const IpAddress& address) {
+  const auto names = ctx.core.pairs_at.find(address);
+  if (names == ctx.core.pairs_at.end()) return "; nor is one configured at its address";
+  const policy::Connection& connection = *ctx.core.pairs.at(names->second.front()).connection;
+  return fmt::format("; {} at its address expects '{}': set the same 'id' on both sides{}",
+                     connection.name, policy::to_string(connection.remote_id),
+                     policy::where(connection.lines, policy::Setting::kPeer));
 }
 
 // The connection whose remote identity is the peer's, else the most specific pattern that covers
@@ -201,7 +222,8 @@ Result<ConnectionRef> find_connection(Context& ctx, const IkeSa& sa, const polic
     }
   }
   if (why.empty()) {
-    why = fmt::format("no configured peer has the identity '{}'", policy::to_string(peer));
+    why = fmt::format("no configured peer has the identity '{}'{}", policy::to_string(peer),
+                      expected_there(ctx, sa.path.remote.ip));
   }
   return make_error(ErrorCode::kAuthentication, why);
 }
@@ -260,8 +282,9 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
     ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),
               fmt::format("child SA refused with {}: {}",
                           wire::ike::name(notify_for(child.error())), child.error().message));
-    if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;
+    refused_peer(ctx, sa.pair(), child.error().message);
     payloads.push_back(make_notify(notify_for(child.error())));
+    add_detail(sa, child.error().message, payloads);
   }
   send_response(ctx, sa, ExchangeType::kIkeAuth, request.header.message_id, payloads);
   resolve_duplicates(ctx, sa);
@@ -388,8 +411,8 @@ std::string refused_by_peer(const IkeSa& sa, NotifyType type) {
     return fmt::format(
         "{} refused our authentication: its log says why (an unknown identity '{}', another "
         "secret, or a "
-        "certificate it does not trust)",
-        who, policy::to_string(sa.connection->local_id));
+        "certificate it does not trust){}",
+        who, policy::to_string(sa.connection->local_id), at(sa, policy::Setting::kPeer));
   }
   if (type == NotifyType::kTemporaryFailure) {
     return fmt::format(
@@ -405,7 +428,7 @@ std::string refused_by_peer(const IkeSa& sa, NotifyType type) {
 void start_auth(Context& ctx, IkeSa& sa) {
   sa.handshake().auth_id = sa.next_request;
   if (const Status mixed = begin_ppk(sa); !mixed) {
-    return fail_handshake(ctx, sa, mixed.error().message);
+    return fail_handshake(ctx, sa, mixed.error().message + at(sa, policy::Setting::kPpk));
   }
   if (const Status made = make_auth(ctx, sa); !made) fail_handshake(ctx, sa, made.error().message);
 }
@@ -425,7 +448,8 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
   }
   sa.connection = *connection;
   if (const Status chosen = choose_ppk(ctx, sa, message); !chosen) {
-    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, chosen.error().message);
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed,
+                  chosen.error().message + at(sa, policy::Setting::kPpk));
   }
   sa.handshake().auth_message = message;
   bool pending = false;
@@ -448,11 +472,12 @@ void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
   if (!policy::covers(sa.connection->remote_id, peer)) {
     return reject_responder(
         ctx, sa,
-        fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory",
-                    policy::to_string(peer), policy::to_string(sa.connection->remote_id)));
+        fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory{}",
+                    policy::to_string(peer), policy::to_string(sa.connection->remote_id),
+                    policy::where(sa.connection->lines, policy::Setting::kPeer)));
   }
   if (const Status used = finish_ppk(ctx, sa, message); !used) {
-    return reject_responder(ctx, sa, used.error().message);
+    return reject_responder(ctx, sa, used.error().message + at(sa, policy::Setting::kPpk));
   }
   sa.handshake().peer_id = peer;
   sa.handshake().peer_id_body = idr->body;
@@ -474,11 +499,15 @@ void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
   }
   if (!result.error) sa.peer_path = result.path;
   if (sa.role == Role::kInitiator) {
-    if (result.error) return reject_responder(ctx, sa, result.error->message);
+    if (result.error) {
+      return reject_responder(ctx, sa, result.error->message + at(sa, policy::Setting::kAuth));
+    }
     return responder_is_authentic(ctx, sa);
   }
-  if (result.error)
-    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
+  if (result.error) {
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed,
+                  result.error->message + at(sa, policy::Setting::kAuth));
+  }
   peer_is_authentic(ctx, sa);
 }
 

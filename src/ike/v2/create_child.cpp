@@ -120,7 +120,7 @@ void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why,
   if (remains == Remains::kHalf) delete_orphan(ctx, sa, offered);
 }
 
-void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
+void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error, const Message& response) {
   ActiveTask& active = *sa.active;
   const Task task = active.task;
   Reader reader(error.data);
@@ -161,9 +161,10 @@ void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
     ctx.core.inbound_spis.erase(active.new_spi);
     return finish_task(ctx, sa);
   }
-  create_child_failed(ctx, sa,
-                      fmt::format("the peer refused to {} {} with {}", name(task.kind),
-                                  active.child.name, wire::ike::name(error.type)));
+  create_child_failed(
+      ctx, sa,
+      fmt::format("the peer refused to {} {} with {}{}", name(task.kind), active.child.name,
+                  wire::ike::name(error.type), detail_of(sa, response) + place_of(sa, error.type)));
 }
 
 void delete_own_loser(Context& ctx, IkeSa& sa, Spi spi_in) {
@@ -328,7 +329,14 @@ void send_refusal(Context& ctx, IkeSa& sa, const Message& request, NotifyPayload
                   wire::ike::name(notify.type), why));
   if (notify.type == NotifyType::kInvalidSyntax)
     return answer_invalid_syntax(ctx, sa, request.header, why);
-  send_response(ctx, sa, request.header.exchange, request.header.message_id, {std::move(notify)});
+  std::vector<Payload> payloads{notify};
+  const bool differs =
+      notify.type == NotifyType::kNoProposalChosen || notify.type == NotifyType::kTsUnacceptable;
+  if (differs) {
+    refused_peer(ctx, sa.pair(), why);
+    add_detail(sa, why, payloads);
+  }
+  send_response(ctx, sa, request.header.exchange, request.header.message_id, payloads);
 }
 
 void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Bytes& nonce_i,
@@ -565,7 +573,7 @@ void process_create_child_response(Context& ctx, IkeSa& sa, const Message& messa
   if (const auto* error = find_error(message)) {
     if (sa.active->task.kind == TaskKind::kRekeyIke)
       return complete_rekey_ike(ctx, sa, message, JobResult());
-    return follow_error(ctx, sa, *error);
+    return follow_error(ctx, sa, *error, message);
   }
   const auto* nonce = message.find<NoncePayload>();
   const auto* ke = message.find<KePayload>();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/transport.hpp"
 #include "policy/selectors.hpp"
@@ -115,23 +116,30 @@ bool gives_more(const Candidate& best, const std::vector<Candidate>& others) {
   });
 }
 
-Error no_child_fits(const Wanted& asked, const Candidate& other_mode) {
+Error no_child_fits(const policy::Connection& connection, const Wanted& asked,
+                    const Candidate& other_mode) {
+  const policy::Lines& lines = connection.lines;
+  std::string ours;
+  for (const policy::ChildConfig& child : connection.children) {
+    ours += (ours.empty() ? "" : ", ") + policy::to_string(child.local_ts) +
+            " === " + policy::to_string(child.remote_ts);
+  }
   const std::string wanted =
       policy::to_string(asked.local) + " === " + policy::to_string(asked.remote);
   if (other_mode.fit == Fit::kNone) {
     return make_error(ErrorCode::kTsUnacceptable,
                       fmt::format("the peer wants {}, and no child of ours covers any of it: "
-                                  "compare 'subnets' on both sides",
-                                  wanted));
+                                  "compare 'subnets' on both sides{}; ours: {}",
+                                  wanted, policy::where(lines, policy::Setting::kPeer), ours));
   }
-  const policy::Mode ours = other_mode.config->mode;
+  const policy::Mode mode = other_mode.config->mode;
   const policy::Mode theirs =
-      ours == policy::Mode::kTunnel ? policy::Mode::kTransport : policy::Mode::kTunnel;
-  return make_error(
-      ErrorCode::kNoProposalChosen,
-      fmt::format("the peer wants {} in {} mode, our child {} for it is in {} mode: "
-                  "set the same 'mode' on both sides",
-                  wanted, policy::name(theirs), other_mode.config->name, policy::name(ours)));
+      mode == policy::Mode::kTunnel ? policy::Mode::kTransport : policy::Mode::kTunnel;
+  return make_error(ErrorCode::kNoProposalChosen,
+                    fmt::format("the peer wants {} in {} mode, our child {} for it is in {} mode: "
+                                "set the same 'mode' on both sides{}",
+                                wanted, policy::name(theirs), other_mode.config->name,
+                                policy::name(mode), policy::where(lines, policy::Setting::kMode)));
 }
 
 }  // namespace
@@ -189,10 +197,23 @@ Result<NegotiatedChild> negotiate_child(const IkeSa& sa, const Message& request,
       if (child.config.mode == policy::Mode::kTransport) child.original = wanted.seen.original;
       return child;
     }
-    if (!why) why = selected.error();
+    if (!why) {
+      why = selected.error();
+      why->message = "child " + best->config->name + ": " + why->message +
+                     policy::where(connection.lines, policy::Setting::kEspProposals);
+    }
     candidates.erase(best);
   }
-  return why ? *why : no_child_fits(wanted, other_mode);
+  return why ? *why : no_child_fits(connection, wanted, other_mode);
+}
+
+std::string place_of(const IkeSa& sa, NotifyType refusal) {
+  if (refusal == NotifyType::kTsUnacceptable) {
+    return policy::where(sa.connection->lines, policy::Setting::kPeer);
+  }
+  if (refusal != NotifyType::kNoProposalChosen) return "";
+  return policy::where(sa.connection->lines, policy::Setting::kEspProposals) +
+         policy::where(sa.connection->lines, policy::Setting::kMode);
 }
 
 Result<NegotiatedChild> accept_child(const IkeSa& ike, const policy::ChildConfig& config,
@@ -201,9 +222,10 @@ Result<NegotiatedChild> accept_child(const IkeSa& ike, const policy::ChildConfig
                                      bool with_dh) {
   if (const auto* error = find_error(response)) {
     return make_error(ErrorCode::kPeerRefused,
-                      fmt::format("the peer refused the child SA {} ({} === {}) with {}",
+                      fmt::format("the peer refused the child SA {} ({} === {}) with {}{}",
                                   config.name, policy::to_string(local_ts),
-                                  policy::to_string(remote_ts), wire::ike::name(error->type)));
+                                  policy::to_string(remote_ts), wire::ike::name(error->type),
+                                  detail_of(ike, response) + place_of(ike, error->type)));
   }
   const auto* sa = response.find<SaPayload>();
   const TsPayload* tsi = response.ts(PayloadType::kTsi);
@@ -300,6 +322,22 @@ Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi sp
   spec.encr_in = exchange_initiator ? std::move(keys.encr_r) : std::move(keys.encr_i);
   spec.integ_in = exchange_initiator ? std::move(keys.integ_r) : std::move(keys.integ_i);
   return made;
+}
+
+void add_detail(const IkeSa& sa, const std::string& why, std::vector<Payload>& payloads) {
+  if (sa.connection->foreign) return;
+  payloads.push_back(make_notify(NotifyType::kEspalierDetail,
+                                 as_bytes(std::string_view(why).substr(0, kDiagnosisOctetsMax))));
+}
+
+std::string detail_of(const IkeSa& sa, const Message& message) {
+  const auto* detail = message.notify(NotifyType::kEspalierDetail);
+  if (detail == nullptr || sa.connection->foreign) return "";
+  std::string text = to_text(detail->data).substr(0, kDiagnosisOctetsMax);
+  for (char& one : text) {
+    if (one < 0x20 || one > 0x7e) one = '?';
+  }
+  return "; it says: " + text;
 }
 
 NotifyType notify_for(const Error& error) {

@@ -53,6 +53,13 @@ Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi sp
                            bool exchange_initiator, const ChildSecrets& secrets, ByteView nonce_i,
                            ByteView nonce_r);
 
+// Why a child was refused, in words, for a peer of our own that has proved who it is; and what such
+// a peer said, or nothing.
+void add_detail(const IkeSa& sa, const std::string& why, std::vector<Payload>& payloads);
+std::string detail_of(const IkeSa& sa, const Message& message);
+// The line of ours that such a refusal of a child is about.
+std::string place_of(const IkeSa& sa, NotifyType refusal);
+
 // The notify that tells a peer of this error, and the counter for it.
 NotifyType notify_for(const Error& error);
 void count_refusal(Context& ctx, const Error& error);

@@ -1,0 +1,210 @@
+// Two hosts whose files differ: both ends name what differs, what each has, and the line.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/inventory.hpp"
+#include "mesh/plan.hpp"
+#include "sim/two.hpp"
+
+namespace espalier::sim {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Case {
+  const char* name;
+  const char* bender;  // what bender's file has after the line `mesh: prod`; line 2 is its first
+  const char* flexo;
+  std::vector<const char*> at_bender;  // words of bender's last error
+  std::vector<const char*> at_flexo;
+  const char* bender_secret = "one";
+  const char* flexo_secret = "one";
+  const char* bender_ppk = "";
+  const char* flexo_ppk = "";
+};
+
+constexpr const char* kHosts = "hosts:\n  bender: 10.0.0.1\n  flexo: 10.0.0.2\n";
+
+SecretBytes secret(const std::string& text) {
+  Bytes octets(32, 7);
+  for (std::size_t i = 0; i < text.size() && i < octets.size(); ++i) {
+    octets[i] = static_cast<std::uint8_t>(text[i] + i);
+  }
+  return SecretBytes(std::move(octets));
+}
+
+void configure(World& world, const std::string& self, const std::string& text,
+               const std::string& mesh_secret, const std::string& ppk) {
+  const std::string file = self + ".yaml";
+  const auto loaded = config::load_inventory("mesh: prod\n" + text, file, {true, true, true, true});
+  ASSERT_TRUE(loaded.ok()) << config::to_string(loaded.diagnostics.front());
+  mesh::Credentials credentials;
+  credentials.mesh_secret = secret(mesh_secret);
+  if (!ppk.empty()) credentials.ppks["pq"] = secret(ppk);
+  auto plan = mesh::compile(*loaded.inventory, self, credentials);
+  ASSERT_TRUE(plan) << plan.error().message;
+  world.host(self).connections = plan->connections;
+}
+
+std::vector<Case> cases() {
+  static const std::string kIkeA =
+      std::string("defaults: {proposals: {ike: aes256gcm16-prfsha384-x25519}}\n") + kHosts;
+  static const std::string kIkeB =
+      std::string("defaults: {proposals: {ike: aes128gcm16-prfsha384-x25519}}\n") + kHosts;
+  static const std::string kGroup =
+      std::string("defaults: {proposals: {ike: aes256gcm16-prfsha384-ecp384}}\n") + kHosts;
+  static const std::string kEspA =
+      std::string("\ndefaults: {proposals: {esp: aes256gcm16}}\n") + kHosts;
+  static const std::string kEspB =
+      std::string("\ndefaults: {proposals: {esp: chacha20poly1305}}\n") + kHosts;
+  static const std::string kTransport = std::string("\n\ndefaults: {mode: transport}\n") + kHosts;
+  static const std::string kPpk =
+      std::string("defaults: {ppk: {id: fleet, secret: \"file:pq\"}}\n") + kHosts;
+  return {
+      {"cipher of IKE",
+       kIkeA.c_str(),
+       kIkeB.c_str(),
+       {"aes256gcm16", "aes128gcm16", "only the encryption algorithm differs", "bender.yaml:2"},
+       {"aes256gcm16", "aes128gcm16", "only the encryption algorithm differs", "flexo.yaml:2"}},
+      {"group",
+       kIkeA.c_str(),
+       kGroup.c_str(),
+       {"x25519", "ecp384", "only the Diffie-Hellman group differs", "bender.yaml:2"},
+       {"x25519", "ecp384", "only the Diffie-Hellman group differs", "flexo.yaml:2"}},
+      {"cipher of ESP",
+       kEspA.c_str(),
+       kEspB.c_str(),
+       {"aes256gcm16", "chacha20poly1305", "only the encryption algorithm differs",
+        "bender.yaml:3"},
+       {"aes256gcm16", "chacha20poly1305", "only the encryption algorithm differs",
+        "flexo.yaml:3"}},
+      {"secret",
+       kHosts,
+       kHosts,
+       {"the pre-shared keys differ", "bender", "flexo", "bender.yaml:4"},
+       {"the pre-shared keys differ", "bender", "flexo", "flexo.yaml:3"},
+       "one",
+       "another"},
+      {"identity",
+       "hosts:\n  bender: 10.0.0.1\n  flexo: {address: 10.0.0.2, id: flexo.example}\n",
+       kHosts,
+       {"no configured peer has the identity 'flexo'", "expects 'flexo.example'", "bender.yaml:4"},
+       {"'flexo.example'", "flexo"}},
+      {"mode",
+       kTransport.c_str(),
+       kHosts,
+       {"transport mode", "tunnel mode", "set the same 'mode' on both sides", "bender.yaml:4"},
+       {"transport mode", "tunnel mode", "set the same 'mode' on both sides", "flexo.yaml:4"}},
+      {"ppk missing",
+       kPpk.c_str(),
+       kHosts,
+       {"post-quantum key", "'ppk': bender.yaml:2"},
+       {"post-quantum key"},
+       "one",
+       "one",
+       "key"},
+      {"ppk differs",
+       kPpk.c_str(),
+       kPpk.c_str(),
+       {"the post-quantum secret ('ppk')"},
+       {"the post-quantum secret ('ppk')"},
+       "one",
+       "one",
+       "key",
+       "lock"},
+      {"peer unknown",
+       kHosts,
+       "hosts:\n  flexo: 10.0.0.2\n  amy: 10.0.0.3\n",
+       {"does not know our address", "10.0.0.2"},
+       {}},
+  };
+}
+
+TEST(Mismatch, IsNamedAtBothEnds) {
+  for (const Case& one : cases()) {
+    SCOPED_TRACE(one.name);
+    World world(11);
+    world.add_host("bender", "10.0.0.1");
+    world.add_host("flexo", "10.0.0.2");
+    world.add_host("amy", "10.0.0.3");
+    configure(world, "bender", one.bender, one.bender_secret, one.bender_ppk);
+    configure(world, "flexo", one.flexo, one.flexo_secret, one.flexo_ppk);
+    world.configure_all();
+    world.run_for(90s);
+    const auto said = [&](const char* host, const char* pair) {
+      const auto snapshot = world.host(host).engine.snapshot(pair);
+      return snapshot ? snapshot->last_error : std::string("no such pair");
+    };
+    for (const char* words : one.at_bender) {
+      EXPECT_THAT(said("bender", "bender-flexo"), HasSubstr(words));
+    }
+    for (const char* words : one.at_flexo) {
+      EXPECT_THAT(said("flexo", "flexo-bender"), HasSubstr(words));
+    }
+    const auto up = world.host("bender").engine.snapshot("bender-flexo");
+    EXPECT_NE(up->state, "up");
+  }
+}
+
+TEST(Mismatch, SelectorsWithNothingInCommon) {
+  Two two(3);
+  for (const char* name : {"bender", "flexo"}) {
+    auto& lines = two.of(name).lines;
+    lines.file = {std::string(name) + ".yaml"};
+    lines[policy::Setting::kPeer] = 9;
+  }
+  two.of("bender").children.front().remote_ts.front().start = IpAddress::parse("10.7.0.0").value();
+  two.of("bender").children.front().remote_ts.front().end = IpAddress::parse("10.7.0.255").value();
+  EXPECT_FALSE(two.start());
+  two.world.run_for(60s);
+  for (const char* name : {"bender", "flexo"}) {
+    const std::string said = two.pair(name).last_error;
+    EXPECT_THAT(said, HasSubstr("10.7.0.0/24"));
+    EXPECT_THAT(said, HasSubstr("10.0.0.2/32"));
+    EXPECT_THAT(said, HasSubstr(std::string(name) + ".yaml:9"));
+  }
+}
+
+TEST(Mismatch, AnAnswerInIkeVersion1IsNamed) {
+  Two two(3);
+  two.of("flexo").start = policy::Start::kNone;
+  two.world.filter = [&](const Host& from, const Host& to, ByteView datagram) {
+    if (from.name != "bender") return false;
+    Bytes answer = to_vector(datagram.subspan(0, 28));
+    answer[16] = 11;    // an ISAKMP notification
+    answer[17] = 0x10;  // version 1.0
+    answer[18] = 5;
+    answer[19] = 0;
+    answer[24] = answer[25] = answer[26] = 0;
+    answer[27] = 28;
+    two.world.at(two.world.now(), [&two, &from, &to, answer] {
+      Host& bender = two.world.host(from.name);
+      const ike::Path path{{from.address, 500}, {to.address, 500}};
+      bender.engine.handle_datagram(two.world.now(), bender.rng, path, answer);
+    });
+    return false;
+  };
+  EXPECT_FALSE(two.start());
+  two.world.run_for(60s);
+  EXPECT_THAT(two.pair("bender").last_error, HasSubstr("answered in IKE version 1")) << two.log();
+}
+
+// What is said before anybody has proved who they are says nothing of the configuration.
+TEST(Mismatch, NothingIsToldToWhoHasProvedNothing) {
+  Two two(3);
+  std::vector<policy::IkeProposal> proposals = two.of("flexo").proposals;
+  for (auto& proposal : proposals) proposal.dh = {crypto::DhId::kEcp521};
+  two.of("flexo").proposals = std::move(proposals);
+  two.of("flexo").start = policy::Start::kNone;
+  std::size_t longest = 0;
+  two.world.filter = [&](const Host& from, const Host&, ByteView datagram) {
+    if (from.name == "flexo") longest = std::max(longest, datagram.size());
+    return true;
+  };
+  EXPECT_FALSE(two.start());
+  EXPECT_EQ(longest, 36u) << "a header and NO_PROPOSAL_CHOSEN";
+}
+
+}  // namespace
+}  // namespace espalier::sim
