@@ -95,7 +95,7 @@ std::vector<Case> cases() {
        kTransport.c_str(),
        kHosts,
        {"transport mode", "tunnel mode", "set the same 'mode' on both sides", "bender.yaml:4"},
-       {"transport mode", "tunnel mode", "set the same 'mode' on both sides", "flexo.yaml:4"}},
+       {"transport mode", "tunnel mode", "set the same 'mode' on both sides", "flexo.yaml:3"}},
       {"ppk missing",
        kPpk.c_str(),
        kHosts,

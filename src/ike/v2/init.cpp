@@ -386,7 +386,13 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   sa.begun = ctx.now;
   sa.discard_at = ctx.now + kHalfOpenLifetime;
   read_notifies(ctx, sa, message);
-  sa.handshake().use_ppk = message.notify(NotifyType::kUsePpk) != nullptr && may_use_ppk(ctx, path);
+  const bool peer_has_ppk = message.notify(NotifyType::kUsePpk) != nullptr;
+  sa.handshake().use_ppk = peer_has_ppk && may_use_ppk(ctx, path);
+  if (peer_has_ppk && !sa.handshake().use_ppk) {
+    refused_address(ctx, path.remote.ip,
+                    "the peer has a post-quantum key and this side has none: set the same on both" +
+                        policy::where(sa.connection->lines, policy::Setting::kPpk));
+  }
   sa.handshake().init_request = to_vector(datagram);
   sa.handshake().init_message = message;
   sa.half_open = true;
