@@ -14,8 +14,8 @@ using ::testing::HasSubstr;
 
 struct Case {
   const char* name;
-  const char* bender;  // what bender's file has after the line `mesh: prod`; line 2 is its first
-  const char* flexo;
+  std::string bender;  // what bender's file has after the line `mesh: prod`; line 2 is its first
+  std::string flexo;
   std::vector<const char*> at_bender;  // words of bender's last error
   std::vector<const char*> at_flexo;
   const char* bender_secret = "one";
@@ -47,38 +47,46 @@ void configure(World& world, const std::string& self, const std::string& text,
   world.host(self).connections = plan->connections;
 }
 
-std::vector<Case> cases() {
-  static const std::string kIkeA =
-      std::string("defaults: {proposals: {ike: aes256gcm16-prfsha384-x25519}}\n") + kHosts;
-  static const std::string kIkeB =
-      std::string("defaults: {proposals: {ike: aes128gcm16-prfsha384-x25519}}\n") + kHosts;
-  static const std::string kGroup =
-      std::string("defaults: {proposals: {ike: aes256gcm16-prfsha384-ecp384}}\n") + kHosts;
-  static const std::string kEspA =
-      std::string("\ndefaults: {proposals: {esp: aes256gcm16}}\n") + kHosts;
-  static const std::string kEspB =
-      std::string("\ndefaults: {proposals: {esp: chacha20poly1305}}\n") + kHosts;
-  static const std::string kTransport = std::string("\n\ndefaults: {mode: transport}\n") + kHosts;
-  static const std::string kPpk =
-      std::string("defaults: {ppk: {id: fleet, secret: \"file:pq\"}}\n") + kHosts;
+// `lines` empty ones, so that the places differ, then the defaults.
+std::string with(int lines, const std::string& defaults) {
+  return std::string(static_cast<std::size_t>(lines), '\n') + "defaults: {" + defaults + "}\n" +
+         kHosts;
+}
+
+std::vector<Case> of_proposals() {
+  const std::string aes256 = with(0, "proposals: {ike: aes256gcm16-prfsha384-x25519}");
+  const std::string aes128 = with(0, "proposals: {ike: aes128gcm16-prfsha384-x25519}");
+  const std::string ecp384 = with(0, "proposals: {ike: aes256gcm16-prfsha384-ecp384}");
+  const std::string esp_aes = with(1, "proposals: {esp: aes256gcm16}");
+  const std::string esp_chacha = with(1, "proposals: {esp: chacha20poly1305}");
+  const char* cipher = "only the encryption algorithm differs";
+  const char* group = "only the Diffie-Hellman group differs";
   return {
       {"cipher of IKE",
-       kIkeA.c_str(),
-       kIkeB.c_str(),
-       {"aes256gcm16", "aes128gcm16", "only the encryption algorithm differs", "bender.yaml:2"},
-       {"aes256gcm16", "aes128gcm16", "only the encryption algorithm differs", "flexo.yaml:2"}},
+       aes256,
+       aes128,
+       {"aes256gcm16", "aes128gcm16", cipher, "bender.yaml:2"},
+       {"aes256gcm16", "aes128gcm16", cipher, "flexo.yaml:2"}},
       {"group",
-       kIkeA.c_str(),
-       kGroup.c_str(),
-       {"x25519", "ecp384", "only the Diffie-Hellman group differs", "bender.yaml:2"},
-       {"x25519", "ecp384", "only the Diffie-Hellman group differs", "flexo.yaml:2"}},
+       aes256,
+       ecp384,
+       {"x25519", "ecp384", group, "bender.yaml:2"},
+       {"x25519", "ecp384", group, "flexo.yaml:2"}},
       {"cipher of ESP",
-       kEspA.c_str(),
-       kEspB.c_str(),
-       {"aes256gcm16", "chacha20poly1305", "only the encryption algorithm differs",
-        "bender.yaml:3"},
-       {"aes256gcm16", "chacha20poly1305", "only the encryption algorithm differs",
-        "flexo.yaml:3"}},
+       esp_aes,
+       esp_chacha,
+       {"aes256gcm16", "chacha20poly1305", cipher, "bender.yaml:3"},
+       {"aes256gcm16", "chacha20poly1305", cipher, "flexo.yaml:3"}},
+  };
+}
+
+std::vector<Case> of_the_rest() {
+  const std::string named =
+      "hosts:\n  bender: 10.0.0.1\n  flexo: {address: 10.0.0.2, id: flexo.example}\n";
+  const std::string transport = with(2, "mode: transport");
+  const std::string ppk = with(0, "ppk: {id: fleet, secret: \"file:pq\"}");
+  const char* same_mode = "set the same 'mode' on both sides";
+  return {
       {"secret",
        kHosts,
        kHosts,
@@ -87,26 +95,26 @@ std::vector<Case> cases() {
        "one",
        "another"},
       {"identity",
-       "hosts:\n  bender: 10.0.0.1\n  flexo: {address: 10.0.0.2, id: flexo.example}\n",
+       named,
        kHosts,
        {"no configured peer has the identity 'flexo'", "expects 'flexo.example'", "bender.yaml:4"},
        {"'flexo.example'", "flexo"}},
       {"mode",
-       kTransport.c_str(),
+       transport,
        kHosts,
-       {"transport mode", "tunnel mode", "set the same 'mode' on both sides", "bender.yaml:4"},
-       {"transport mode", "tunnel mode", "set the same 'mode' on both sides", "flexo.yaml:3"}},
+       {"transport mode", "tunnel mode", same_mode, "bender.yaml:4"},
+       {"transport mode", "tunnel mode", same_mode, "flexo.yaml:3"}},
       {"ppk missing",
-       kPpk.c_str(),
+       ppk,
        kHosts,
        {"post-quantum key", "'ppk': bender.yaml:2"},
-       {"post-quantum key"},
+       {"post-quantum key", "flexo.yaml:3"},
        "one",
        "one",
        "key"},
       {"ppk differs",
-       kPpk.c_str(),
-       kPpk.c_str(),
+       ppk,
+       ppk,
        {"the post-quantum secret ('ppk')"},
        {"the post-quantum secret ('ppk')"},
        "one",
@@ -119,6 +127,12 @@ std::vector<Case> cases() {
        {"does not know our address", "10.0.0.2"},
        {}},
   };
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all = of_proposals();
+  for (const Case& one : of_the_rest()) all.push_back(one);
+  return all;
 }
 
 TEST(Mismatch, IsNamedAtBothEnds) {
