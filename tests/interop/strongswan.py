@@ -1,5 +1,6 @@
 """strongSwan's charon in a namespace of tests/netns/lib.py: the foreign peer. ESP is kernel-libipsec's, so
-that no kernel with ESP is needed: tunnel mode, ESP in UDP, no ESN."""
+that no kernel with ESP is needed: tunnel mode, ESP in UDP, no ESN. On a host of the lab kernel (tests/lab/guest.py) it is
+that kernel's."""
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ DAEMON = """
 charon-systemd {{
   load_modular = no
   # kernel-libipsec stands before kernel-netlink, or the kernel's ESP is asked first.
-  load = random nonce openssl curve25519 aes gcm ccm chapoly ctr sha1 sha2 hmac kdf pem pkcs1 pkcs8 x509 pubkey constraints revocation socket-default vici kernel-libipsec kernel-netlink
+  load = random nonce openssl curve25519 aes gcm ccm chapoly ctr sha1 sha2 hmac kdf pem pkcs1 pkcs8 x509 pubkey constraints revocation socket-default vici {kernel}
   install_routes = yes
   make_before_break = yes
   retransmit_base = 1.4
@@ -31,14 +32,15 @@ charon-systemd {{
     time_format = %H:%M:%S
   }} }}
   plugins {{
-    vici {{ socket = unix://{folder}/vici }}
-    # Selectors that cover the outer addresses: IKE and ESP in UDP stay out of the TUN by this mark.
-    kernel-libipsec {{ allow_peer_ts = yes }}
-    kernel-netlink {{ fwmark = !0x42 }}
-    socket-default {{ fwmark = 0x42 }}
+    vici {{ socket = unix://{sockets}/vici }}
+    {plugins}
   }}
 }}
 """
+LIBIPSEC_PLUGINS = """# Selectors that cover the outer addresses: IKE and ESP in UDP stay out of the TUN by this mark.
+    kernel-libipsec { allow_peer_ts = yes }
+    kernel-netlink { fwmark = !0x42 }
+    socket-default { fwmark = 0x42 }"""
 COMMAND = """
 swanctl {
   load_modular = no
@@ -96,7 +98,11 @@ class Swan:
             os.makedirs(os.path.join(self.folder, name), mode=0o700)
         # Copies, because AppArmor binds Debian's profiles to the paths in /usr/sbin, and they may not read here.
         self.charon, self.swanctl = (shutil.copy(p, self.folder) for p in (CHARON, SWANCTL))
-        self.put("strongswan.conf", DAEMON.format(folder=self.folder))
+        in_guest = hasattr(host, "guest")  # a folder of this machine's holds no socket of that kernel's
+        self.sockets = host.inner if in_guest else self.folder
+        self.put("strongswan.conf", DAEMON.format(
+            folder=self.folder, sockets=self.sockets, plugins="" if in_guest else LIBIPSEC_PLUGINS,
+            kernel="kernel-netlink" if in_guest else "kernel-libipsec kernel-netlink"))
         self.put("swanctl-strongswan.conf", COMMAND)
         self.process = None
 
@@ -109,12 +115,12 @@ class Swan:
 
     def start(self):
         self.process = self.host.spawn([self.charon], "charon.out", self.environment("strongswan.conf"))
-        socket = os.path.join(self.folder, "vici")
+        socket = os.path.join(self.sockets, "vici")
 
         def ready():
             if not self.process.alive():
                 raise lib.LabError(f"charon ended:\n{self.process.log()}\n{self.log()[-2000:]}")
-            return os.path.exists(socket)
+            return self.host.run(["test", "-S", socket], check=False).returncode == 0
 
         lib.wait_for("charon's VICI socket", ready, 15)
 
@@ -128,7 +134,7 @@ class Swan:
     def command(self, verb, *words, check=True, timeout=30):
         environment = self.environment("swanctl-strongswan.conf")
         settings = [f"{k}={environment[k]}" for k in ("STRONGSWAN_CONF", "SWANCTL_DIR")]
-        done = self.host.run(["env", *settings, self.swanctl, f"--{verb}", "--uri", f"unix://{self.folder}/vici", *words],
+        done = self.host.run(["env", *settings, self.swanctl, f"--{verb}", "--uri", f"unix://{self.sockets}/vici", *words],
                              check=False, timeout=timeout)
         if check and done.returncode != 0:
             raise lib.LabError(f"swanctl --{verb}: exit {done.returncode}\n{done.stdout}\n{self.log()[-3000:]}")

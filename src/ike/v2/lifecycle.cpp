@@ -30,7 +30,7 @@ std::string_view name(ChildState state) {
   switch (state) {
     case ChildState::kInstalled: return "installed";
     case ChildState::kRekeying: return "rekeying";
-    case ChildState::kReplaced: return "rekeying";
+    case ChildState::kReplaced: return "rekeyed";
     case ChildState::kDeleting: return "deleting";
   }
   return "installed";
