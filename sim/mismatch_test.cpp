@@ -27,11 +27,8 @@ struct Case {
 constexpr const char* kHosts = "hosts:\n  bender: 10.0.0.1\n  flexo: 10.0.0.2\n";
 
 SecretBytes secret(const std::string& text) {
-  Bytes octets(32, 7);
-  for (std::size_t i = 0; i < text.size() && i < octets.size(); ++i) {
-    octets[i] = static_cast<std::uint8_t>(text[i] + i);
-  }
-  return SecretBytes(std::move(octets));
+  crypto::SeededRng rng(text.size() * 256 + static_cast<std::uint8_t>(text.front()));
+  return SecretBytes(rng.bytes(32));
 }
 
 void configure(World& world, const std::string& self, const std::string& text,
