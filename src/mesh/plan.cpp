@@ -287,12 +287,14 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
     TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials, own));
+    set_places(file, *self, peer.at, connection);
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
   for (const Foreign& peer : inventory.foreign) {
     TRY_ASSIGN(Connection connection,
                towards_foreign(inventory, *self, peer, credentials, own, plan.warnings));
+    set_places(file, *self, peer.at, connection);
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
