@@ -22,7 +22,10 @@ Status known(const config::Inventory& inventory, const std::string& name, std::s
 Status check(const Options& options, const config::Inventory& inventory) {
   for (const Reboot& one : options.reboots) TRY(known(inventory, one.host, "--reboot"));
   for (const Rebind& one : options.rebinds) TRY(known(inventory, one.host, "--rebind"));
-  for (const Expire& one : options.expires) TRY(known(inventory, one.host, "--expire"));
+  for (const Expire& one : options.expires) {
+    TRY(known(inventory, one.host, one.hard ? "--expire" : "--soft-expire"));
+  }
+  for (const Vanish& one : options.vanishes) TRY(known(inventory, one.host, "--vanish"));
   for (const Netsplit& one : options.netsplits) {
     const std::string_view option = one.one_way ? "--oneway" : "--netsplit";
     TRY(known(inventory, one.a, option));
@@ -36,6 +39,12 @@ Status check(const Options& options, const config::Inventory& inventory) {
   return {};
 }
 
+Status check_names(const std::vector<std::string>& names, const config::Inventory& inventory,
+                   std::string_view option) {
+  for (const std::string& name : names) TRY(known(inventory, name, option));
+  return {};
+}
+
 Duration last_fault(const Options& options) {
   Duration last{};
   for (const Reboot& one : options.reboots) last = std::max(last, one.at + options.downtime);
@@ -43,6 +52,7 @@ Duration last_fault(const Options& options) {
   for (const Kill& one : options.kills) last = std::max(last, one.at);
   for (const Rebind& one : options.rebinds) last = std::max(last, one.at);
   for (const Expire& one : options.expires) last = std::max(last, one.at);
+  for (const Vanish& one : options.vanishes) last = std::max(last, one.at + kRepairEvery);
   return last;
 }
 
