@@ -17,9 +17,10 @@ constexpr std::array kOptions{
                "machine has its own."},
     OptionSpec{"--self", "NAME", "the host name, then an own address",
                "The host of the inventory that this daemon is."},
-    OptionSpec{"--dataplane", "auto|userspace|kernel", "auto",
-               "What carries the packets. auto is userspace; kernel is new: see README.md for what it "
-               "lacks."},
+    OptionSpec{
+        "--dataplane", "auto|userspace|kernel", "auto",
+        "What carries the packets. auto is userspace; kernel is new: see README.md for what it "
+        "lacks."},
     OptionSpec{"--swanctl", "DIR", "", "Read swanctl.conf from DIR. Not supported yet: refused."},
     OptionSpec{"--log-level", "error|warning|info|debug|trace", "info",
                "The finest level written to standard error."},

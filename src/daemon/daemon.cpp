@@ -243,8 +243,10 @@ void Daemon::handle_control(const pollfd& entry) {
 }
 
 void Daemon::poll_once() {
-  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0},   {log_.notify_fd(), POLLIN, 0},
-                           {sockets_->ike4(), POLLIN, 0}, {sockets_->ike6(), POLLIN, 0},
+  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0},
+                           {log_.notify_fd(), POLLIN, 0},
+                           {sockets_->ike4(), POLLIN, 0},
+                           {sockets_->ike6(), POLLIN, 0},
                            {address_watch_.fd(), POLLIN, 0}};
   const std::size_t plane = wait.size();
   for (const int fd : host_->poll_fds()) wait.push_back({fd, POLLIN, 0});
@@ -287,6 +289,9 @@ void Daemon::run() {
   // their liveness check.
   if (const Status told = driver_->command(ike::Shutdown{}); !told) {
     log_.log({LogLevel::kWarning, "daemon", "", told.error().message});
+  }
+  if (const Status stopped = host_->stop(); !stopped) {
+    log_.log({LogLevel::kWarning, "daemon", "", stopped.error().message});
   }
 }
 

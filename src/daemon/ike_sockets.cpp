@@ -1,10 +1,12 @@
 #include "daemon/ike_sockets.hpp"
 
 #include <fmt/format.h>
-#include <linux/udp.h>
-#include <linux/xfrm.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+
+// After the C library's: the kernel's headers leave out what that one has.
+#include <linux/udp.h>
+#include <linux/xfrm.h>
 
 #include <algorithm>
 #include <cerrno>

@@ -18,8 +18,8 @@ struct ReceivedDatagram {
 // What the dataplane needs of the sockets.
 struct SocketUse {
   std::uint32_t fwmark = 0;  // 0: none
-  // The kernel's ESP: policies do not hold these sockets' packets, the kernel takes ESP off port 4500,
-  // and what is left there is read here.
+  // The kernel's ESP: policies do not hold these sockets' packets, the kernel takes ESP off port
+  // 4500, and what is left there is read here.
   bool kernel_esp = false;
 };
 

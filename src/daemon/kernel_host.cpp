@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t kDatagramsPerTurn = 64;
 
-// The closed policies of a plan: one for each child of each connection, each by a reqid of its own that
-// no SA ever has.
+// The closed policies of a plan: one for each child of each connection, each by a reqid of its own
+// that no SA ever has.
 std::vector<dataplane::PolicySpec> closed_policies(const mesh::HostPlan& plan) {
   std::vector<dataplane::PolicySpec> closed;
   std::uint32_t next = dataplane::kernel::kClosedReqIdFirst;
@@ -60,6 +60,7 @@ class KernelHost final : public PlaneHost {
   std::vector<ReceivedDatagram> take_ike_datagrams() override {
     return sockets_->receive_natt(kDatagramsPerTurn);
   }
+  Status stop() override { return plane_->remove_all_sas(); }
   std::string_view name() const override { return "kernel"; }
   std::string describe() const override { return "kernel dataplane"; }
   bool needs_udp() const override { return false; }

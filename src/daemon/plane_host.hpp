@@ -30,6 +30,9 @@ class PlaneHost {
   // IKE that came in on sockets that the plane reads.
   virtual std::vector<ReceivedDatagram> take_ike_datagrams() = 0;
 
+  // The peers have been told that their SAs are gone; what is protected stays closed.
+  virtual Status stop() = 0;
+
   virtual std::string_view name() const = 0;  // "userspace", "kernel"
   virtual std::string describe() const = 0;   // "userspace dataplane on espalier0"
   // How IKE is to encapsulate: only the userspace plane needs UDP always.

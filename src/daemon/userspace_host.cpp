@@ -61,6 +61,7 @@ class UserspaceHost final : public PlaneHost {
     return datagrams;
   }
 
+  Status stop() override { return {}; }  // the SAs end with the worker
   std::string_view name() const override { return "userspace"; }
   std::string describe() const override {
     return fmt::format("userspace dataplane on {}", network_.tun_name);

@@ -73,7 +73,7 @@ Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
   }
   std::unique_ptr<Kernel> plane(
       new Kernel(std::move(options), std::move(*requests), std::move(events)));
-  TRY(plane->remove_leftovers());
+  TRY(plane->remove_all_sas());
   return plane;
 }
 
@@ -319,13 +319,13 @@ Result<std::vector<KernelPolicy>> Kernel::dump_policies() {
   return found;
 }
 
-Status Kernel::remove_leftovers() {
+Status Kernel::remove_all_sas() {
   TRY_ASSIGN(const std::vector<KernelSa> left, dump_sas());
   for (const KernelSa& sa : left) TRY(remove({sa.destination, sa.spi}));
+  sas_.clear();
   if (!left.empty() && options_.log != nullptr) {
-    options_.log->log(
-        {LogLevel::kInfo, "dataplane", "",
-         fmt::format("{} SAs of an earlier daemon removed from the kernel", left.size())});
+    options_.log->log({LogLevel::kInfo, "dataplane", "",
+                       fmt::format("{} SAs removed from the kernel", left.size())});
   }
   return {};
 }
@@ -427,6 +427,33 @@ std::vector<Event> Kernel::poll_events() {
   // Too many at once: what was lost is found by comparing, not by events.
   if (!read) ++counters_["events-lost"];
   return events;
+}
+
+Result<std::size_t> Kernel::open() {
+  TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
+  Status first;
+  for (const KernelPolicy& policy : found) {
+    const Status removed = remove_policy(policy.key);
+    if (first && !removed) first = removed;
+  }
+  policies_.clear();
+  owners_.clear();
+  if (!first) return first.error();
+  return found.size();
+}
+
+Status teardown_kernel(Logger& logger) {
+  KernelOptions options;
+  options.log = &logger;
+  auto plane = Kernel::make(std::move(options));  // which removes the SAs
+  if (!plane && plane.error().code == ErrorCode::kUnsupported) return {};
+  if (!plane) return plane.error();
+  TRY_ASSIGN(const std::size_t removed, (*plane)->open());
+  if (removed > 0) {
+    logger.log({LogLevel::kInfo, "dataplane", "",
+                fmt::format("{} policies removed from the kernel", removed)});
+  }
+  return {};
 }
 
 }  // namespace espalier::dataplane

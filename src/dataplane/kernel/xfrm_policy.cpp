@@ -169,15 +169,14 @@ void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec&
 }
 
 std::vector<PolicyKey> neighbour_discovery() {
-  // RFC 4861 section 4: router solicitation to redirect. The kernel has an ICMP type where the source
-  // port of others stands.
+  // RFC 4861 section 4: router solicitation to redirect. The kernel has an ICMP type where the
+  // source port of others stands.
   constexpr std::uint16_t kFirst = 133, kLast = 137;
   const Prefix any = Prefix::make(IpAddress::any(Family::kIpv6), 0).value();
   std::vector<PolicyKey> keys;
   for (std::uint16_t type = kFirst; type <= kLast; ++type) {
     for (const PolicyDirection direction : {PolicyDirection::kIn, PolicyDirection::kOut}) {
-      keys.push_back(
-          {direction, AF_INET6, any, any, IPPROTO_ICMPV6, type, 0xFFFF, 0, 0});
+      keys.push_back({direction, AF_INET6, any, any, IPPROTO_ICMPV6, type, 0xFFFF, 0, 0});
     }
   }
   return keys;

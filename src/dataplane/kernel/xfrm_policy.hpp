@@ -44,8 +44,8 @@ Result<std::set<PolicyKey>> expand(const PolicySpec& policy);
 
 // XFRM_MSG_NEWPOLICY or XFRM_MSG_UPDPOLICY (which makes one when there is none).
 void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy);
-// The same for what passes as it is: neighbour discovery (RFC 4861), without which no IPv6 packet finds
-// its way, protected or not.
+// The same for what passes as it is: neighbour discovery (RFC 4861), without which no IPv6 packet
+// finds its way, protected or not.
 std::vector<PolicyKey> neighbour_discovery();
 void put_exception(NetlinkMessage& message, const PolicyKey& key);
 // XFRM_MSG_DELPOLICY.
