@@ -65,9 +65,8 @@ ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now
   ctx.core.inbound_spis[child.spec.spi_in] = sa.local_spi();
   ctx.core.outbound_spis.insert({child.spec.spi_out, child.spec.spi_in});
   ctx.effect(InstallSa{Direction::kIn, child.spec});
-  ctx.effect(
-      SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts,
-                child.spec.mode, child.spec.path});
+  ctx.effect(SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts,
+                       child.spec.mode, child.spec.path});
   schedule_child(ctx, sa, child);
   sa.children.push_back(std::move(child));
   ChildSa& added = sa.children.back();
