@@ -115,6 +115,8 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
   layers.own_choice(&SettingsLayer::revocation, result.revocation);
   layers.own_choice(&SettingsLayer::replay_window, result.replay_window);
   layers.own_choice(&SettingsLayer::encap, result.encap);
+  layers.own_choice(&SettingsLayer::childless, result.childless);
+  layers.own_choice(&SettingsLayer::resumption, result.resumption);
   if (!esn) {
     std::vector<policy::EspProposal> list = result.esp_proposals;
     for (policy::EspProposal& proposal : list) {

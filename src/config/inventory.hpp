@@ -53,6 +53,8 @@ struct SettingsLayer {
   Maybe<bool> esn;
   Maybe<std::uint32_t> replay_window;
   Maybe<policy::Encap> encap;
+  Maybe<policy::Childless> childless;
+  Maybe<bool> resumption;
   friend bool operator==(const SettingsLayer&, const SettingsLayer&) = default;
 };
 
@@ -71,6 +73,8 @@ struct PairSettings {
   crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
   std::uint32_t replay_window = 1024;  // packets
   policy::Encap encap = policy::Encap::kAuto;
+  policy::Childless childless = policy::Childless::kAllow;
+  bool resumption = false;
   friend bool operator==(const PairSettings&, const PairSettings&) = default;
 };
 
@@ -93,6 +97,8 @@ struct Foreign {
   std::optional<std::string> secret_file;    // relative to private/
   std::optional<std::vector<Prefix>> local_subnets;
   bool nat = false;
+  policy::NullAuth null_auth = policy::NullAuth::kNone;
+  std::optional<policy::Redirect> redirect;
   SettingsLayer settings;
 };
 

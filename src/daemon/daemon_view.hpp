@@ -26,6 +26,7 @@ class DaemonView final : public control::View {
   Status initiate(const std::string& pair) override;
   Status terminate(const std::string& pair) override;
   Status rekey(const std::string& pair, bool ike) override;
+  Status redirect(const std::string& pair, const IpAddress& to) override;
   Result<control::ReloadReport> reload() override { return reload_(); }
   std::vector<std::pair<std::string, std::uint64_t>> counters() override;
 

@@ -75,6 +75,8 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.dpd = settings.dpd;
   connection.fragmentation = settings.fragmentation;
   connection.encap = settings.encap;
+  connection.childless = settings.childless;
+  connection.resumption = settings.resumption;
   connection.start = settings.start;
   connection.revocation = settings.revocation;
   connection.protect = settings.protect;
@@ -186,11 +188,18 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   c.foreign = true;
   if (peer.local_id) c.local_id = *peer.local_id;
   c.behind_nat = peer.nat;
+  c.null_auth = peer.null_auth;
+  const policy::Identity nobody{wire::ike::IdType::kNull, {}};
+  if (policy::we_are_anonymous(c.null_auth)) c.local_id = nobody;
+  if (policy::peer_is_anonymous(c.null_auth)) c.remote_id = nobody;
+  if (peer.redirect) c.redirect = *peer.redirect;
+  // Whom we send elsewhere we do not call.
+  if (c.redirect && c.redirect->to) c.start = policy::Start::kNone;
   // Without an address there is nobody to call: only the peer initiates.
   if (peer.addresses.empty()) c.start = policy::Start::kNone;
   TRY(authenticate(credentials, own, self, c));
   TRY(add_ppk(settings, credentials, c));
-  if (c.auth == AuthKind::kPsk) {
+  if (c.auth == AuthKind::kPsk && c.null_auth != policy::NullAuth::kBoth) {
     const std::string file = peer.secret_file.value_or("");
     const auto secret = credentials.foreign_secrets.find(file);
     if (secret == credentials.foreign_secrets.end() || secret->second.empty()) {
@@ -235,11 +244,13 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
                         const std::string& why) {
     files.emplace(std::make_pair(kind, path), RequiredFile{kind, path, name, why});
   };
-  const auto need_certificates = [&](const std::string& pair) {
+  const auto need_certificates = [&](const std::string& pair, policy::NullAuth null_auth) {
     const std::string why = pair + " authenticates by certificate";
-    need(Kind::kPrivateKey, "private/" + self->name + ".pem", "", why);
-    need(Kind::kCertificate, "x509/" + self->name + ".pem", "", why);
-    need(Kind::kAnchors, "x509ca", "", why);
+    if (!policy::we_are_anonymous(null_auth)) {
+      need(Kind::kPrivateKey, "private/" + self->name + ".pem", "", why);
+      need(Kind::kCertificate, "x509/" + self->name + ".pem", "", why);
+    }
+    if (!policy::peer_is_anonymous(null_auth)) need(Kind::kAnchors, "x509ca", "", why);
   };
   const auto need_ppk = [&](const PairSettings& settings, const std::string& pair) {
     if (!settings.ppk) return;
@@ -252,7 +263,7 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     const std::string pair = pair_name(*self, peer.name);
     need_ppk(settings, pair);
     if (settings.auth == AuthKind::kCert) {
-      need_certificates(pair);
+      need_certificates(pair, policy::NullAuth::kNone);
     } else {
       need(Kind::kMeshSecret, "private/mesh.secret", "",
            pair + " authenticates by the mesh secret");
@@ -263,8 +274,8 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     const std::string pair = pair_name(*self, peer.name);
     need_ppk(settings, pair);
     if (settings.auth == AuthKind::kCert) {
-      need_certificates(pair);
-    } else {
+      need_certificates(pair, peer.null_auth);
+    } else if (peer.null_auth != policy::NullAuth::kBoth) {
       const std::string file = peer.secret_file.value_or("");
       need(Kind::kForeignSecret, "private/" + file, file, pair + " authenticates by it");
     }

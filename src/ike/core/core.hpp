@@ -40,6 +40,13 @@ struct Part {
   friend bool operator==(const Part&, const Part&) = default;
 };
 
+// Redirects followed since, against loops (RFC 5685 section 7).
+struct RedirectCount {
+  Instant since{};
+  unsigned followed = 0;
+  friend bool operator==(const RedirectCount&, const RedirectCount&) = default;
+};
+
 // What the supervisor knows of a configured pair.
 struct Pair {
   v2::ConnectionRef connection;
@@ -56,6 +63,8 @@ struct Pair {
   Box<policy::Identity> holder;
   std::vector<Part> parts;  // empty unless a peer narrowed a child
   Instant next_hint{};      // before it, stray ESP of the peer begins no attempt
+  Box<v2::Ticket> ticket;   // as client (RFC 5723)
+  Box<RedirectCount> redirects;
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
@@ -90,6 +99,8 @@ struct Core {
   std::map<std::pair<IkeSpi, SocketAddress>, IkeSpi> init_requests;
   HalfOpen half_open;
   CookieSecret cookie;
+  v2::TicketKeys ticket_keys;
+  std::set<v2::TicketHandle> used_tickets;  // until they expire
   std::map<JobId, IkeSpi> jobs;
   std::uint64_t last_job = 0;
   // Our inbound SPIs, with the local SPI of the IKE SA whose child has it; 0: set aside for a child
@@ -169,6 +180,7 @@ void pair_timeout(Context& ctx, const std::string& pair);  // its retry_at has c
 void initiate_pair(Context& ctx, const std::string& pair);
 void terminate_pair(Context& ctx, const std::string& pair, bool disable);
 Status rekey_pair(Context& ctx, const std::string& pair, bool ike);
+Status redirect_pair(Context& ctx, const std::string& pair, const IpAddress& to);
 void attempt_failed(Context& ctx, const std::string& pair, const std::string& why);
 
 // ---- core/coverage.cpp: the configured selectors against those of the child SAs

@@ -30,6 +30,14 @@ namespace espalier::ike {
   X(kUnknownEsp, "ike_unknown_esp", "reports of ESP with an unknown SPI")                          \
   X(kQcdAccepted, "ike_crash_tokens_accepted", "IKE SAs dropped because the peer proved a crash")  \
   X(kQcdRefused, "ike_crash_tokens_refused", "messages with a crash token that does not match")    \
+  X(kTicketsGranted, "ike_tickets_granted", "session tickets given to peers (RFC 5723)")           \
+  X(kTicketsRefused, "ike_tickets_refused",                                                        \
+    "IKE_SESSION_RESUME requests answered with TICKET_NACK")                                       \
+  X(kResumed, "ike_resumed", "IKE SAs established by a session ticket")                            \
+  X(kRedirected, "ike_redirected", "peers redirected (RFC 5685)")                                  \
+  X(kRedirectsFollowed, "ike_redirects_followed", "redirects of peers followed")                   \
+  X(kRedirectsRefused, "ike_redirects_refused",                                                    \
+    "redirects of peers that were forged, not allowed, or too many")                               \
   X(kCookiesDemanded, "ike_cookies_demanded", "IKE_SA_INIT requests answered with COOKIE")         \
   X(kDropShort, "drop_short", "datagrams too short or with a wrong length field")                  \
   X(kDropVersion, "drop_version", "datagrams of another major version")                            \

@@ -116,12 +116,16 @@ Status Endpoint::handle_command(Instant now, crypto::Rng& rng, const Command& co
   } else if (std::holds_alternative<Shutdown>(command)) {
     shut_down(ctx);
   } else if (const auto* check = std::get_if<CheckRevocation>(&command)) {
-    if (check->lists) v2::close_revoked(ctx, *check->lists);
+    if (check->lists) {
+      v2::close_revoked(ctx, *check->lists);
+      v2::void_tickets(ctx);
+    }
   } else {
     const std::string& name =
         std::holds_alternative<Initiate>(command)    ? std::get<Initiate>(command).pair
         : std::holds_alternative<Terminate>(command) ? std::get<Terminate>(command).pair
-                                                     : std::get<Rekey>(command).pair;
+        : std::holds_alternative<Rekey>(command)     ? std::get<Rekey>(command).pair
+                                                     : std::get<Redirect>(command).pair;
     if (!core_.pairs.contains(name)) {
       return make_error(ErrorCode::kNotFound, "there is no pair '" + name + "'");
     }
@@ -129,6 +133,8 @@ Status Endpoint::handle_command(Instant now, crypto::Rng& rng, const Command& co
     if (std::holds_alternative<Terminate>(command)) terminate_pair(ctx, name, true);
     if (const auto* rekey = std::get_if<Rekey>(&command))
       status = rekey_pair(ctx, name, rekey->ike);
+    if (const auto* redirect = std::get_if<Redirect>(&command))
+      status = redirect_pair(ctx, name, redirect->to);
   }
   settle(ctx);
   return status;

@@ -498,6 +498,11 @@ policy::Connection connection_of(std::size_t who, const char* ike, const char* e
   child.remote_ts = {policy::from_prefix(Prefix::host(address(1 - who)))};
   child.proposals = {policy::parse_esp_proposal(esp).value()};
   connection.children = {child};
+  connection.resumption = true;
+  connection.childless = who == 0 ? policy::Childless::kPrefer : policy::Childless::kAllow;
+  policy::Redirect redirect;
+  redirect.accept = {Prefix::host(address(1 - who))};
+  connection.redirect = redirect;
   return connection;
 }
 

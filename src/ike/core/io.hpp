@@ -149,13 +149,18 @@ struct Rekey {
   std::string pair;
   bool ike = false;
 };
+struct Redirect {  // sends the peer, which began the session, to another address (RFC 5685)
+  std::string pair;
+  IpAddress to;
+};
 // The revocation lists are other ones now: IKE SAs whose peer's path has a certificate on them are
 // closed. Costs one look-up for each certificate of each SA.
 struct CheckRevocation {
   std::shared_ptr<const crypto::RevocationLists> lists;
 };
 struct Shutdown {};  // tells every peer by a Delete, once, without waiting
-using Command = std::variant<Configure, Initiate, Terminate, Rekey, CheckRevocation, Shutdown>;
+using Command =
+    std::variant<Configure, Initiate, Terminate, Rekey, Redirect, CheckRevocation, Shutdown>;
 
 // ---- completions: answers from outside
 // --------------------------------------------------------------------------

@@ -103,6 +103,18 @@ inline constexpr Duration kRekeyRetry = 30s;
 inline constexpr Duration kFollowupWait = 20s;
 inline constexpr std::size_t kLinkOctets = 16;  // ADDITIONAL_KEY_EXCHANGE; cannot be guessed
 
+// Session tickets (RFC 5723). The key that seals them changes, and the one before still opens them:
+// so a ticket can be opened for at least its lifetime, and its key is gone after twice that. The
+// handles of used ones are kept until they expire; with so many, tickets are refused.
+inline constexpr Duration kTicketLifetimeMax = 24h;
+inline constexpr Duration kTicketKeyLifetime = 24h;
+inline constexpr std::size_t kTicketOctetsMax = 4096;  // of a peer's ticket, which we keep
+inline constexpr std::size_t kUsedTicketsMax = 65536;
+
+// RFC 5685 section 7: MAX_REDIRECTS and REDIRECT_LOOP_DETECT_PERIOD.
+inline constexpr unsigned kRedirectsMax = 5;
+inline constexpr Duration kRedirectPeriod = 300s;
+
 inline constexpr std::size_t kDatagramMax = 65535;
 inline constexpr std::size_t kFragmentsMax =
     64;  // RFC 7383 gives none; 64 x 1200 octets hold any chain we accept

@@ -123,6 +123,7 @@ Actual look(Context& ctx, Pair& pair) {
     IkeSa& sa = found->second;
     if (v2::is_attempt(sa.state)) actual.handshake = true;
     if (sa.state != IkeState::kEstablished || v2::has_task(sa, TaskKind::kDeleteIke)) continue;
+    if (sa.discard_at && sa.children.empty()) continue;  // its peer was redirected
     actual.established = true;
     live.push_back(&sa);
     if (actual.best == nullptr || sa.established_at > actual.best->established_at)
@@ -249,6 +250,7 @@ void terminate_pair(Context& ctx, const std::string& name, bool disable) {
   Pair& pair = ctx.core.pairs.at(name);
   pair.disabled = disable;
   pair.retry_at.reset();
+  pair.ticket.reset();  // RFC 5723 section 6.2
   ctx.touch(name);
   close_sas(ctx, pair);
 }
@@ -272,6 +274,15 @@ Status rekey_pair(Context& ctx, const std::string& name, bool ike) {
   }
   v2::run_tasks(ctx, *sa);
   return {};
+}
+
+Status redirect_pair(Context& ctx, const std::string& name, const IpAddress& to) {
+  const Actual actual = look(ctx, ctx.core.pairs.at(name));
+  if (!actual.established) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      name + " is not up: there is nobody to redirect");
+  }
+  return v2::redirect_peer(ctx, *ctx.find(actual.best->local_spi()), to);
 }
 
 void attempt_failed(Context& ctx, const std::string& name, const std::string& why) {

@@ -10,7 +10,7 @@
 //     sent or received) before the other was established.
 //  2. Of two that cross, the one initiated by the end with the bytewise lower identity (type octet,
 //  then data, in canonical form) SURVIVES. INITIAL_CONTACT is
-//     not applied between them.
+//     not applied between them. Between two anonymous ends (RFC 7619) the lower initiator's SPI.
 //  3. The initiator of the other one deletes it with a normal Delete, as soon as it knows both to
 //  be established. Its responder does so
 //     only if nothing came within kDuplicateGrace.
@@ -51,6 +51,15 @@ bool initiated_by_lower(Context& ctx, const IkeSa& sa) {
       pair != nullptr && pair->holder ? *pair->holder : sa.connection->remote_id;
   const bool we_are_lower = policy::canonical(sa.connection->local_id) < policy::canonical(remote);
   return (sa.role == Role::kInitiator) == we_are_lower;
+}
+
+// Of two that cross. Two anonymous ends (RFC 7619) have the same identity: there the lower SPI of
+// the initiator decides, which both know.
+bool survives(Context& ctx, const IkeSa& established, const IkeSa& other) {
+  if (established.connection->null_auth == policy::NullAuth::kBoth) {
+    return established.spi_i < other.spi_i;
+  }
+  return initiated_by_lower(ctx, established);
 }
 
 void give_up_loser(Context& ctx, IkeSa& loser, const IkeSa& winner) {
@@ -119,7 +128,7 @@ void resolve_duplicates(Context& ctx, IkeSa& established) {
     } else if (other->state == IkeState::kEstablished) {
       if (is_leaving(*other)) continue;
       if (cross(established, *other)) {
-        IkeSa& loser = initiated_by_lower(ctx, established) ? *other : established;
+        IkeSa& loser = survives(ctx, established, *other) ? *other : established;
         give_up_loser(ctx, loser, &loser == other ? established : *other);
         if (&loser == &established) return;
       } else {

@@ -75,7 +75,9 @@ bool is_intermediate(const Message& message) {
 std::vector<Bytes> build(Context& ctx, IkeSa& sa, ExchangeType exchange, MessageId id,
                          bool response, const std::vector<Payload>& payloads) {
   const wire::ike::Header header = make_header(sa, exchange, id, response);
-  if (exchange == ExchangeType::kIkeSaInit) return {wire::ike::encode_message(header, payloads)};
+  if (exchange == ExchangeType::kIkeSaInit || exchange == ExchangeType::kIkeSessionResume) {
+    return {wire::ike::encode_message(header, payloads)};
+  }
   if (exchange == ExchangeType::kIkeIntermediate) note_sent(sa, header, payloads);
   return seal(header, payloads, sending_keys(sa), {sa.iv_counter, ctx.rng}, fragment_limit(sa));
 }

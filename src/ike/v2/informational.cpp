@@ -120,6 +120,8 @@ void start_informational(Context& ctx, IkeSa& sa, const Task& task) {
       return;
     case TaskKind::kInvalidSpi:
     case TaskKind::kQcdToken:
+    case TaskKind::kTicketRequest:
+    case TaskKind::kRedirect:
     case TaskKind::kCreateChild:
     case TaskKind::kRekeyChild:
     case TaskKind::kRekeyIke: break;
@@ -153,10 +155,12 @@ void handle_informational_request(Context& ctx, IkeSa& sa, const Message& messag
   if (const auto* lacks = message.notify(NotifyType::kInvalidSpi))
     peer_lacks_child(ctx, sa, *lacks);
   if (!deleted.spis.empty()) answer.push_back(std::move(deleted));
+  answer_ticket_request(ctx, sa, message, answer);
   send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, answer);
+  if (sa.state == IkeState::kEstablished) follow_redirect(ctx, sa, message);
 }
 
-void process_informational_response(Context& ctx, IkeSa& sa, const Message&) {
+void process_informational_response(Context& ctx, IkeSa& sa, const Message& message) {
   ASSERT(sa.active);
   const Task task = sa.active->task;
   finish_task(ctx, sa);
@@ -169,6 +173,7 @@ void process_informational_response(Context& ctx, IkeSa& sa, const Message&) {
       remove_children(ctx, sa);
       destroy(ctx, sa, sa.successor ? "" : "deleted");
       break;
+    case TaskKind::kTicketRequest: take_ticket(ctx, sa, message); break;
     default: break;  // a liveness check: that an answer came is all
   }
 }

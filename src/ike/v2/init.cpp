@@ -8,9 +8,9 @@
 
 #include <algorithm>
 
-#include "crypto/prf.hpp"
 #include "ike/core/limits.hpp"
 #include "ike/v2/certificates.hpp"
+#include "ike/v2/first_exchange.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "ike/v2/ppk.hpp"
@@ -23,79 +23,6 @@ using wire::ike::KePayload;
 using wire::ike::NoncePayload;
 using wire::ike::NotifyPayload;
 using wire::ike::SaPayload;
-
-// RFC 7296 section 2.23: SHA-1(SPIi | SPIr | IP address | port).
-Bytes nat_hash(IkeSpi spi_i, IkeSpi spi_r, const SocketAddress& address) {
-  Writer octets;
-  octets.u64(spi_i.value);
-  octets.u64(spi_r.value);
-  octets.bytes(address.ip.bytes());
-  octets.u16(address.port);
-  return crypto::sha1({octets.view()});
-}
-
-bool wants_encap(const Context& ctx, const ConnectionRef& connection) {
-  return ctx.core.settings.force_encap ||
-         (connection && connection->encap == policy::Encap::kAlways);
-}
-
-// NAT detection, fragmentation and the hashes we verify: in both directions of IKE_SA_INIT.
-void add_notifies(Context& ctx, IkeSa& sa, const ConnectionRef& connection,
-                  std::vector<Payload>& payloads) {
-  if (wants_encap(ctx, connection) && sa.handshake().faked_nat_source.empty()) {
-    // A source hash that fits no address makes the peer see a NAT, and so encapsulate ESP in UDP:
-    // the only form that a dataplane without raw ESP can take.
-    sa.handshake().faked_nat_source = ctx.rng.bytes(20);
-  }
-  const Bytes source = sa.handshake().faked_nat_source.empty()
-                           ? nat_hash(sa.spi_i, sa.spi_r, sa.path.local)
-                           : sa.handshake().faked_nat_source;
-  payloads.push_back(make_notify(NotifyType::kNatDetectionSourceIp, source));
-  payloads.push_back(make_notify(NotifyType::kNatDetectionDestinationIp,
-                                 nat_hash(sa.spi_i, sa.spi_r, sa.path.remote)));
-  if (!connection || connection->fragmentation) {
-    payloads.push_back(make_notify(NotifyType::kIkev2FragmentationSupported));
-  }
-  Writer hashes;
-  for (const crypto::HashId hash : crypto::supported_hashes()) {
-    hashes.u16(static_cast<std::uint16_t>(hash));
-  }
-  payloads.push_back(make_notify(NotifyType::kSignatureHashAlgorithms, hashes.view()));
-}
-
-void read_notifies(Context& ctx, IkeSa& sa, const Message& message) {
-  const IkeSpi spi_r = message.header.spi_r;
-  bool source_seen = false;
-  bool source_matches = false;
-  const Bytes expected_source = nat_hash(sa.spi_i, spi_r, sa.path.remote);
-  const Bytes expected_destination = nat_hash(sa.spi_i, spi_r, sa.path.local);
-  for (const Payload& payload : message.payloads) {
-    const auto* notify = std::get_if<NotifyPayload>(&payload);
-    if (notify == nullptr) continue;
-    switch (notify->type) {
-      case NotifyType::kNatDetectionSourceIp:
-        source_seen = true;
-        source_matches = source_matches || notify->data == expected_source;
-        break;
-      case NotifyType::kNatDetectionDestinationIp:
-        sa.nat_here = notify->data != expected_destination;
-        break;
-      case NotifyType::kIkev2FragmentationSupported: sa.peer_fragmentation = true; break;
-      case NotifyType::kSignatureHashAlgorithms: {
-        Reader reader(notify->data);
-        while (sa.peer_hashes.size() < 16) {
-          const auto hash = reader.u16();
-          if (!hash) break;
-          sa.peer_hashes.push_back(static_cast<crypto::HashId>(*hash));
-        }
-        break;
-      }
-      default: break;
-    }
-  }
-  sa.nat_there = source_seen && !source_matches;
-  sa.encap = source_seen && (sa.nat_here || sa.nat_there || wants_encap(ctx, sa.connection));
-}
 
 bool offers_additional(const std::vector<policy::IkeProposal>& proposals) {
   return std::any_of(proposals.begin(), proposals.end(),
@@ -116,8 +43,9 @@ void send_init(Context& ctx, IkeSa& sa) {
   payloads.push_back(
       KePayload{static_cast<std::uint16_t>(sa.handshake().dh.group), sa.handshake().dh.public_key});
   payloads.push_back(NoncePayload{sa.nonce_i});
-  add_notifies(ctx, sa, sa.connection, payloads);
+  add_first_notifies(ctx, sa, sa.connection, payloads);
   if (sa.connection->ppk) payloads.push_back(make_notify(NotifyType::kUsePpk));
+  add_redirect_support(sa, payloads);
   if (offers_additional(sa.connection->proposals)) {
     payloads.push_back(make_notify(NotifyType::kIntermediateExchangeSupported));
   }
@@ -166,57 +94,6 @@ bool may_use_ppk(const Context& ctx, const Path& path) {
   return (found != ctx.core.by_address.end() && has(found->second)) || has(ctx.core.any_address);
 }
 
-enum class Admission { kRefused, kAdmitted, kProved };
-
-void demand_cookie(Context& ctx, const Path& path, const Message& message, const Bytes& nonce) {
-  ctx.count(Counter::kCookiesDemanded);
-  send_stateless(ctx, path, message.header,
-                 {make_notify(NotifyType::kCookie,
-                              make_cookie(ctx, nonce, path.remote, message.header.spi_i))});
-}
-
-// Floods: who floods, or has its prefix in common with a flood, is asked for a cookie, and nothing
-// is kept for those who do not return it. Who does is never held up by the others.
-Admission admit(Context& ctx, const Path& path, const Message& message, const Bytes& nonce) {
-  const NotifyPayload* cookie = message.notify(NotifyType::kCookie);
-  const bool proved = cookie != nullptr &&
-                      cookie_is_valid(ctx, cookie->data, nonce, path.remote, message.header.spi_i);
-  if (cookie != nullptr && !proved) ctx.count(Counter::kDropCookie);
-  if (!proved) {
-    if (!ctx.core.half_open.demands_cookie(path.remote.ip)) return Admission::kAdmitted;
-    demand_cookie(ctx, path, message, nonce);
-    return Admission::kRefused;
-  }
-  if (ctx.core.half_open.size() < kHalfOpenMax) return Admission::kProved;
-  // The oldest has had time enough to go on to IKE_AUTH, were it in earnest.
-  const auto oldest = ctx.core.half_open.oldest(ctx.now - kHalfOpenFairTime);
-  IkeSa* victim = oldest ? ctx.find(*oldest) : nullptr;
-  if (victim == nullptr) {
-    ctx.count(Counter::kDropHalfOpen);
-    return Admission::kRefused;
-  }
-  ctx.count(Counter::kHalfOpenEvicted);
-  destroy(ctx, *victim, "");
-  return Admission::kProved;
-}
-
-// A repetition of a request that has an SA already; true when it was dealt with.
-bool is_repeated(Context& ctx, const Path& path, ByteView datagram, const Message& message) {
-  const auto known = ctx.core.init_requests.find({message.header.spi_i, path.remote});
-  if (known == ctx.core.init_requests.end()) return false;
-  IkeSa* sa = ctx.find(known->second);
-  if (sa == nullptr) return false;
-  const bool answered = sa->state == IkeState::kHalfOpen || sa->state == IkeState::kIntermediate;
-  if (answered && sa->last_response && sa->last_response->id.value == 0 &&
-      equal(sa->handshake().init_request, datagram)) {
-    ctx.count(Counter::kResponsesRepeated);
-    transmit(ctx, sa->path, sa->last_response->packets);
-  } else {
-    ctx.count(Counter::kDropBusy);
-  }
-  return true;
-}
-
 void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
   const Message request = std::move(*sa.handshake().init_message);
   sa.handshake().init_message.reset();
@@ -239,34 +116,17 @@ void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
   payloads.push_back(
       KePayload{static_cast<std::uint16_t>(sa.suite.dh), result.key_pair.public_key});
   payloads.push_back(NoncePayload{sa.nonce_r});
-  add_notifies(ctx, sa, sa.connection, payloads);
+  add_first_notifies(ctx, sa, sa.connection, payloads);
   if (sa.handshake().use_ppk) payloads.push_back(make_notify(NotifyType::kUsePpk));
   const bool more = policy::has_additional(sa.suite.additional);
   if (more) payloads.push_back(make_notify(NotifyType::kIntermediateExchangeSupported));
   add_certificate_request(*sa.connection, payloads);
+  announce_childless(sa, payloads);
   send_response(ctx, sa, ExchangeType::kIkeSaInit, MessageId(0), payloads);
   sa.handshake().init_response = sa.last_response->packets.front();
   sa.state = more ? IkeState::kIntermediate : IkeState::kHalfOpen;
   // Who asks is known from IKE_AUTH on; until then no pair may act on this SA.
   sa.connection = ConnectionRef();
-}
-
-void follow_restart(Context& ctx, IkeSa& sa, const std::string& what) {
-  if (++sa.handshake().restarts > kInitRestartsMax) {
-    fail_handshake(ctx, sa,
-                   fmt::format("{} answered {} again and again", sa.path.remote.to_string(), what));
-  }
-}
-
-void follow_cookie(Context& ctx, IkeSa& sa, const NotifyPayload& cookie) {
-  follow_restart(ctx, sa, "COOKIE");
-  if (sa.state == IkeState::kDead) return;
-  if (cookie.data.empty() || cookie.data.size() > 64) {
-    ctx.count(Counter::kDropMalformed);  // RFC 7296 section 2.6: between 1 and 64 octets
-    return;
-  }
-  sa.handshake().cookie = cookie.data;
-  send_init(ctx, sa);
 }
 
 void follow_invalid_ke(Context& ctx, IkeSa& sa, const NotifyPayload& notify) {
@@ -290,8 +150,7 @@ void follow_invalid_ke(Context& ctx, IkeSa& sa, const NotifyPayload& notify) {
                                sa.path.remote.to_string(), *wanted));
     return;
   }
-  follow_restart(ctx, sa, "INVALID_KE_PAYLOAD");
-  if (sa.state == IkeState::kDead) return;
+  if (!may_restart(ctx, sa, "INVALID_KE_PAYLOAD")) return;
   tried.push_back(*wanted);
   sa.outstanding.reset();
   ctx.start_job(sa, JobPurpose::kInitGenerate, DhGenerateJob{group});
@@ -324,6 +183,7 @@ IkeSa& start_init(Context& ctx, const ConnectionRef& connection, const Path& pat
   ctx.count(Counter::kInitiated);
   IkeSa& added = ctx.add(std::move(sa));
   if (Pair* pair = ctx.pair_of(added)) pair->sas.insert(added.local_spi());
+  if (start_resume(ctx, added)) return added;
   const crypto::DhId group = connection->proposals.front().dh.front();
   added.handshake().groups_tried.push_back(static_cast<std::uint16_t>(group));
   ctx.start_job(added, JobPurpose::kInitGenerate, DhGenerateJob{group});
@@ -359,6 +219,7 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
     send_stateless(ctx, path, message.header, {make_notify(NotifyType::kNoProposalChosen)});
     return;
   }
+  if (redirect_in_init(ctx, path, message, *chosen->connection)) return;
   const policy::IkeSuite suite = chosen->selected.suite;
   if (static_cast<crypto::DhId>(ke->group) != suite.dh) {
     Writer group;
@@ -377,24 +238,22 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   sa.connection = chosen->connection;
   sa.nonce_i = nonce->data;
   sa.nonce_r = ctx.rng.bytes(kNonceOctets);
-  sa.begun = ctx.now;
-  sa.discard_at = ctx.now + kHalfOpenLifetime;
-  read_notifies(ctx, sa, message);
+  read_first_notifies(ctx, sa, message);
   sa.handshake().use_ppk = message.notify(NotifyType::kUsePpk) != nullptr && may_use_ppk(ctx, path);
-  sa.handshake().init_request = to_vector(datagram);
   sa.handshake().init_message = message;
-  sa.half_open = true;
-  sa.cookie_returned = admission == Admission::kProved;
-  sa.init_from = path.remote;
-  ctx.core.half_open.add(sa.begun, sa.spi_r, path.remote.ip, sa.cookie_returned);
-  IkeSa& added = ctx.add(std::move(sa));
-  ctx.core.init_requests[{added.spi_i, path.remote}] = added.local_spi();
+  read_redirect_support(sa, message);
+  IkeSa& added = add_half_open(ctx, std::move(sa), datagram, path, admission);
   ctx.start_job(added, JobPurpose::kInitRespond, DhRespondJob{suite.dh, ke->data});
 }
 
 void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message) {
-  if (const auto* cookie = message.notify(NotifyType::kCookie))
-    return follow_cookie(ctx, sa, *cookie);
+  if (const auto* cookie = message.notify(NotifyType::kCookie)) {
+    if (take_cookie(ctx, sa, *cookie)) send_init(ctx, sa);
+    return;
+  }
+  if (const auto* redirect = message.notify(NotifyType::kRedirect)) {
+    return follow_init_redirect(ctx, sa, *redirect);
+  }
   if (const auto* group = message.notify(NotifyType::kInvalidKePayload)) {
     return follow_invalid_ke(ctx, sa, *group);
   }
@@ -426,7 +285,7 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
   sa.suite = accepted->suite;
   sa.spi_r = message.header.spi_r;
   sa.nonce_r = nonce->data;
-  read_notifies(ctx, sa, message);
+  read_first_notifies(ctx, sa, message);
   if (wants_encap(ctx, sa.connection) && !sa.encap) {
     return fail_handshake(
         ctx, sa,
@@ -435,6 +294,9 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
                     sa.path.remote.to_string()));
   }
   if (const Status agreed = agree_on_ppk(sa, message); !agreed) {
+    return fail_handshake(ctx, sa, agreed.error().message);
+  }
+  if (const Status agreed = agree_on_childless(sa, message); !agreed) {
     return fail_handshake(ctx, sa, agreed.error().message);
   }
   sa.handshake().init_response = to_vector(datagram);
@@ -456,12 +318,7 @@ void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
   sa.keys = std::move(*keys);
   sa.iv_counter = ctx.rng.u64();
   sa.handshake().dh = crypto::DhKeyPair();
-  if (sa.encap) {
-    // RFC 7296 section 2.23: both ends move to port 4500; a peer on a port of its own stays there.
-    sa.path.local.port = ctx.core.settings.nat_port;
-    if (sa.path.remote.port == ctx.core.settings.port)
-      sa.path.remote.port = ctx.core.settings.nat_port;
-  }
+  move_to_nat_port(ctx, sa);
   start_intermediate(ctx, sa);
 }
 

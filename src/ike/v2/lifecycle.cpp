@@ -46,6 +46,8 @@ std::string_view name(TaskKind kind) {
     case TaskKind::kLiveness: return "liveness check";
     case TaskKind::kInvalidSpi: return "report of an unknown SPI";
     case TaskKind::kQcdToken: return "crash detection token";
+    case TaskKind::kTicketRequest: return "request of a session ticket";
+    case TaskKind::kRedirect: return "redirect";
   }
   return "task";
 }
@@ -83,7 +85,9 @@ void establish(Context& ctx, IkeSa& sa) {
   ctx.event(EventKind::kIkeEstablished, LogLevel::kInfo, sa.connection->name,
             fmt::format("IKE SA {}_i {}_r established with {} as {}, {}{}", to_string(sa.spi_i),
                         to_string(sa.spi_r), sa.path.remote.to_string(), name(sa.role),
-                        policy::words(sa.suite), sa.ppk ? ", with a post-quantum key" : ""));
+                        policy::words(sa.suite),
+                        std::string(sa.ppk ? ", with a post-quantum key" : "") +
+                            (sa.handshake().resumed ? ", resumed by its ticket" : "")));
 }
 
 namespace {
@@ -120,6 +124,7 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
     if (task.orphan) ctx.core.inbound_spis.erase(task.child);
   }
   if (sa.active && sa.active->task.orphan) ctx.core.inbound_spis.erase(sa.active->task.child);
+  drop_ticket(ctx, sa);
   sa.drop_handshake();
   if (sa.job.value != 0) ctx.core.jobs.erase(sa.job);
   if (const auto known = ctx.core.init_requests.find({sa.spi_i, sa.init_from});
@@ -242,6 +247,8 @@ void run_tasks(Context& ctx, IkeSa& sa) {
     case TaskKind::kLiveness: start_informational(ctx, sa, task); break;
     case TaskKind::kInvalidSpi: start_invalid_spi(ctx, sa, task); break;
     case TaskKind::kQcdToken: start_qcd_token(ctx, sa, task); break;
+    case TaskKind::kTicketRequest: start_ticket_request(ctx, sa, task); break;
+    case TaskKind::kRedirect: start_redirect(ctx, sa, task); break;
   }
   // A task may find that there is nothing left to do; the next one gets its turn.
   if (!sa.active && !sa.outstanding && sa.state != IkeState::kDead) run_tasks(ctx, sa);

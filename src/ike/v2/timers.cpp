@@ -65,6 +65,7 @@ void peer_is_silent(Context& ctx, IkeSa& sa) {
   const std::string pair = sa.pair();
   const bool was_deleting = sa.state == IkeState::kDeleting || sa.state == IkeState::kReplaced;
   if (Pair* entry = ctx.pair_of(sa); entry != nullptr && !was_deleting) entry->last_error = what;
+  if (!was_deleting) keep_ticket(ctx, sa);
   destroy(ctx, sa, what);
 }
 

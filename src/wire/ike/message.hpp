@@ -116,7 +116,8 @@ enum class IdType : std::uint8_t {
   kIpv6 = 5,
   kDerDn = 9,
   kDerGn = 10,
-  kKeyId = 11
+  kKeyId = 11,
+  kNull = 13,  // RFC 7619; no data
 };
 
 // Notify Message Types (IANA). Below 16384: errors.
