@@ -142,7 +142,8 @@ void EngineDriver::collect(const ike::Effect& effect, std::vector<dataplane::Cha
                           update->path.local,
                           update->path.remote});
   } else if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) {
-    changes.push_back(dataplane::SetPolicy{{set->pair, set->reqid, set->local_ts, set->remote_ts}});
+    changes.push_back(dataplane::SetPolicy{{set->pair, set->reqid, set->local_ts, set->remote_ts,
+                                            set->mode, set->path.local.ip, set->path.remote.ip}});
   } else if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect)) {
     changes.push_back(dataplane::DeletePolicy{gone->reqid});
   }

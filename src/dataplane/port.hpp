@@ -63,6 +63,8 @@ struct PolicySpec {
   policy::SelectorList remote_ts;
   policy::Mode mode = policy::Mode::kTunnel;
   IpAddress local{}, remote{};  // outer addresses; a tunnel's ends
+  // Nothing passes, whatever SAs there are; any other policy with the same selectors comes first.
+  bool closed = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 

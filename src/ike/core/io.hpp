@@ -88,11 +88,13 @@ struct UpdateSa {  // the outer addresses of an installed SA changed
   std::string pair;
   friend bool operator==(const UpdateSa&, const UpdateSa&) = default;
 };
-struct SetPolicy {
+struct SetPolicy {  // again with another path when the outer addresses changed
   std::string pair;
   ReqId reqid;
   policy::SelectorList local_ts;
   policy::SelectorList remote_ts;
+  policy::Mode mode = policy::Mode::kTunnel;
+  Path path;
   friend bool operator==(const SetPolicy&, const SetPolicy&) = default;
 };
 struct DeletePolicy {
