@@ -27,6 +27,10 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.remote = child.path.remote;
   spec.udp_encap = child.udp_encap;
   spec.mode = child.mode;
+  if (child.nat_original) {
+    spec.original_local = child.nat_original->local;
+    spec.original_remote = child.nat_original->remote;
+  }
   spec.suite = child.suite.cipher;
   spec.encr_key = in ? child.encr_in : child.encr_out;
   spec.integ_key = in ? child.integ_in : child.integ_out;

@@ -54,10 +54,11 @@ void consider_established(const IkeSa& sa, Earliest& earliest) {
 // A request was given up: the peer is gone.
 void peer_is_silent(Context& ctx, IkeSa& sa) {
   const std::string what = fmt::format(
-      "{} did not answer {} ({} tries): it is not running, or something on the way drops UDP {} "
+      "{} did not answer {} ({} tries): {}it is not running, or something on the way drops UDP {} "
       "and {}",
       sa.path.remote.to_string(), wire::ike::name(sa.outstanding->exchange), sa.outstanding->sent,
-      ctx.core.settings.port, ctx.core.settings.nat_port);
+      sa.failure.empty() ? "" : sa.failure + "; else ", ctx.core.settings.port,
+      ctx.core.settings.nat_port);
   if (is_attempt(sa.state)) {
     fail_handshake(ctx, sa, what);
     return;
