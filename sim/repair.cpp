@@ -43,8 +43,11 @@ reconcile::Repair difference(const Host& host) {
 std::size_t repair(World& world, Host& host) {
   const reconcile::Repair repair = difference(host);
   for (const reconcile::PolicySpec& policy : repair.set) {
-    host.twin.policies[policy.reqid] = {policy.pair, policy.reqid, policy.local_ts,
-                                        policy.remote_ts};
+    ike::SetPolicy& there = host.twin.policies[policy.reqid];
+    there.pair = policy.pair;
+    there.reqid = policy.reqid;
+    there.local_ts = policy.local_ts;
+    there.remote_ts = policy.remote_ts;
   }
   for (const SaName& sa : repair.renew) {
     const bool in = sa.direction == reconcile::Direction::kIn;

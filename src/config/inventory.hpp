@@ -75,6 +75,7 @@ struct PairSettings {
   policy::Encap encap = policy::Encap::kAuto;
   policy::Childless childless = policy::Childless::kAllow;
   bool resumption = false;
+  policy::Lines lines;  // of what both ends have to agree on
   friend bool operator==(const PairSettings&, const PairSettings&) = default;
 };
 

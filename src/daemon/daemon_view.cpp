@@ -136,7 +136,7 @@ control::StatusSnapshot DaemonView::status() {
   out.mesh = mesh_;
   out.self = self_;
   out.version = std::string(control::kVersion);
-  out.dataplane = "userspace";
+  out.dataplane = std::string(host_.name());
   out.generation = generation_;
   for (const ike::PairSnapshot& pair : driver_.engine().snapshot())
     out.pairs.push_back(describe(pair, counters, now));

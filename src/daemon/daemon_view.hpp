@@ -5,15 +5,16 @@
 
 #include "control/view.hpp"
 #include "daemon/engine_driver.hpp"
+#include "daemon/plane_host.hpp"
 #include "mesh/plan.hpp"
 
 namespace espalier::daemon {
 
 class DaemonView final : public control::View {
  public:
-  DaemonView(EngineDriver& driver, dataplane::Port& plane,
+  DaemonView(EngineDriver& driver, PlaneHost& host,
              std::function<Result<control::ReloadReport>()> reload)
-      : driver_(driver), plane_(plane), reload_(std::move(reload)) {}
+      : driver_(driver), host_(host), plane_(host.port()), reload_(std::move(reload)) {}
 
   void set_plan(const mesh::HostPlan& plan, std::uint64_t generation);
 
@@ -31,6 +32,7 @@ class DaemonView final : public control::View {
 
  private:
   EngineDriver& driver_;
+  PlaneHost& host_;
   dataplane::Port& plane_;
   std::function<Result<control::ReloadReport>()> reload_;
   std::string mesh_, self_;

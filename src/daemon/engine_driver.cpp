@@ -32,6 +32,10 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.remote = child.path.remote;
   spec.udp_encap = child.udp_encap;
   spec.mode = child.mode;
+  if (child.nat_original) {
+    spec.original_local = child.nat_original->local;
+    spec.original_remote = child.nat_original->remote;
+  }
   spec.suite = child.suite.cipher;
   spec.encr_key = in ? child.encr_in : child.encr_out;
   spec.integ_key = in ? child.integ_in : child.integ_out;
@@ -44,6 +48,11 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.soft_packets = child.soft_packets;
   spec.hard_packets = child.hard_packets;
   return spec;
+}
+
+dataplane::PolicySpec to_spec(const ike::SetPolicy& set) {
+  return {set.pair, set.reqid,         set.local_ts,      set.remote_ts,
+          set.mode, set.path.local.ip, set.path.remote.ip};
 }
 
 reconcile::SaName sa_name(bool in, Spi spi, const IpAddress& peer) {
@@ -68,6 +77,7 @@ reconcile::Repair difference(const ike::Core& core, const dataplane::Snapshot& s
     actual.push_back({sa_name(in, sa.key.spi, sa.key.peer), sa.reqid});
   }
   for (const dataplane::PolicySpec& each : snapshot.policies) {
+    if (each.closed) continue;  // the host's, not the engine's
     there.push_back({each.pair, each.reqid, each.local_ts, each.remote_ts});
   }
   return reconcile::compare(std::move(desired), std::move(policies), std::move(actual),
@@ -171,7 +181,7 @@ void EngineDriver::collect(const ike::Effect& effect, std::vector<dataplane::Cha
                           update->path.local,
                           update->path.remote});
   } else if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) {
-    changes.push_back(dataplane::SetPolicy{{set->pair, set->reqid, set->local_ts, set->remote_ts}});
+    changes.push_back(dataplane::SetPolicy{to_spec(*set)});
   } else if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect)) {
     changes.push_back(dataplane::DeletePolicy{gone->reqid});
   }
@@ -242,8 +252,11 @@ std::size_t EngineDriver::reconcile() {
                    repair.renew.size(), repair.set.size(), repair.remove.size(),
                    repair.remove_policies.size())});
   std::vector<dataplane::Change> changes;
-  for (const reconcile::PolicySpec& each : repair.set) {
-    changes.push_back(dataplane::SetPolicy{{each.pair, each.reqid, each.local_ts, each.remote_ts}});
+  for (const ike::SetPolicy& each : ike::wanted(engine_.core()).policies) {
+    const bool missing =
+        std::any_of(repair.set.begin(), repair.set.end(),
+                    [&](const reconcile::PolicySpec& one) { return one.reqid == each.reqid; });
+    if (missing) changes.push_back(dataplane::SetPolicy{to_spec(each)});
   }
   for (const reconcile::SaName& sa : repair.remove) {
     const bool in = sa.direction == reconcile::Direction::kIn;

@@ -80,6 +80,14 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.start = settings.start;
   connection.revocation = settings.revocation;
   connection.protect = settings.protect;
+  connection.lines = settings.lines;
+}
+
+void set_places(const SharedList<std::string>& file, const Host& self, config::Position peer,
+                Connection& connection) {
+  connection.lines.file = file;
+  connection.lines[policy::Setting::kOwn] = self.at.line;
+  connection.lines[policy::Setting::kPeer] = peer.line;
 }
 
 // RFC 8784. The two ends of a pair have the same id and secret.
@@ -292,15 +300,18 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
   HostPlan plan{inventory.mesh, self->name, self->addresses, self->subnets, {}, {}};
   if (!credentials.mesh_secret.empty()) TRY(check_mesh_secret(credentials.mesh_secret));
   TRY_ASSIGN(const OwnIdentity own, own_identity(credentials));
+  const SharedList<std::string> file{inventory.file};
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
     TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials, own));
+    set_places(file, *self, peer.at, connection);
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
   for (const Foreign& peer : inventory.foreign) {
     TRY_ASSIGN(Connection connection,
                towards_foreign(inventory, *self, peer, credentials, own, plan.warnings));
+    set_places(file, *self, peer.at, connection);
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }

@@ -15,6 +15,7 @@
 #include "crypto/aead.hpp"
 #include "crypto/ids.hpp"
 #include "crypto/revocation.hpp"
+#include "policy/lines.hpp"
 #include "wire/ike/message.hpp"
 
 namespace espalier::policy {
@@ -177,6 +178,7 @@ struct Connection {
   bool resumption = false;  // tickets are given, asked for and used (RFC 5723)
   Box<Redirect> redirect;
   std::vector<ChildConfig> children;
+  Lines lines;
   friend bool operator==(const Connection&, const Connection&) = default;
 };
 

@@ -164,6 +164,13 @@ void handle_protected(Context& ctx, IkeSa& sa, const Path& path, ByteView datagr
 
 void refuse_version(Context& ctx, const Path& path, const Header& header) {
   ctx.count(Counter::kDropVersion);
+  // Unproved, so it ends no attempt; but it says why nothing else will come.
+  IkeSa* asked = ctx.find(header.spi_i);
+  if (asked != nullptr && asked->state == IkeState::kInit && asked->role == v2::Role::kInitiator &&
+      asked->path.remote.ip == path.remote.ip) {
+    asked->failure = fmt::format("something there answered in IKE version {}, this is version 2",
+                                 header.version >> 4);
+  }
   // RFC 7296 section 2.5: told only for a higher major version, and never in answer to a response.
   if ((header.version >> 4) > 2 && !header.is_response()) {
     v2::send_stateless(ctx, path, header, {v2::make_notify(NotifyType::kInvalidMajorVersion)});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/box.hpp"
 #include "base/log.hpp"
 #include "base/secret.hpp"
 #include "base/strong.hpp"
@@ -39,6 +40,15 @@ struct Transmit {
 
 enum class Direction : std::uint8_t { kIn, kOut };
 
+// Transport mode through NAT: the addresses as the peer has them, which the checksums of what it
+// sends are made with and those of what it receives must fit (RFC 7296 section 2.23.1, RFC 3948
+// section 3.1.2).
+struct NatOriginal {
+  IpAddress local;   // of this end, as the peer sees it
+  IpAddress remote;  // of the peer, as it has it itself
+  friend bool operator==(const NatOriginal&, const NatOriginal&) = default;
+};
+
 // A child SA pair as a dataplane needs it.
 struct ChildSaSpec {
   std::string pair;
@@ -52,6 +62,7 @@ struct ChildSaSpec {
   bool udp_encap = true;
   policy::SelectorList local_ts;
   policy::SelectorList remote_ts;
+  Box<NatOriginal> nat_original;  // transport mode, and a NAT on the way
   SecretBytes encr_in, integ_in, encr_out, integ_out;
   std::uint32_t replay_window = 1024;
   std::optional<std::uint64_t> soft_bytes, hard_bytes, soft_packets, hard_packets;
@@ -77,11 +88,13 @@ struct UpdateSa {  // the outer addresses of an installed SA changed
   std::string pair;
   friend bool operator==(const UpdateSa&, const UpdateSa&) = default;
 };
-struct SetPolicy {
+struct SetPolicy {  // again with another path when the outer addresses changed
   std::string pair;
   ReqId reqid;
   policy::SelectorList local_ts;
   policy::SelectorList remote_ts;
+  policy::Mode mode = policy::Mode::kTunnel;
+  Path path;
   friend bool operator==(const SetPolicy&, const SetPolicy&) = default;
 };
 struct DeletePolicy {

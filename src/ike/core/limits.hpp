@@ -82,6 +82,9 @@ inline constexpr Duration kCrossingTime = 40s;
 // end may take all its retransmissions, once as the request of one end and once of the other.
 inline constexpr Duration kOverTime = 90s;
 
+// Of a sentence about a difference that is kept, or sent to a peer of our own.
+inline constexpr std::size_t kDiagnosisOctetsMax = 800;
+
 // Without ESN: with the tenth on top it stays below 2^32.
 inline constexpr std::uint64_t kPacketsWithoutEsn = 3'900'000'000;
 

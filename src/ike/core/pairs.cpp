@@ -91,10 +91,24 @@ void schedule_start(Context& ctx, Pair& pair) {
   pair.retry_at = ctx.now + grace + ctx.jitter(kStartJitter);
 }
 
+// The peer's addresses in turn; but a child in transport mode is between the addresses of the IKE
+// SA, so that its peer's is the only one.
+IpAddress address_to_try(const Pair& pair) {
+  const auto& addresses = pair.connection->remote_addresses;
+  for (const policy::ChildConfig& child : pair.connection->children) {
+    if (child.mode != policy::Mode::kTransport || child.remote_ts.empty()) continue;
+    const IpAddress& only = child.remote_ts.front().start;
+    if (only == child.remote_ts.front().end &&
+        std::find(addresses.begin(), addresses.end(), only) != addresses.end()) {
+      return only;
+    }
+  }
+  return addresses[pair.next_address % addresses.size()];
+}
+
 Path path_to(const Context& ctx, const Pair& pair) {
   const policy::Connection& connection = *pair.connection;
-  const IpAddress remote =
-      connection.remote_addresses[pair.next_address % connection.remote_addresses.size()];
+  const IpAddress remote = address_to_try(pair);
   IpAddress local = IpAddress::any(remote.family());
   for (const IpAddress& address : connection.local_addresses) {
     if (address.family() == remote.family()) {
@@ -144,6 +158,7 @@ void note_up(Context& ctx, Pair& pair, const std::string& name) {
   pair.attempts = 0;
   pair.backoff = kRetryFirst;
   pair.last_error.clear();
+  pair.refused.reset();
   ctx.event(EventKind::kPairUp, LogLevel::kInfo, name, "up");
 }
 
@@ -160,7 +175,13 @@ void configure(Context& ctx, const std::vector<policy::Connection>& connections)
   for (const std::string& name : gone) remove_pair(ctx, name);
   for (const auto& [name, connection] : wanted) {
     ASSERT(!connection->proposals.empty() && !connection->children.empty());
-    if (ctx.core.pairs.contains(name)) continue;
+    if (const auto known = ctx.core.pairs.find(name); known != ctx.core.pairs.end()) {
+      auto& held = known->second.connection.ptr;
+      if (!held->lines.is_same(connection->lines)) {  // the same, elsewhere in the file
+        held = std::make_shared<const policy::Connection>(*connection);
+      }
+      continue;
+    }
     Pair pair;
     pair.connection.ptr = std::make_shared<const policy::Connection>(*connection);
     schedule_start(ctx, pair);
@@ -188,7 +209,7 @@ void supervise(Context& ctx, const std::string& name) {
     ctx.event(EventKind::kPairDown, LogLevel::kWarning, name,
               pair.disabled
                   ? "down by the operator's wish"
-                  : (pair.last_error.empty() ? std::string("down") : "down: " + pair.last_error));
+                  : (pair.last_error.empty() ? std::string("down") : "down: " + explain(pair)));
   }
   if (pair.disabled) {
     pair.retry_at.reset();

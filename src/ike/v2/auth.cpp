@@ -13,6 +13,7 @@
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "ike/v2/ppk.hpp"
+#include "ike/v2/transport.hpp"
 #include "policy/identity.hpp"
 #include "policy/selectors.hpp"
 
@@ -21,6 +22,10 @@ namespace {
 
 using wire::ike::AuthPayload;
 using wire::ike::IdPayload;
+
+std::string at(const IkeSa& sa, policy::Setting setting) {
+  return policy::where(sa.connection->lines, setting);
+}
 
 constexpr auto kPskMethod = static_cast<std::uint8_t>(crypto::AuthMethod::kSharedKeyMic);
 constexpr auto kNullMethod = static_cast<std::uint8_t>(crypto::AuthMethod::kNull);
@@ -139,13 +144,14 @@ Status check_method(const IkeSa& sa, std::uint8_t method) {
   if (!anonymous && shared && method != kPskMethod) {
     return refused(fmt::format(
         "the peer authenticates by method {} (a certificate?), this side is configured for a "
-        "pre-shared key: set the same 'auth' on both",
-        method));
+        "pre-shared key: set the same 'auth' on both{}",
+        method, policy::where(sa.connection->lines, policy::Setting::kAuth)));
   }
   if (!anonymous && !shared && method == kPskMethod) {
     return refused(
         "the peer authenticates by a pre-shared key, this side is configured for certificates: "
-        "set the same 'auth' on both");
+        "set the same 'auth' on both" +
+        policy::where(sa.connection->lines, policy::Setting::kAuth));
   }
   return {};
 }
@@ -155,9 +161,10 @@ Error wrong_mac(const IkeSa& sa) {
   if (is_anonymous(sa, other(sa.role))) return refused("the AUTH of the anonymous peer is wrong");
   return refused(fmt::format(
       "the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, {}the "
-      "mesh name and the identities on both sides",
+      "mesh name and the identities on both sides ('espalier secret pair' prints a pair's key){}",
       policy::to_string(sa.handshake().peer_id), policy::to_string(sa.connection->local_id),
-      sa.ppk ? "the post-quantum secret ('ppk'), " : ""));
+      sa.ppk ? "the post-quantum secret ('ppk'), " : "",
+      policy::where(sa.connection->lines, policy::Setting::kPeer)));
 }
 
 // Checks the peer's AUTH: a result at once for a shared key; for a signature a job is started and
@@ -192,10 +199,10 @@ void refuse(Context& ctx, IkeSa& sa, NotifyType type, const std::string& why) {
   ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),
             fmt::format("IKE_AUTH from {} refused with {}: {}", sa.path.remote.to_string(),
                         wire::ike::name(type), why));
-  // Of a pair that only the peer starts, nothing else would say why it is not up.
-  if (Pair* pair = ctx.pair_of(sa);
-      pair != nullptr && !pair->up && !pair->retry_at && !pair->disabled) {
-    pair->last_error = why;
+  if (sa.connection) {
+    refused_peer(ctx, sa.pair(), why);
+  } else {
+    refused_address(ctx, sa.path.remote.ip, why);
   }
   send_response(ctx, sa, ExchangeType::kIkeAuth, sa.expected_request, {make_notify(type)});
   // It still counts as half-open until it is discarded: who only ever fails cannot make us keep
@@ -220,13 +227,15 @@ std::optional<std::string> misfit(const IkeSa& sa, const Pair& pair, const polic
                                   const IdPayload* idr) {
   const policy::Connection& connection = *pair.connection;
   if (idr != nullptr && !policy::same_identity({idr->type, idr->data}, connection.local_id)) {
-    return fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'",
+    return fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'{}",
                        policy::to_string(peer), policy::to_string({idr->type, idr->data}),
-                       policy::to_string(connection.local_id));
+                       policy::to_string(connection.local_id),
+                       policy::where(connection.lines, policy::Setting::kOwn));
   }
   if (!suite_is_acceptable(connection, sa.suite)) {
-    return fmt::format("the IKE suite {} is not among the proposals of {}", policy::words(sa.suite),
-                       connection.name);
+    return fmt::format("the IKE suite {} is not among the proposals of {}{}",
+                       policy::words(sa.suite), connection.name,
+                       policy::where(connection.lines, policy::Setting::kIkeProposals));
   }
   return std::nullopt;
 }
@@ -258,6 +267,16 @@ Result<ConnectionRef> find_anonymous(Context& ctx, const IkeSa& sa, const IdPayl
   return make_error(ErrorCode::kAuthentication, why);
 }
 
+// Who is expected at the address that an unknown identity comes from.
+std::string expected_there(Context& ctx, const IpAddress& address) {
+  const auto names = ctx.core.pairs_at.find(address);
+  if (names == ctx.core.pairs_at.end()) return "; nor is one configured at its address";
+  const policy::Connection& connection = *ctx.core.pairs.at(names->second.front()).connection;
+  return fmt::format("; {} at its address expects '{}': set the same 'id' on both sides{}",
+                     connection.name, policy::to_string(connection.remote_id),
+                     policy::where(connection.lines, policy::Setting::kPeer));
+}
+
 }  // namespace
 
 // One look-up for each form that the table may have the identity under, whatever the number of
@@ -283,7 +302,8 @@ Result<ConnectionRef> find_connection(Context& ctx, const IkeSa& sa, const polic
     }
   }
   if (why.empty()) {
-    why = fmt::format("no configured peer has the identity '{}'", policy::to_string(peer));
+    why = fmt::format("no configured peer has the identity '{}'{}", policy::to_string(peer),
+                      expected_there(ctx, sa.path.remote.ip));
   }
   return make_error(ErrorCode::kAuthentication, why);
 }
@@ -327,7 +347,7 @@ void answer_first_child(Context& ctx, IkeSa& sa, const Message& request,
     payloads.push_back(make_notify(NotifyType::kNoAdditionalSas));
     return;
   }
-  auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
+  auto child = negotiate_child(sa, request, false, crypto::DhId::kNone, "");
   if (child) {
     const Spi spi = ctx.allocate_spi();
     auto made = make_child(sa, *child, spi, false, {}, sa.nonce_i, sa.nonce_r);
@@ -340,8 +360,9 @@ void answer_first_child(Context& ctx, IkeSa& sa, const Message& request,
   ctx.event(EventKind::kDropped, LogLevel::kWarning, sa.pair(),
             fmt::format("child SA refused with {}: {}", wire::ike::name(notify_for(child.error())),
                         child.error().message));
-  if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;
+  refused_peer(ctx, sa.pair(), child.error().message);
   payloads.push_back(make_notify(notify_for(child.error())));
+  add_detail(sa, child.error().message, payloads);
 }
 
 void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
@@ -451,8 +472,8 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
   if (!sa.handshake().childless) {
     const policy::ChildConfig& child = connection.children.front();
     sa.handshake().child_spi = ctx.allocate_spi();
-    add_child_offer(payloads, child, child.local_ts, child.remote_ts, sa.handshake().child_spi,
-                    false);
+    add_child_offer(payloads, child, offered_local(sa, child, child.local_ts),
+                    offered_remote(sa, child, child.remote_ts), sa.handshake().child_spi, false);
   }
   add_ppk(sa, payloads);
   send_request(ctx, sa, ExchangeType::kIkeAuth, payloads);
@@ -466,22 +487,33 @@ void reject_responder(Context& ctx, IkeSa& sa, const std::string& why) {
   fail_handshake(ctx, sa, why);
 }
 
+void first_child_failed(Context& ctx, IkeSa& sa, const Message& response, const std::string& why) {
+  const Spi spi = sa.handshake().child_spi;
+  ctx.core.inbound_spis.erase(spi);
+  const auto* error = find_error(response);
+  // Not refused by the peer, but by us: it has the child, and must hear that we do not.
+  if (error == nullptr) delete_orphan(ctx, sa, spi);
+  if (error != nullptr && error->type == NotifyType::kSinglePairRequired &&
+      split_into_pairs(ctx, sa.pair(), sa.connection->children.front().name)) {
+    return;
+  }
+  if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
+  ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(), why);
+}
+
 // The first child, as the answer has it.
 void take_first_child(Context& ctx, IkeSa& sa, const Message& response) {
   const policy::ChildConfig& config = sa.connection->children.front();
   const Spi spi = sa.handshake().child_spi;
-  auto child = accept_child(config, config.local_ts, config.remote_ts, response, false);
+  auto child = accept_child(sa, config, offered_local(sa, config, config.local_ts),
+                            offered_remote(sa, config, config.remote_ts), response, false);
   if (child) {
     auto made = make_child(sa, *child, spi, true, {}, sa.nonce_i, sa.nonce_r);
     ASSERT(made);
     install_child(ctx, sa, std::move(*made), true);
     tell_what_was_narrowed(ctx, sa, *child);
   } else {
-    ctx.core.inbound_spis.erase(spi);
-    // Not refused by the peer, but by us: it has the child, and must hear that we do not.
-    if (find_error(response) == nullptr) delete_orphan(ctx, sa, spi);
-    if (Pair* pair = ctx.pair_of(sa)) pair->last_error = child.error().message;
-    ctx.event(EventKind::kAttemptFailed, LogLevel::kWarning, sa.pair(), child.error().message);
+    first_child_failed(ctx, sa, response, child.error().message);
   }
   sa.handshake().child_spi = Spi();
 }
@@ -533,8 +565,8 @@ std::string refused_by_peer(const IkeSa& sa, NotifyType type) {
     return fmt::format(
         "{} refused our authentication: its log says why (an unknown identity '{}', another "
         "secret, or a "
-        "certificate it does not trust)",
-        who, policy::to_string(sa.connection->local_id));
+        "certificate it does not trust){}",
+        who, policy::to_string(sa.connection->local_id), at(sa, policy::Setting::kPeer));
   }
   if (type == NotifyType::kTemporaryFailure) {
     return fmt::format(
@@ -550,7 +582,7 @@ std::string refused_by_peer(const IkeSa& sa, NotifyType type) {
 void start_auth(Context& ctx, IkeSa& sa) {
   sa.handshake().auth_id = sa.next_request;
   if (const Status mixed = begin_ppk(sa); !mixed) {
-    return fail_handshake(ctx, sa, mixed.error().message);
+    return fail_handshake(ctx, sa, mixed.error().message + at(sa, policy::Setting::kPpk));
   }
   if (const Status made = make_auth(ctx, sa); !made) fail_handshake(ctx, sa, made.error().message);
 }
@@ -598,7 +630,8 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
   const Status chosen =
       sa.handshake().resumed ? check_resumed(ctx, sa, message) : choose_ppk(ctx, sa, message);
   if (!chosen) {
-    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, chosen.error().message);
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed,
+                  chosen.error().message + at(sa, policy::Setting::kPpk));
   }
   sa.handshake().auth_message = message;
   bool pending = false;
@@ -622,11 +655,12 @@ void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
   if (!anonymous && !policy::covers(sa.connection->remote_id, peer)) {
     return reject_responder(
         ctx, sa,
-        fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory",
-                    policy::to_string(peer), policy::to_string(sa.connection->remote_id)));
+        fmt::format("the peer says it is '{}', expected is '{}': set its 'id' in the inventory{}",
+                    policy::to_string(peer), policy::to_string(sa.connection->remote_id),
+                    policy::where(sa.connection->lines, policy::Setting::kPeer)));
   }
   if (const Status used = finish_ppk(ctx, sa, message); !used) {
-    return reject_responder(ctx, sa, used.error().message);
+    return reject_responder(ctx, sa, used.error().message + at(sa, policy::Setting::kPpk));
   }
   sa.handshake().peer_id = anonymous ? policy::Identity{wire::ike::IdType::kNull, {}} : peer;
   sa.handshake().peer_id_body = idr->body;
@@ -648,11 +682,15 @@ void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
   }
   if (!result.error) sa.peer_path = result.path;
   if (sa.role == Role::kInitiator) {
-    if (result.error) return reject_responder(ctx, sa, result.error->message);
+    if (result.error) {
+      return reject_responder(ctx, sa, result.error->message + at(sa, policy::Setting::kAuth));
+    }
     return responder_is_authentic(ctx, sa);
   }
-  if (result.error)
-    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
+  if (result.error) {
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed,
+                  result.error->message + at(sa, policy::Setting::kAuth));
+  }
   peer_is_authentic(ctx, sa);
 }
 

@@ -68,7 +68,8 @@ Result<InitOffer> choose(const Context& ctx, const Path& path, const SaPayload& 
     auto selected = policy::select_ike(connection->proposals, sa.proposals);
     if (selected) return InitOffer{std::move(*selected), connection};
     last = selected.error();
-    last.message = connection->name + ": " + last.message;
+    last.message = connection->name + ": " + last.message +
+                   policy::where(connection->lines, policy::Setting::kIkeProposals);
     return std::nullopt;
   };
   if (const auto found = ctx.core.by_address.find(path.remote.ip);
@@ -144,10 +145,12 @@ void follow_invalid_ke(Context& ctx, IkeSa& sa, const NotifyPayload& notify) {
       });
   auto& tried = sa.handshake().groups_tried;
   if (!ours || std::find(tried.begin(), tried.end(), *wanted) != tried.end()) {
-    fail_handshake(ctx, sa,
-                   fmt::format("{} wants Diffie-Hellman group {}, which our proposals do not have: "
-                               "add it to 'proposals' on this side, or one of ours on the other",
-                               sa.path.remote.to_string(), *wanted));
+    fail_handshake(
+        ctx, sa,
+        fmt::format("{} wants Diffie-Hellman group {}, which our proposals do not have: "
+                    "add it to 'proposals' on this side, or one of ours on the other{}",
+                    sa.path.remote.to_string(), *wanted,
+                    policy::where(sa.connection->lines, policy::Setting::kIkeProposals)));
     return;
   }
   if (!may_restart(ctx, sa, "INVALID_KE_PAYLOAD")) return;
@@ -162,8 +165,9 @@ std::string refusal(const IkeSa& sa, NotifyType type) {
     for (const auto& proposal : sa.connection->proposals) {
       ours += (ours.empty() ? "" : ", ") + policy::words(proposal);
     }
-    return fmt::format("{} accepts none of our IKE proposals ({}) or does not know our address",
-                       sa.path.remote.to_string(), ours);
+    return fmt::format("{} accepts none of our IKE proposals ({}) or does not know our address{}",
+                       sa.path.remote.to_string(), ours,
+                       policy::where(sa.connection->lines, policy::Setting::kIkeProposals));
   }
   return fmt::format("{} refused IKE_SA_INIT with {}", sa.path.remote.to_string(),
                      wire::ike::name(type));
@@ -216,6 +220,8 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
     ctx.event(EventKind::kDropped, LogLevel::kWarning, "",
               fmt::format("IKE_SA_INIT from {} refused: {}", path.remote.to_string(),
                           chosen.error().message));
+    // Nobody has proved anything yet: that is for our own people alone.
+    refused_address(ctx, path.remote.ip, chosen.error().message);
     send_stateless(ctx, path, message.header, {make_notify(NotifyType::kNoProposalChosen)});
     return;
   }
@@ -240,7 +246,13 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   sa.nonce_i = nonce->data;
   sa.nonce_r = ctx.rng.bytes(kNonceOctets);
   read_first_notifies(ctx, sa, message);
-  sa.handshake().use_ppk = message.notify(NotifyType::kUsePpk) != nullptr && may_use_ppk(ctx, path);
+  const bool peer_has_ppk = message.notify(NotifyType::kUsePpk) != nullptr;
+  sa.handshake().use_ppk = peer_has_ppk && may_use_ppk(ctx, path);
+  if (peer_has_ppk && !sa.handshake().use_ppk) {
+    refused_address(ctx, path.remote.ip,
+                    "the peer has a post-quantum key and this side has none: set the same on both" +
+                        policy::where(sa.connection->lines, policy::Setting::kPpk));
+  }
   sa.handshake().init_message = message;
   read_redirect_support(sa, message);
   IkeSa& added = add_half_open(ctx, std::move(sa), datagram, path, admission);

@@ -172,6 +172,8 @@ enum class NotifyType : std::uint16_t {
   kNoPpkAuth = 16437,
   kIntermediateExchangeSupported = 16438,  // RFC 9242
   kAdditionalKeyExchange = 16441,          // RFC 9370
+  // Of the private range (RFC 7296 section 3.10.1), between our own: why, in words for people.
+  kEspalierDetail = 41189,
 };
 std::string_view name(NotifyType type);  // "NO_PROPOSAL_CHOSEN"; "unknown" else
 inline bool is_error(NotifyType type) { return static_cast<std::uint16_t>(type) < 16384; }
