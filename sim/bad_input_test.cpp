@@ -204,7 +204,7 @@ TEST(BadInput, EachOctetChanged) {
   std::size_t mutants = 0;
   for (const Moment& moment : life().recorder.moments) {
     for (std::size_t at = 0; at < moment.datagram.size(); ++at) {
-      for (const std::uint8_t flip : {0x01, 0x80, 0xff}) {
+      for (const std::uint8_t flip : {std::uint8_t(0x01), std::uint8_t(0x80), std::uint8_t(0xff)}) {
         Bytes bad = moment.datagram;
         bad[at] ^= flip;
         const Outcome out = suffer(moment, moment.receiver, moment.path, bad);
@@ -387,12 +387,12 @@ void change_insides(const Moment& moment, std::size_t& tried) {
   }
   PayloadType first = PayloadType::kNone;
   const Bytes octets = wire::ike::encode_payloads(payloads, first);
-  for (const std::uint8_t flip : {0x01, 0x80, 0xff}) {
+  for (const std::uint8_t flip : {std::uint8_t(0x01), std::uint8_t(0x80), std::uint8_t(0xff)}) {
     inside.send(static_cast<PayloadType>(static_cast<std::uint8_t>(first) ^ flip), octets,
                 "another first type");
   }
   for (std::size_t at = 0; at < octets.size(); ++at) {
-    for (const std::uint8_t flip : {0x01, 0x80, 0xff}) {
+    for (const std::uint8_t flip : {std::uint8_t(0x01), std::uint8_t(0x80), std::uint8_t(0xff)}) {
       Bytes changed = octets;
       changed[at] ^= flip;
       inside.send(first, changed, fmt::format("octet {} inside ^ {:02x}", at, flip));

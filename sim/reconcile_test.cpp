@@ -91,7 +91,8 @@ TEST(Reconcile, OrphansGoAndStrangersStay) {
   spec.spi_in = Spi(0x1234);
   spec.reqid = ReqId(0xE5004242);  // ours, of an engine that is gone
   bender.twin.inbound[spec.spi_in] = spec;
-  bender.twin.policies[spec.reqid] = {spec.pair, spec.reqid, spec.local_ts, spec.remote_ts};
+  bender.twin.policies[spec.reqid] = {spec.pair,      spec.reqid, spec.local_ts,
+                                      spec.remote_ts, spec.mode,  spec.path};
   spec.spi_in = Spi(0x5678);
   spec.reqid = ReqId(42);  // another program's
   bender.twin.inbound[spec.spi_in] = spec;
