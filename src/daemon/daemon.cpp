@@ -27,6 +27,8 @@ using dataplane::userspace::Fd;
 constexpr std::size_t kDatagramsPerTurn =
     64;  // of port 500: control clients and timers get their turn too
 constexpr Duration kRoutesRetry = 1s;
+// What the dataplane has against what the engine wants: a dump of all SAs each time.
+constexpr Duration kReconcileEvery = 30s;
 constexpr const char* kSocketName = "/vici.sock";
 // RFC 6290: outlives the daemon, so that peers believe it when it says that it lost their SAs.
 constexpr const char* kQcdSecretName = "/qcd-secret";
@@ -205,6 +207,7 @@ int Daemon::wait_ms() const {
     if (candidate && (!at || *candidate < *at)) at = candidate;
   };
   if (const auto wakeup = driver_->next_wakeup()) consider(wakeup->at);
+  consider(reconcile_at_);
   consider(server_->poll_timeout());
   if (routes_waiting_) consider(routes_retry_at_);
   if (!at) return -1;
@@ -271,6 +274,11 @@ void Daemon::poll_once() {
   const Instant now = monotonic_now();
   if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now)
     driver_->handle_timeout();
+  if (now >= reconcile_at_) {
+    handle_plane();  // what it has to say first
+    driver_->reconcile();
+    reconcile_at_ = now + kReconcileEvery;
+  }
   const bool addresses_changed = is_ready(wait[4]) && address_watch_.take_changes();
   if (addresses_changed || (routes_waiting_ && now >= routes_retry_at_)) retry_routes();
   for (std::size_t i = clients; i < wait.size(); ++i) {

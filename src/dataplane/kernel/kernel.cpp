@@ -199,7 +199,8 @@ Status Kernel::apply(const SetPolicy& change) {
   TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(policy));
   std::set<PolicyKey> had;
   if (const auto old = policies_.find(policy.reqid); old != policies_.end()) {
-    if (old->second == policy) return {};
+    // A closed one is set again with every reload; any other may be missing in the kernel.
+    if (policy.closed && old->second == policy) return {};
     TRY_ASSIGN(had, kernel::expand(old->second));
   } else if (policies_.size() >= kMaxPolicies) {
     return make_error(ErrorCode::kLimit, fmt::format("Pair {}: there are {} policies already.",

@@ -21,6 +21,7 @@ namespace espalier::ike {
   X(kChildInstalled, "child_installed", "child SA pairs installed, rekeys included")               \
   X(kChildRekeyed, "child_rekeyed", "child SA pairs rekeyed")                                      \
   X(kDuplicates, "ike_duplicates_resolved", "IKE SAs removed by the rule for simultaneous starts") \
+  X(kSasLost, "child_sas_lost", "SAs that the dataplane had lost; their children were rekeyed")    \
   X(kLivenessChecks, "ike_liveness_checks", "liveness checks sent")                                \
   X(kHintChecks, "ike_hint_checks", "checks begun for a hint that the peer lost its state")        \
   X(kHintsIgnored, "ike_hints_ignored", "hints that fit no SA, or came too often")                 \
@@ -47,13 +48,14 @@ namespace espalier::ike {
   X(kDropMessageId, "drop_message_id", "messages outside the window")                              \
   X(kDropBusy, "drop_busy", "requests that came while one was being worked on")                    \
   X(kDropUnexpected, "drop_unexpected", "messages that are not legal in the SA's state")           \
-  X(kDropFragment, "drop_fragment", "fragments beyond the limits")                                 \
+  X(kDropFragment, "drop_fragment", "fragments that came before, or beyond the limits")            \
   X(kHalfOpenEvicted, "half_open_evicted",                                                         \
     "old half-open IKE SAs that made room for a peer that returned a cookie")                      \
   X(kDropHalfOpen, "drop_half_open",                                                               \
     "IKE_SA_INIT requests refused because too many are half-open")                                 \
   X(kDropCookie, "drop_cookie", "IKE_SA_INIT requests with a wrong cookie")                        \
   X(kNoProposal, "refused_proposal", "requests refused for their proposals")                       \
+  X(kGroupRefused, "refused_group", "requests answered with INVALID_KE_PAYLOAD: another group")    \
   X(kAuthFailed, "refused_auth", "IKE_AUTH exchanges that failed authentication")                  \
   X(kTsRefused, "refused_selectors", "child requests refused for their selectors")
 

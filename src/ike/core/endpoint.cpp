@@ -1,5 +1,7 @@
 #include "ike/core/endpoint.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ike/core/dispatch.hpp"
@@ -50,6 +52,22 @@ void remove_late(Context& ctx) {
 void soft_expired(Context& ctx, const SoftExpired& expired) {
   auto [sa, child] = ctx.find_child(expired.direction, expired.spi, expired.peer);
   if (sa == nullptr || child->state != v2::ChildState::kInstalled) return;
+  v2::add_task(ctx, *sa, {v2::TaskKind::kRekeyChild, child->spec.spi_in, "", ctx.now});
+  v2::run_tasks(ctx, *sa);
+}
+
+// Its sequence numbers are lost, so it is not installed again: the key would protect two packets
+// under one of them (RFC 4303 section 2.2). A rekey makes another while the peer's half still
+// stands.
+void sa_lost(Context& ctx, const SaLost& lost) {
+  auto [sa, child] = ctx.find_child(lost.direction, lost.spi, lost.peer);
+  if (sa == nullptr || child->state != v2::ChildState::kInstalled) return;
+  if (v2::has_task(*sa, v2::TaskKind::kRekeyChild, child->spec.spi_in)) return;
+  ctx.count(Counter::kSasLost);
+  ctx.event(EventKind::kNote, LogLevel::kWarning, sa->pair(),
+            fmt::format("the dataplane has lost the {} SA {} of child SA {}: it is rekeyed",
+                        lost.direction == Direction::kIn ? "inbound" : "outbound",
+                        to_string(lost.spi), child->spec.child));
   v2::add_task(ctx, *sa, {v2::TaskKind::kRekeyChild, child->spec.spi_in, "", ctx.now});
   v2::run_tasks(ctx, *sa);
 }
@@ -178,6 +196,7 @@ void Endpoint::handle_completion(Instant now, crypto::Rng& rng, const Completion
   if (const auto* hard = std::get_if<HardExpired>(&completion)) {
     hard_expired(ctx, hard->direction, hard->spi, hard->peer);
   }
+  if (const auto* lost = std::get_if<SaLost>(&completion)) sa_lost(ctx, *lost);
   if (const auto* failed = std::get_if<InstallFailed>(&completion)) {
     auto [sa, child] = ctx.find_child(failed->direction, failed->spi, failed->peer);
     ctx.event(EventKind::kNote, LogLevel::kError, sa != nullptr ? sa->pair() : std::string(),

@@ -190,6 +190,11 @@ struct HardExpired {
   Spi spi;
   IpAddress peer;
 };
+struct SaLost {
+  Direction direction;
+  Spi spi;
+  IpAddress peer;
+};  // the dataplane has not got it, and nobody asked for that: it is keyed anew
 struct InstallFailed {
   Direction direction;
   Spi spi;
@@ -209,7 +214,7 @@ struct UnknownSpi {
   Spi spi;
   SocketAddress from;
 };  // ESP came from there that no inbound SA fits
-using Completion = std::variant<JobDone, SoftExpired, HardExpired, InstallFailed, PeerMoved,
+using Completion = std::variant<JobDone, SoftExpired, HardExpired, SaLost, InstallFailed, PeerMoved,
                                 UseReport, UnknownSpi>;
 
 struct Wakeup {

@@ -286,7 +286,7 @@ bool crosses_ours(const Context& ctx, const IkeSa& sa, const Message& request,
   });
 }
 
-std::optional<Refusal> refuse_by_state(const Context& ctx, const IkeSa& sa, const Message& request,
+std::optional<Refusal> refuse_by_state(const IkeSa& sa, const Message& request,
                                        const ChildSa* old) {
   const NotifyPayload* rekey = rekey_notify(request);
   const bool making_one = sa.active && (sa.active->task.kind == TaskKind::kCreateChild ||
@@ -395,7 +395,7 @@ std::optional<Asked> look_again(Context& ctx, IkeSa& sa, const Message& request,
                                 const Message& answered) {
   const NotifyPayload* rekey = rekey_notify(request);
   const ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
-  if (auto refusal = refuse_by_state(ctx, sa, request, old)) {
+  if (auto refusal = refuse_by_state(sa, request, old)) {
     send_refusal(ctx, sa, answered, std::move(refusal->notify), refusal->why);
     return std::nullopt;
   }
@@ -481,7 +481,7 @@ void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const 
 void handle_child_request(Context& ctx, IkeSa& sa, const Message& message) {
   const NotifyPayload* rekey = rekey_notify(message);
   const ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
-  if (auto refusal = refuse_by_state(ctx, sa, message, old)) {
+  if (auto refusal = refuse_by_state(sa, message, old)) {
     return send_refusal(ctx, sa, message, std::move(refusal->notify), refusal->why);
   }
   const auto* ke = message.find<KePayload>();

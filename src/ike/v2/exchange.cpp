@@ -123,7 +123,10 @@ std::optional<Message> add_fragment(Context& ctx, IkeSa& sa, ByteView datagram,
     sa.reassembly = Reassembly{id, response, skf.total, PayloadType::kNone, {}, 0, {}};
   }
   Reassembly& reassembly = *sa.reassembly;
-  if (skf.total < reassembly.total || reassembly.parts.contains(skf.number)) return std::nullopt;
+  if (skf.total < reassembly.total || reassembly.parts.contains(skf.number)) {
+    ctx.count(Counter::kDropFragment);
+    return std::nullopt;
+  }
   if (reassembly.octets + part->size() > kReassembledOctetsMax) {
     ctx.count(Counter::kDropFragment);
     sa.reassembly.reset();

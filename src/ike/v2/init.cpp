@@ -228,6 +228,7 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   if (redirect_in_init(ctx, path, message, *chosen->connection)) return;
   const policy::IkeSuite suite = chosen->selected.suite;
   if (static_cast<crypto::DhId>(ke->group) != suite.dh) {
+    ctx.count(Counter::kGroupRefused);
     Writer group;
     group.u16(static_cast<std::uint16_t>(suite.dh));
     send_stateless(ctx, path, message.header,

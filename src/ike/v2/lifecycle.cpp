@@ -98,6 +98,7 @@ void send_on_the_younger(Context& ctx, const Pair& pair) {
   for (const IkeSpi spi : pair.sas) {
     IkeSa* sa = ctx.find(spi);
     if (sa == nullptr || sa->state != IkeState::kEstablished || sa->discard_at) continue;
+    if (another_carries(ctx, *sa)) continue;  // it was a third that went
     for (ChildSa& child : sa->children) {
       const bool rekey = child.predecessor && sa->child_in(*child.predecessor) != nullptr;
       if (child.state == ChildState::kInstalled && !rekey && !is_carried(ctx, child.spec)) {

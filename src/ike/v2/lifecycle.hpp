@@ -118,6 +118,9 @@ void finish_reauth(Context& ctx, const std::string& pair);
 // ----------------------------------------------
 
 void resolve_duplicates(Context& ctx, IkeSa& established);
+// The grace of a duplicate that the peer was to delete is over: it goes if the peer has the one
+// that stays; while that is not known, it is asked and the duplicate waits for as long again.
+void duplicate_is_due(Context& ctx, IkeSa& loser);
 // An IKE SA of the pair is gone. If it was to replace others, they stay.
 void keep_the_last(Context& ctx, const Pair& pair);
 // Whether children of another IKE SA of the pair carry our traffic when this one, which we
