@@ -71,6 +71,10 @@ class World {
   void crash(Host& host);
   // It runs again, with nothing; whoever calls configures it.
   void power_on(Host& host);
+  // The daemon ends at once; the dataplane and the journal stay. Afterwards power_on(), a Configure,
+  // and resume(), which gives the engine the journal's SAs and compares them with the dataplane.
+  void end_daemon(Host& host);
+  ike::journal::Restored resume(Host& host);
 
   // Faults of the network and of dataplanes. A cut loses what `from` sends to `to`, from now until
   // mend() of the same two.
@@ -107,6 +111,7 @@ class World {
   std::function<ike::JobResult(const ike::Job& job, crypto::Rng& rng)> run_job;
   Observer* observer = nullptr;
   bool keep_events = true;  // in Host::events
+  bool check_journals = false;  // after every step each is the whole one; a violation if not
   std::uint64_t messages = 0;
   Watch watch;  // the invariants that hold at every step
   std::uint64_t seed() const { return seed_; }
@@ -126,6 +131,7 @@ class World {
   void fire(Host& host);
   void look_at_all();
   void drain(Host& host);
+  void keep_journal(Host& host);
   void arm(Host& host);
   std::optional<Instant> next_timer();
   void apply(Host& host, ike::Effect effect);
