@@ -61,7 +61,7 @@ int print_status(Call& call, const control::StatusSnapshot& snapshot) {
     control::StatusSnapshot one = snapshot;
     one.pairs = {pair};
     env.out(call.has("--json") ? status_json(one) : status_detail(pair, env.color()));
-    return pair.state == "up" ? kDone : kFailed;
+    return pair.state == "up" || (pair.idle && pair.attempts == 0) ? kDone : kFailed;
   }
   env.err(fmt::format("espalier: There is no pair '{}'; the peers are: {}.\n", printable(name),
                       known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));

@@ -40,6 +40,7 @@ Json pair_json(const control::PairStatus& pair) {
   Json out{{"name", pair.name}, {"peer", pair.peer},         {"state", pair.state},
            {"reason", nullptr}, {"attempts", pair.attempts}, {"next_retry_s", nullptr},
            {"ike", nullptr},    {"children", Json::array()}};
+  if (pair.idle) out["idle"] = true;
   if (pair.reason) out["reason"] = *pair.reason;
   if (pair.next_retry_s) out["next_retry_s"] = *pair.next_retry_s;
   if (pair.ike) out["ike"] = ike_json(*pair.ike);
@@ -61,7 +62,10 @@ std::string status_json(const control::StatusSnapshot& snapshot) {
            {"version", snapshot.version},
            {"dataplane", snapshot.dataplane},
            {"generation", snapshot.generation},
+           {"repairs", Json::object()},
+           {"notes", snapshot.notes},
            {"pairs", Json::array()}};
+  for (const auto& [name, count] : snapshot.repairs) out["repairs"][name] = count;
   for (const auto& pair : snapshot.pairs) out["pairs"].push_back(pair_json(pair));
   return dump(out, 2);
 }

@@ -36,7 +36,7 @@ struct Features {
   bool exceptions = false;
   bool protect_levels = false;  // `use` and `off`
 };
-inline constexpr Features kKernelPlane{.transport_mode = true};
+inline constexpr Features kKernelPlane{.transport_mode = true, .trap = true};
 // What is refused without it, and accepted with it, says so by this.
 inline constexpr std::string_view kNeedsKernelPlane =
     "the kernel dataplane has it: run espalierd with --dataplane kernel";

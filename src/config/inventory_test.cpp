@@ -277,7 +277,7 @@ TEST(InventoryFaults, NotSupportedYet) {
             "espalierd with --dataplane kernel"},
            {a_with("protect: use"), "m:4:14: 'protect: use' is not supported yet"},
            {a_with("protect: off"), "m:4:14: 'protect: off' is not supported yet"},
-           {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet"},
+           {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet; the kernel"},
            {a_with("except: [ssh]"), "m:4:13: an exception ('except') is not supported yet"},
            {a_with("mobike: on"), "m:4:13: 'mobike: on' is not supported yet"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},

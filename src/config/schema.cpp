@@ -43,7 +43,8 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "yet; `espalier simulate` takes them."},
     {kSet, "start", "word", "`now`, `trap`, `none`", "now", kPart,
      "`now`: connect at once and stay connected; `none`: wait for the peer or for `espalier up`. "
-     "`trap` is not supported yet; `espalier simulate` takes it."},
+     "`trap`: connect when traffic asks for it; until then a pair costs policies, no SA. With "
+     "`--dataplane kernel` only; `espalier simulate` takes it."},
     {kSet, "auth", "word", "`psk`, `cert`", "psk", kYes,
      "`psk`: a key per pair, derived from the mesh secret (whoever holds that can compute all of "
      "them); `cert`: certificates, which keep hosts apart."},

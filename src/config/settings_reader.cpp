@@ -123,11 +123,12 @@ void read_protect(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& dia
 }
 
 void read_start(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
-  layer.start = one_of<Start>(entry,
-                              {{"now", Start::kNow},
-                               {"none", Start::kNone},
-                               {"trap", if_honoured(diagnostics.accepts().trap, Start::kTrap)}},
-                              diagnostics);
+  layer.start = one_of<Start>(
+      entry,
+      {{"now", Start::kNow},
+       {"none", Start::kNone},
+       {"trap", if_honoured(diagnostics.accepts().trap, Start::kTrap), kNeedsKernelPlane}},
+      diagnostics);
 }
 
 void read_auth(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {

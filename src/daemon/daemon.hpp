@@ -50,7 +50,7 @@ class Daemon {
   std::uint64_t generation_ = 0;
   bool routes_waiting_ = false;
   Instant routes_retry_at_{};
-  Instant reconcile_at_{};
+  Instant reconcile_at_{}, reconciled_{};
   bool stopping_ = false;
   dataplane::userspace::Fd signals_, pid_file_;
   std::optional<IkeSockets> sockets_;

@@ -136,6 +136,11 @@ Status Netlink::join(unsigned group) {
   return {};
 }
 
+void Netlink::widen(std::size_t octets) {
+  const int size = static_cast<int>(octets);
+  (void)setsockopt(fd(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+}
+
 Status Netlink::receive_waiting(const std::function<void(const nlmsghdr&)>& visitor) {
   std::vector<char> buffer(32768);
   for (;;) {

@@ -65,6 +65,8 @@ struct PolicySpec {
   IpAddress local{}, remote{};  // outer addresses; a tunnel's ends
   // Nothing passes, whatever SAs there are; any other policy with the same selectors comes first.
   bool closed = false;
+  // Of a closed one: what it keeps from leaving raises an Acquire.
+  bool trap = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 
@@ -124,8 +126,10 @@ struct PeerMoved {
 };  // an authentic packet came from another address (inbound SA)
 struct Acquire {
   ReqId reqid;
-};  // traffic for a policy without an SA; rate limited by the plane
-using Event = std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, Acquire>;
+  std::string pair = {};  // empty: the plane does not know
+};                        // traffic for a policy without an SA; rate limited by the plane
+struct Drifted {};        // somebody else changed what is ours in the plane: it is to be compared
+using Event = std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, Acquire, Drifted>;
 
 class Port {
  public:

@@ -8,6 +8,7 @@
 
 #include "dataplane/check.hpp"
 #include "dataplane/kernel/algorithms.hpp"
+#include "dataplane/limits.hpp"
 
 namespace espalier::dataplane::kernel {
 namespace {
@@ -140,6 +141,11 @@ std::optional<KernelSa> read_sa(const xfrm_usersa_info& info, const Attributes& 
   sa.last_used = info.curlft.use_time;
   (void)read_struct(all, XFRMA_LASTUSED, sa.last_used);
   sa.replay = replay_of(info, all);
+  sa.seq = info.seq;
+  if (sa.larval() && (info.sel.family == AF_INET || info.sel.family == AF_INET6)) {
+    sa.flow_source = from_kernel(info.sel.saddr, info.sel.family);
+    sa.flow_destination = from_kernel(info.sel.daddr, info.sel.family);
+  }
   return sa;
 }
 
@@ -295,13 +301,34 @@ std::optional<KernelExpire> parse_expire(const nlmsghdr& header) {
   return KernelExpire{std::move(*sa), expire.hard != 0};
 }
 
-std::optional<std::uint32_t> parse_acquire(const nlmsghdr& header) {
-  if (mnl_nlmsg_get_payload_len(&header) < sizeof(xfrm_user_acquire)) return std::nullopt;
+std::optional<KernelAcquire> parse_acquire(const nlmsghdr& header) {
+  xfrm_user_acquire acquire;
+  if (mnl_nlmsg_get_payload_len(&header) < sizeof acquire) return std::nullopt;
+  std::memcpy(&acquire, mnl_nlmsg_get_payload(&header), sizeof acquire);
   xfrm_user_tmpl tmpl{};
-  if (!read_struct(attributes(header, sizeof(xfrm_user_acquire)), XFRMA_TMPL, tmpl)) {
+  if (!read_struct(attributes(header, sizeof acquire), XFRMA_TMPL, tmpl)) return std::nullopt;
+  if (tmpl.family != AF_INET && tmpl.family != AF_INET6) return std::nullopt;
+  return KernelAcquire{tmpl.reqid, from_kernel(acquire.id.daddr, tmpl.family), acquire.seq};
+}
+
+void put_larval_spi(NetlinkMessage& message, const KernelAcquire& larval) {
+  auto& request = message.body<xfrm_userspi_info>();
+  request.info.id.daddr = to_kernel(larval.destination);
+  request.info.id.proto = IPPROTO_ESP;
+  request.info.family = family_of(larval.destination);
+  request.info.seq = larval.seq;
+  request.info.reqid = larval.reqid;
+  request.min = kMinSpi;
+  request.max = 0xFFFFFFFF;
+}
+
+std::optional<KernelSa> parse_sa_change(const nlmsghdr& header) {
+  if (header.nlmsg_type != XFRM_MSG_DELSA) return parse_sa(header);
+  xfrm_usersa_info info;
+  if (!read_struct(attributes(header, sizeof(xfrm_usersa_id)), XFRMA_SA, info)) {
     return std::nullopt;
   }
-  return tmpl.reqid;
+  return read_sa(info, {});
 }
 
 std::optional<KernelMapping> parse_mapping(const nlmsghdr& header) {

@@ -64,6 +64,7 @@ struct Pair {
   // Of a pair whose remote_id is a wildcard: who it is while it has an established IKE SA.
   Box<policy::Identity> holder;
   std::vector<Part> parts;  // empty unless a peer narrowed a child
+  Instant wanted_until{};   // start: trap: traffic asked for it, so that it is to come up
   Instant next_hint{};      // before it, stray ESP of the peer begins no attempt
   Box<v2::Ticket> ticket;   // as client (RFC 5723)
   Box<RedirectCount> redirects;
@@ -180,6 +181,7 @@ void configure(Context& ctx, const std::vector<policy::Connection>& connections)
 void supervise(Context& ctx, const std::string& pair);     // after anything that touched the pair
 void pair_timeout(Context& ctx, const std::string& pair);  // its retry_at has come
 void initiate_pair(Context& ctx, const std::string& pair);
+void acquired(Context& ctx, const std::string& pair);  // traffic wants it
 void terminate_pair(Context& ctx, const std::string& pair, bool disable);
 Status rekey_pair(Context& ctx, const std::string& pair, bool ike);
 Status redirect_pair(Context& ctx, const std::string& pair, const IpAddress& to);

@@ -214,8 +214,11 @@ struct UnknownSpi {
   Spi spi;
   SocketAddress from;
 };  // ESP came from there that no inbound SA fits
+struct Acquired {
+  std::string pair;
+};  // traffic wants the pair, and there is no SA for it (start: trap)
 using Completion = std::variant<JobDone, SoftExpired, HardExpired, SaLost, InstallFailed, PeerMoved,
-                                UseReport, UnknownSpi>;
+                                UseReport, UnknownSpi, Acquired>;
 
 struct Wakeup {
   Instant at;

@@ -20,6 +20,16 @@ bool can_initiate(const policy::Connection& connection) {
   return !connection.remote_addresses.empty() && !connection.behind_nat;
 }
 
+// Whether it is for us to bring it up.
+bool is_wanted(const Context& ctx, const Pair& pair) {
+  switch (pair.connection->start) {
+    case policy::Start::kNow: return true;
+    case policy::Start::kTrap: return ctx.now < pair.wanted_until;
+    case policy::Start::kNone: return false;
+  }
+  return false;
+}
+
 bool we_are_elected(const Context& ctx, const policy::Connection& connection) {
   return !ctx.core.settings.election || connection.foreign ||
          connection.local_id < connection.remote_id;
@@ -220,8 +230,10 @@ void supervise(Context& ctx, const std::string& name) {
     return;
   }
   if (actual.handshake || pair.retry_at) return;
-  const bool ours_to_do = actual.established || (pair.connection->start == policy::Start::kNow &&
-                                                 can_initiate(*pair.connection));
+  const bool trapped = pair.connection->start == policy::Start::kTrap;
+  const bool ours_to_do = actual.established
+                              ? !trapped || is_wanted(ctx, pair)
+                              : is_wanted(ctx, pair) && can_initiate(*pair.connection);
   if (!ours_to_do) return;
   if (actual.established && actual.best->active)
     return;  // an exchange is under way; its end touches the pair
@@ -248,9 +260,27 @@ void pair_timeout(Context& ctx, const std::string& name) {
   v2::start_init(ctx, pair.connection, path_to(ctx, pair));
 }
 
+void acquired(Context& ctx, const std::string& name) {
+  const auto found = ctx.core.pairs.find(name);
+  if (found == ctx.core.pairs.end()) return;
+  Pair& pair = found->second;
+  if (pair.disabled || pair.connection->start != policy::Start::kTrap) return;
+  pair.wanted_until = ctx.now + kDemandLifetime;
+  const Actual actual = look(ctx, pair);
+  const bool served = actual.established && actual.coverage.whole;
+  // An attempt is under way, or waits for its time: the kernel's asking makes it no sooner.
+  if (served || actual.handshake || pair.retry_at) return;
+  if (!actual.established && !can_initiate(*pair.connection)) return;
+  ctx.count(Counter::kAcquires);
+  ctx.touch(name);
+  pair.backoff = kRetryFirst;
+  pair_timeout(ctx, name);
+}
+
 void initiate_pair(Context& ctx, const std::string& name) {
   Pair& pair = ctx.core.pairs.at(name);
   pair.disabled = false;
+  pair.wanted_until = ctx.now + kDemandLifetime;
   ctx.touch(name);
   const Actual actual = look(ctx, pair);
   if (actual.established && actual.coverage.whole) {
