@@ -449,6 +449,11 @@ Result<std::size_t> Kernel::open() {
     const Status removed = remove_policy(policy.key);
     if (first && !removed) first = removed;
   }
+  for (const KernelSa& sa : left_larvals_) {
+    const Status removed = remove_larval({sa.reqid, sa.destination, sa.seq});
+    if (first && !removed) first = removed;
+  }
+  left_larvals_.clear();
   policies_.clear();
   owners_.clear();
   if (!first) return first.error();

@@ -10,7 +10,7 @@ namespace {
 
 class Larvals : public ::testing::Test {
  protected:
-  Larvals() { (void)mkdtemp(folder_); }
+  Larvals() { EXPECT_NE(mkdtemp(folder_), nullptr); }
   ~Larvals() override {
     for (const char* name : {"/memory", "/setting"}) unlink((folder_ + std::string(name)).c_str());
     rmdir(folder_);
