@@ -55,8 +55,7 @@ void check_certificates(Environment& env, CheckReport& report) {
   const auto is_absent = [&](const std::string& path) {
     const std::size_t at = path.rfind('/');
     const auto names = folder.names(path.substr(0, at));
-    return !names ||
-           std::find(names->begin(), names->end(), path.substr(at + 1)) == names->end();
+    return !names || std::find(names->begin(), names->end(), path.substr(at + 1)) == names->end();
   };
   for (const mesh::RequiredFile& file : report.files) {
     if (file.kind == Kind::kCertificate && !is_absent(file.path)) {

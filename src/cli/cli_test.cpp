@@ -364,10 +364,9 @@ TEST_F(CliTest, check_looks_at_the_certificates_beside_the_file) {
     return "-----BEGIN CERTIFICATE-----\n" + to_base64(der) + "\n-----END CERTIFICATE-----\n";
   };
   const auto own = [&](std::int64_t until) {
-    return pem(root.issue("bender", Issue{false,
-                                          {{NID_subject_alt_name, "DNS:bender"}},
-                                          crypto::test::kPkiStart,
-                                          until}));
+    return pem(root.issue(
+        "bender",
+        Issue{false, {{NID_subject_alt_name, "DNS:bender"}}, crypto::test::kPkiStart, until}));
   };
   env.files["etc/mesh.yaml"] =
       "mesh: m\ndefaults: {auth: cert}\nhosts: {bender: 192.0.2.1, flexo: 192.0.2.2}\n";

@@ -11,11 +11,11 @@ using Json = nlohmann::ordered_json;
 
 Json ike_json(const control::IkeStatus& ike) {
   Json out{{"state", ike.state},           {"role", ike.role},
-              {"local", ike.local},           {"remote", ike.remote},
-              {"local_id", ike.local_id},     {"remote_id", ike.remote_id},
-              {"spi_local", ike.spi_local},   {"spi_remote", ike.spi_remote},
-              {"suite", ike.suite},           {"established_s", ike.established_s},
-              {"rekey_in_s", ike.rekey_in_s}, {"nat", ike.nat}};
+           {"local", ike.local},           {"remote", ike.remote},
+           {"local_id", ike.local_id},     {"remote_id", ike.remote_id},
+           {"spi_local", ike.spi_local},   {"spi_remote", ike.spi_remote},
+           {"suite", ike.suite},           {"established_s", ike.established_s},
+           {"rekey_in_s", ike.rekey_in_s}, {"nat", ike.nat}};
   out["certificate"] = nullptr;
   if (!ike.certificate.empty()) {
     out["certificate"] = Json{{"subject", ike.certificate}, {"until", ike.certificate_until}};

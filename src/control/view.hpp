@@ -75,7 +75,7 @@ struct ConnectionConfig {  // list-conns
 };
 struct StatusSnapshot {
   std::string mesh, self, version, dataplane;
-  std::uint64_t generation = 0;   // of the loaded configuration: counts successful loads
+  std::uint64_t generation = 0;  // of the loaded configuration: counts successful loads
   std::vector<CertificateStatus> certificates;
   std::vector<PairStatus> pairs;  // every configured pair, ordered by name
 };

@@ -37,8 +37,8 @@ struct PathValidity {
 // One certificate of a validated path.
 struct PathCertificate {
   CertificateId id;
-  std::string subject;        // for people
-  std::string issuer;         // for people
+  std::string subject;                         // for people
+  std::string issuer;                          // for people
   std::int64_t not_before = 0, not_after = 0;  // seconds since 1970
   bool names_a_list = false;  // it has a CRL distribution point or an OCSP responder
 };

@@ -29,8 +29,8 @@ std::vector<mesh::DateNotice> CertificateWatch::notices(const ike::Endpoint& eng
     if (!sa.is_up() || !sa.peer_certificates) continue;
     const crypto::PathValidity& validity = sa.peer_certificates->validity;
     if (validity.subject.empty()) continue;
-    peers.insert({mesh::DateKind::kPeer, sa.pair(), validity.subject, validity.from,
-                  validity.until});
+    peers.insert(
+        {mesh::DateKind::kPeer, sa.pair(), validity.subject, validity.from, validity.until});
   }
   for (const mesh::Dated& peer : peers) add(peer);
   return out;

@@ -141,9 +141,9 @@ control::StatusSnapshot DaemonView::status() {
   out.dataplane = std::string(host_.name());
   out.generation = generation_;
   for (const mesh::DateNotice& notice : certificates_.notices(driver_.engine(), unix_now())) {
-    out.certificates.push_back(
-        {std::string(mesh::name(notice.what.kind)), notice.what.where, notice.what.subject,
-         std::string(mesh::name(notice.state)), notice.what.from, notice.what.until, notice.text});
+    out.certificates.push_back({std::string(mesh::name(notice.what.kind)), notice.what.where,
+                                notice.what.subject, std::string(mesh::name(notice.state)),
+                                notice.what.from, notice.what.until, notice.text});
   }
   for (const ike::PairSnapshot& pair : driver_.engine().snapshot())
     out.pairs.push_back(describe(pair, counters, now));

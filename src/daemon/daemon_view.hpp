@@ -18,7 +18,8 @@ class DaemonView final : public control::View {
       : driver_(driver),
         host_(host),
         certificates_(certificates),
-        plane_(host.port()), reload_(std::move(reload)) {}
+        plane_(host.port()),
+        reload_(std::move(reload)) {}
 
   void set_plan(const mesh::HostPlan& plan, std::uint64_t generation);
 

@@ -41,8 +41,7 @@ std::string_view remedy(DateKind kind) {
              "'espalier reload'";
     case DateKind::kAnchor:
       return "put the CA's new certificate into x509ca on every host, and run 'espalier reload'";
-    case DateKind::kList:
-      return "put the CA's new list into x509crl, and run 'espalier reload'";
+    case DateKind::kList: return "put the CA's new list into x509crl, and run 'espalier reload'";
     case DateKind::kPeer: return "have a new one issued for that host";
   }
   return "";
@@ -61,10 +60,9 @@ std::optional<DateState> state_of(const Dated& what, std::int64_t now_utc) {
 }
 
 std::string sentence(const Dated& what, DateState state, std::int64_t now_utc) {
-  const std::string thing =
-      what.kind == DateKind::kList
-          ? fmt::format("the revocation list of '{}'", what.subject)
-          : fmt::format("{}: the certificate '{}'", what.where, what.subject);
+  const std::string thing = what.kind == DateKind::kList
+                                ? fmt::format("the revocation list of '{}'", what.subject)
+                                : fmt::format("{}: the certificate '{}'", what.where, what.subject);
   switch (state) {
     case DateState::kOver:
       return fmt::format("{} was valid until {}: {}; {}", thing, crypto::utc_text(what.until),
@@ -127,8 +125,7 @@ std::vector<Dated> dated(const crypto::RevocationLists& lists) {
   std::vector<Dated> out;
   for (const crypto::ListDates& list : lists.dates()) {
     if (!list.next_update) continue;  // RFC 5280 section 5.1.2.5 wants one; without it nothing ends
-    out.push_back(
-        {DateKind::kList, "x509crl", list.issuer, list.this_update, *list.next_update});
+    out.push_back({DateKind::kList, "x509crl", list.issuer, list.this_update, *list.next_update});
   }
   return out;
 }

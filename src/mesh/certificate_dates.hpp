@@ -28,8 +28,8 @@ std::string_view name(DateState state);  // "soon", "urgent", "expired", "not ye
 // What has dates.
 struct Dated {
   DateKind kind = DateKind::kOwn;
-  std::string where;    // the file, or the pair of a peer
-  std::string subject;  // of the certificate; of a list its CA
+  std::string where;                 // the file, or the pair of a peer
+  std::string subject;               // of the certificate; of a list its CA
   std::int64_t from = 0, until = 0;  // seconds since 1970
   friend auto operator<=>(const Dated&, const Dated&) = default;
 };

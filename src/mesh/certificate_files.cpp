@@ -75,8 +75,8 @@ Result<std::vector<Bytes>> read_anchors(Folder& folder, const std::string& path)
 Result<crypto::RevocationLists> read_revocation_lists(Folder& folder,
                                                       const std::vector<Bytes>& anchors) {
   crypto::RevocationLists lists;
-  for (const std::string& name : names_in(folder, "x509crl", {".pem", ".crl", ".der"})
-                                     .value_or(std::vector<std::string>())) {
+  for (const std::string& name :
+       names_in(folder, "x509crl", {".pem", ".crl", ".der"}).value_or(std::vector<std::string>())) {
     const std::string path = "x509crl/" + name;
     TRY_ASSIGN(const Bytes file, folder.read(path));
     if (const Status added = lists.add(file, anchors); !added) {
