@@ -23,6 +23,8 @@ struct CheckReport {
   // Of the certificates beside the inventory, as far as they are there.
   std::vector<mesh::DateNotice> certificates;
   std::vector<std::string> faults;  // what a daemon with them would not start with
+  // What only the kernel dataplane has: the faults that the file would have without it.
+  std::vector<config::Diagnostic> kernel_only;
 };
 
 class Environment;

@@ -73,6 +73,12 @@ std::string check_text(const CheckReport& report) {
   for (const auto& notice : report.certificates) {
     out += fmt::format("warning: {}\n", printable(notice.text));
   }
+  if (!report.kernel_only.empty()) {
+    out += "It needs the kernel dataplane (espalierd --dataplane kernel); without that it has:\n";
+    for (const auto& diagnostic : report.kernel_only) {
+      out += "  " + printable(config::to_string(diagnostic)) + "\n";
+    }
+  }
   if (!report.plan) return out + report.no_plan + "\n";
   const mesh::HostPlan& plan = *report.plan;
   for (const auto& warning : plan.warnings) {

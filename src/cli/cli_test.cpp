@@ -390,6 +390,17 @@ TEST_F(CliTest, check_looks_at_the_certificates_beside_the_file) {
   EXPECT_NE(env.out_text.find("\"state\": \"urgent\""), std::string::npos) << env.out_text;
 }
 
+TEST_F(CliTest, check_says_what_needs_the_kernel_dataplane) {
+  env.files["f"] =
+      "mesh: prod\ndefaults: {mode: transport}\nhosts: {amy: 192.0.2.13, flexo: 192.0.2.12}\n";
+  EXPECT_EQ(run({"check", "f"}), kDone);
+  EXPECT_THAT(env.out_text, HasSubstr("needs the kernel dataplane"));
+  EXPECT_THAT(env.out_text, HasSubstr("f:2:18: 'mode: transport'"));
+  env.out_text.clear();
+  EXPECT_EQ(run({"check", "f", "--json"}), kDone);
+  EXPECT_THAT(env.out_text, HasSubstr("\"dataplane\": \"kernel\""));
+}
+
 TEST_F(CliTest, check_prints_places_and_is_65) {
   env.files["f"] = "mesh: prod\nhots:\n  bender: 192.0.2.11\n";
   EXPECT_EQ(run({"check", "f"}), kBadInputFile);
