@@ -35,8 +35,9 @@ struct Features {
   bool trap = false;
   bool exceptions = false;
   bool protect_levels = false;  // `use` and `off`
+  bool kernel_suites = false;   // policy::needs_kernel()
 };
-inline constexpr Features kKernelPlane{.transport_mode = true, .trap = true};
+inline constexpr Features kKernelPlane{.transport_mode = true, .trap = true, .kernel_suites = true};
 // What is refused without it, and accepted with it, says so by this.
 inline constexpr std::string_view kNeedsKernelPlane =
     "the kernel dataplane has it: run espalierd with --dataplane kernel";

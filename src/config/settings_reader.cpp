@@ -206,6 +206,11 @@ void read_except(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostic
                           "leave it out: everything between the hosts is protected");
 }
 
+bool is_refused(const policy::IkeProposal&, const Diagnostics&) { return false; }
+bool is_refused(const policy::EspProposal& proposal, const Diagnostics& diagnostics) {
+  return policy::needs_kernel(proposal) && !diagnostics.accepts().kernel_suites;
+}
+
 template <class Proposal>
 Maybe<SharedList<Proposal>> read_list(const YamlEntry& entry,
                                       Result<Proposal> (*parse)(std::string_view),
@@ -219,6 +224,8 @@ Maybe<SharedList<Proposal>> read_list(const YamlEntry& entry,
                                  ? ErrorCode::kBadInput
                                  : proposal.error().code;
       diagnostics.add(node->at, code, proposal.error().message);
+    } else if (is_refused(*proposal, diagnostics)) {
+      diagnostics.unsupported(node->at, "the proposal '" + node->text + "'", kNeedsKernelPlane);
     } else if (std::find(list.begin(), list.end(), proposal.value()) != list.end()) {
       diagnostics.bad(node->at, "the proposal '" + node->text + "' stands here a second time");
     } else {

@@ -178,6 +178,8 @@ struct Context {
 // ---- core/pairs.cpp: the supervisor; desired pairs against actual SAs
 // --------------------------------------------
 void configure(Context& ctx, const std::vector<policy::Connection>& connections);
+// Its first attempt. anyway: whatever `start` says, since an SA that stands is to be replaced.
+void schedule_start(Context& ctx, Pair& pair, bool anyway = false);
 void supervise(Context& ctx, const std::string& pair);     // after anything that touched the pair
 void pair_timeout(Context& ctx, const std::string& pair);  // its retry_at has come
 void initiate_pair(Context& ctx, const std::string& pair);
@@ -186,6 +188,14 @@ void terminate_pair(Context& ctx, const std::string& pair, bool disable);
 Status rekey_pair(Context& ctx, const std::string& pair, bool ike);
 Status redirect_pair(Context& ctx, const std::string& pair, const IpAddress& to);
 void attempt_failed(Context& ctx, const std::string& pair, const std::string& why);
+
+// ---- core/change.cpp: a pair whose configuration changes
+// --------------------------------------------
+// Takes the new configuration over; what stands goes when its successor does, or after
+// kChangeGrace. False: it is another peer now, and nothing was done.
+bool change_pair(Context& ctx, const std::string& pair, const policy::Connection& now);
+// Of a configuration before a change.
+bool is_outdated(const Pair& pair, const v2::IkeSa& sa);
 
 // ---- core/diagnosis.cpp: why the peer's attempts fail here
 // --------------------------------------------

@@ -41,6 +41,10 @@ inline constexpr Duration kRetryMax = 60s;
 // net.core.xfrm_acq_expires, 165 s, as long as there is traffic.
 inline constexpr Duration kDemandLifetime = 3min;
 
+// When a pair's configuration changes, what stands stays so long for the other end to learn of the
+// change too.
+inline constexpr Duration kChangeGrace = 10min;
+
 // A part of a child's selectors that the peer refuses is asked for again ever more rarely, up to
 // this; and the responder of an IKE SA waits this long for the initiator to make the parts.
 inline constexpr Duration kPartRetryMax = 10min;

@@ -94,13 +94,6 @@ void remove_pair(Context& ctx, const std::string& name) {
   ctx.event(EventKind::kPairDown, LogLevel::kInfo, name, "removed from the configuration");
 }
 
-void schedule_start(Context& ctx, Pair& pair) {
-  pair.backoff = kRetryFirst;
-  if (pair.connection->start != policy::Start::kNow || !can_initiate(*pair.connection)) return;
-  const Duration grace = we_are_elected(ctx, *pair.connection) ? Duration(0) : kElectionGrace;
-  pair.retry_at = ctx.now + grace + ctx.jitter(kStartJitter);
-}
-
 // The peer's addresses in turn; but a child in transport mode is between the addresses of the IKE
 // SA, so that its peer's is the only one.
 IpAddress address_to_try(const Pair& pair) {
@@ -133,9 +126,10 @@ Path path_to(const Context& ctx, const Pair& pair) {
 
 struct Actual {
   bool established = false;
-  bool handshake = false;  // one is under way
-  IkeSa* best = nullptr;   // an established SA that is to stay
-  Coverage coverage;       // by the children of established SAs
+  bool handshake = false;     // one is under way
+  IkeSa* best = nullptr;      // an established SA that is to stay
+  IkeSa* outdated = nullptr;  // one of a configuration before a change; it is none of the above
+  Coverage coverage;          // by the children of established SAs
 };
 
 Actual look(Context& ctx, Pair& pair) {
@@ -148,6 +142,10 @@ Actual look(Context& ctx, Pair& pair) {
     if (v2::is_attempt(sa.state)) actual.handshake = true;
     if (sa.state != IkeState::kEstablished || v2::has_task(sa, TaskKind::kDeleteIke)) continue;
     if (sa.discard_at && sa.children.empty()) continue;  // its peer was redirected
+    if (is_outdated(pair, sa)) {
+      actual.outdated = &sa;
+      continue;
+    }
     actual.established = true;
     live.push_back(&sa);
     if (actual.best == nullptr || sa.established_at > actual.best->established_at)
@@ -174,13 +172,28 @@ void note_up(Context& ctx, Pair& pair, const std::string& name) {
 
 }  // namespace
 
+void schedule_start(Context& ctx, Pair& pair, bool anyway) {
+  pair.backoff = kRetryFirst;
+  const bool wanted = anyway || pair.connection->start == policy::Start::kNow;
+  if (!wanted || !can_initiate(*pair.connection)) return;
+  const Duration grace = we_are_elected(ctx, *pair.connection) ? Duration(0) : kElectionGrace;
+  pair.retry_at = ctx.now + grace + ctx.jitter(kStartJitter);
+}
+
 void configure(Context& ctx, const std::vector<policy::Connection>& connections) {
   std::map<std::string, const policy::Connection*> wanted;
   for (const policy::Connection& connection : connections) wanted[connection.name] = &connection;
-  std::vector<std::string> gone;
+  std::vector<std::string> gone, changed;
   for (const auto& [name, pair] : ctx.core.pairs) {
     const auto found = wanted.find(name);
-    if (found == wanted.end() || *found->second != *pair.connection) gone.push_back(name);
+    if (found == wanted.end()) {
+      gone.push_back(name);
+    } else if (*found->second != *pair.connection) {
+      changed.push_back(name);
+    }
+  }
+  for (const std::string& name : changed) {
+    if (!change_pair(ctx, name, *wanted.at(name))) gone.push_back(name);
   }
   for (const std::string& name : gone) remove_pair(ctx, name);
   for (const auto& [name, connection] : wanted) {
@@ -212,9 +225,10 @@ void supervise(Context& ctx, const std::string& name) {
   if (up) {
     pair.retry_at = actual.coverage.next;
     if (!pair.up) note_up(ctx, pair, name);
+    pair.attempts = 0;
     return;
   }
-  if (pair.up) {
+  if (pair.up && actual.outdated == nullptr) {
     pair.up = false;
     ctx.event(EventKind::kPairDown, LogLevel::kWarning, name,
               pair.disabled
@@ -231,9 +245,10 @@ void supervise(Context& ctx, const std::string& name) {
   }
   if (actual.handshake || pair.retry_at) return;
   const bool trapped = pair.connection->start == policy::Start::kTrap;
-  const bool ours_to_do = actual.established
-                              ? !trapped || is_wanted(ctx, pair)
-                              : is_wanted(ctx, pair) && can_initiate(*pair.connection);
+  const bool wanted = is_wanted(ctx, pair);
+  const bool ours_to_do =
+      actual.established ? !trapped || wanted
+                         : (wanted || actual.outdated != nullptr) && can_initiate(*pair.connection);
   if (!ours_to_do) return;
   if (actual.established && actual.best->active)
     return;  // an exchange is under way; its end touches the pair
@@ -257,7 +272,8 @@ void pair_timeout(Context& ctx, const std::string& name) {
     return;
   }
   ++pair.attempts;
-  v2::start_init(ctx, pair.connection, path_to(ctx, pair));
+  IkeSa& made = v2::start_init(ctx, pair.connection, path_to(ctx, pair));
+  if (actual.outdated != nullptr) made.reauthenticates = actual.outdated->local_spi();
 }
 
 void acquired(Context& ctx, const std::string& name) {
