@@ -43,6 +43,10 @@ void run_watched(Two& two, Duration time, const std::string& what) {
 void other_proposals(policy::Connection& connection) {
   connection.proposals = {policy::parse_ike_proposal("aes128gcm16-prfsha256-ecp256").value()};
 }
+// What nobody has by default.
+void strange_proposals(policy::Connection& connection) {
+  connection.proposals = {policy::parse_ike_proposal("aes192gcm16-prfsha512-ecp521").value()};
+}
 void other_life(policy::Connection& connection) { connection.lifetimes.child = 20min; }
 
 TEST(Change, ANewIkeSaTakesOverWhicheverEndLearnsFirst) {
@@ -91,14 +95,14 @@ TEST(Change, TheOldOneEndsWhenThePeerNeverLearns) {
   for (const std::uint64_t seed : seeds(5)) {
     Two two(seed);
     ASSERT_TRUE(two.start()) << two.log();
-    edit(two, "bender", other_proposals);
+    edit(two, "bender", strange_proposals);
     run_watched(two, ike::kChangeGrace - 10s, "within the grace");
     if (HasFatalFailure()) return;
     EXPECT_EQ(two.pair("bender").state, "up");
     two.world.run_for(60s);
     EXPECT_FALSE(carries(two, "bender", "flexo")) << two.log();
     EXPECT_NE(two.pair("bender").state, "up");
-    edit(two, "flexo", other_proposals);
+    edit(two, "flexo", strange_proposals);
     ASSERT_TRUE(two.heals(120s)) << two.log();
   }
 }

@@ -332,6 +332,42 @@ void read_replay_window(const YamlEntry& entry, SettingsLayer& layer, Diagnostic
       entry, within<std::uint64_t>(&parse_number, 32, 4096, "32 to 4096 packets"), diagnostics);
 }
 
+// What every plane does, and only the kernel's can do otherwise.
+template <class T>
+void keep_if_honoured(const YamlEntry& entry, const T& usual, Maybe<T>& value,
+                      Diagnostics& diagnostics) {
+  if (!value || value->value == usual || diagnostics.accepts().outer_header) return;
+  diagnostics.unsupported(value->at, quoted(entry.key + ": " + entry.value.text),
+                          kNeedsKernelPlane);
+  value.reset();
+}
+
+void read_copy_df(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.copy_df = parsed<bool>(entry, &parse_switch, diagnostics);
+  keep_if_honoured(entry, true, layer.copy_df, diagnostics);
+}
+
+void read_copy_ecn(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.copy_ecn = parsed<bool>(entry, &parse_switch, diagnostics);
+  keep_if_honoured(entry, true, layer.copy_ecn, diagnostics);
+}
+
+void read_copy_dscp(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  using policy::CopyDscp;
+  layer.copy_dscp = one_of<CopyDscp>(entry,
+                                     {{"out", CopyDscp::kOut},
+                                      {"in", CopyDscp::kIn},
+                                      {"yes", CopyDscp::kBoth},
+                                      {"no", CopyDscp::kNo}},
+                                     diagnostics);
+  keep_if_honoured(entry, CopyDscp::kOut, layer.copy_dscp, diagnostics);
+}
+
+void read_set_mark_out(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.set_mark_out = parsed<std::optional<policy::Mark>>(entry, &parse_mark, diagnostics);
+  keep_if_honoured(entry, std::optional<policy::Mark>(), layer.set_mark_out, diagnostics);
+}
+
 void read_childless(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
   using policy::Childless;
   layer.childless = one_of<Childless>(entry,
@@ -366,6 +402,10 @@ constexpr Reader kReaders[] = {
     {"revocation", read_revocation},
     {"esn", read_esn},
     {"replay_window", read_replay_window},
+    {"copy_df", read_copy_df},
+    {"copy_ecn", read_copy_ecn},
+    {"copy_dscp", read_copy_dscp},
+    {"set_mark_out", read_set_mark_out},
     {"encap", read_encap},
     {"childless", read_childless},
     {"resumption", read_resumption},

@@ -41,6 +41,7 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.integ_key = in ? child.integ_in : child.integ_out;
   spec.esn = child.suite.esn;
   spec.replay_window = child.replay_window;
+  if (child.outer) spec.outer = *child.outer;
   spec.local_ts = child.local_ts;
   spec.remote_ts = child.remote_ts;
   spec.soft_bytes = child.soft_bytes;

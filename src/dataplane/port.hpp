@@ -45,6 +45,7 @@ struct SaSpec {
   // checksums behind ESP (RFC 3948 section 3.1.2; Linux: encap_oa).
   std::optional<IpAddress> original_local, original_remote;
   std::uint32_t replay_window = 1024;  // packets; inbound
+  policy::OuterHeader outer;
   policy::SelectorList
       local_ts;  // inbound: decrypted packets outside these are dropped (RFC 4301 section 5.2)
   policy::SelectorList remote_ts;

@@ -137,6 +137,7 @@ void add_child(const PairSettings& settings, const char* name, policy::Mode mode
   child.remote_ts = std::move(remote);
   child.proposals = settings.esp_proposals;
   child.replay_window = settings.replay_window;
+  if (settings.outer != policy::OuterHeader()) child.outer = settings.outer;
   connection.children.push_back(std::move(child));
 }
 

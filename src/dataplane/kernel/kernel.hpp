@@ -1,5 +1,5 @@
-// The Linux kernel's dataplane: SAs and policies by XFRM netlink. dataplane/README.md says how it
-// is built.
+// The Linux kernel's dataplane: SAs and policies by XFRM netlink. README.md says how it is
+// built.
 #pragma once
 
 #include <functional>

@@ -91,6 +91,24 @@ void put_encapsulation(NetlinkMessage& message, const SaSpec& sa) {
   message.put_struct(XFRMA_ENCAP, encap);
 }
 
+// include/uapi/linux/xfrm.h: flags of the SA, those of a tunnel among them.
+void put_outer(NetlinkMessage& message, xfrm_usersa_info& info, const SaSpec& sa) {
+  using policy::CopyDscp;
+  const bool in = sa.direction == Direction::kIn;
+  const policy::OuterHeader& outer = sa.outer;
+  if (outer.set_mark && !in) {
+    message.put_u32(XFRMA_SET_MARK, outer.set_mark->value);
+    message.put_u32(XFRMA_SET_MARK_MASK, outer.set_mark->mask);
+  }
+  if (sa.mode != policy::Mode::kTunnel) return;
+  if (!outer.copy_df) info.flags |= XFRM_STATE_NOPMTUDISC;
+  if (!outer.copy_ecn) info.flags |= XFRM_STATE_NOECN;
+  const bool dscp_in = outer.copy_dscp == CopyDscp::kIn || outer.copy_dscp == CopyDscp::kBoth;
+  const bool dscp_out = outer.copy_dscp == CopyDscp::kOut || outer.copy_dscp == CopyDscp::kBoth;
+  if (in && dscp_in) info.flags |= XFRM_STATE_DECAP_DSCP;
+  if (!in && !dscp_out) message.put_u32(XFRMA_SA_EXTRA_FLAGS, XFRM_SA_XFLAG_DONT_ENCAP_DSCP);
+}
+
 ReplayState replay_of(const xfrm_usersa_info& info, const Attributes& all) {
   ReplayState state;
   state.esn = (info.flags & XFRM_STATE_ESN) != 0;
@@ -199,6 +217,7 @@ Status put_sa(NetlinkMessage& message, const SaSpec& sa, const ReplayState* resu
   put_algorithms(message, sa, *names);
   put_encapsulation(message, sa);
   put_replay(message, sa, resume);
+  put_outer(message, info, sa);
   return {};
 }
 

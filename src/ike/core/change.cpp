@@ -33,7 +33,9 @@ bool is_same_peer(const policy::Connection& old, const policy::Connection& now) 
 
 }  // namespace
 
-bool is_outdated(const Pair& pair, const IkeSa& sa) { return pair.connection != sa.connection; }
+bool is_outdated(const Pair& pair, const IkeSa& sa) {
+  return pair.changed && pair.connection != sa.connection;
+}
 
 bool change_pair(Context& ctx, const std::string& name, const policy::Connection& now) {
   Pair& pair = ctx.core.pairs.at(name);
@@ -51,6 +53,7 @@ bool change_pair(Context& ctx, const std::string& name, const policy::Connection
     }
     return true;
   }
+  pair.changed = true;
   pair.parts.clear();
   bool replaces = false;
   for (const IkeSpi spi : spis) {
@@ -65,7 +68,8 @@ bool change_pair(Context& ctx, const std::string& name, const policy::Connection
       sa->reauth_at.reset();
       sa->reauth_by = ctx.now + kChangeGrace;
       replaces = true;
-    } else if (v2::is_attempt(sa->state)) {
+    } else if (v2::is_attempt(sa->state) && sa->state != IkeState::kAuth) {
+      // In IKE_AUTH the peer may have it already: that one is to be replaced in its turn.
       v2::destroy(ctx, *sa, "");
     }
   }

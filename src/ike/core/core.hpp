@@ -53,6 +53,7 @@ struct Pair {
   v2::ConnectionRef connection;
   bool disabled = false;  // by Terminate, until Initiate
   bool up = false;
+  bool changed = false;        // IKE SAs of it may be of a configuration before
   std::uint64_t attempts = 0;  // since it was last up
   Duration backoff{};
   std::optional<Instant> retry_at;

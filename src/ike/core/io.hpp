@@ -65,6 +65,7 @@ struct ChildSaSpec {
   Box<NatOriginal> nat_original;  // transport mode, and a NAT on the way
   SecretBytes encr_in, integ_in, encr_out, integ_out;
   std::uint32_t replay_window = 1024;
+  Box<policy::OuterHeader> outer;  // nothing: the defaults
   std::optional<std::uint64_t> soft_bytes, hard_bytes, soft_packets, hard_packets;
   friend bool operator==(const ChildSaSpec&, const ChildSaSpec&) = default;
 };

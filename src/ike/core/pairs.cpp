@@ -143,6 +143,7 @@ Actual look(Context& ctx, Pair& pair) {
     if (sa.state != IkeState::kEstablished || v2::has_task(sa, TaskKind::kDeleteIke)) continue;
     if (sa.discard_at && sa.children.empty()) continue;  // its peer was redirected
     if (is_outdated(pair, sa)) {
+      if (!sa.reauth_by) ctx.find(spi)->reauth_by = ctx.now + kChangeGrace;
       actual.outdated = &sa;
       continue;
     }
