@@ -44,6 +44,9 @@ namespace espalier::ike {
   X(kDropHalfOpen, "drop_half_open",                                                               \
     "IKE_SA_INIT requests refused because too many are half-open")                                 \
   X(kDropCookie, "drop_cookie", "IKE_SA_INIT requests with a wrong cookie")                        \
+  X(kMobikeUpdates, "mobike_updates", "changes of addresses that a peer took or told (RFC 4555)")  \
+  X(kMobikeRefused, "mobike_refused",                                                              \
+    "changes of addresses that were refused, by us or by the peer (RFC 4555)")                     \
   X(kNoProposal, "refused_proposal", "requests refused for their proposals")                       \
   X(kAuthFailed, "refused_auth", "IKE_AUTH exchanges that failed authentication")                  \
   X(kTsRefused, "refused_selectors", "child requests refused for their selectors")

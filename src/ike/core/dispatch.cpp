@@ -4,6 +4,7 @@
 
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/table.hpp"
 
 namespace espalier::ike {
@@ -32,7 +33,7 @@ void handle_unprotected_response(Context& ctx, IkeSa& sa, ByteView datagram,
 }
 
 // A request whose answer we have: the answer again (RFC 7296 section 2.1). True when it was one.
-bool repeat_response(Context& ctx, IkeSa& sa, const Message& message) {
+bool repeat_response(Context& ctx, IkeSa& sa, const Path& path, const Message& message) {
   if (!sa.last_response || message.header.message_id != sa.last_response->id ||
       sa.last_response->id.value + 1 != sa.expected_request.value) {
     return false;
@@ -41,7 +42,7 @@ bool repeat_response(Context& ctx, IkeSa& sa, const Message& message) {
   if (fragment != nullptr && fragment->number != 1)
     return true;  // RFC 7383 section 2.6.1: once per message
   ctx.count(Counter::kResponsesRepeated);
-  v2::transmit(ctx, sa.path, sa.last_response->packets);
+  v2::transmit(ctx, sa.mobike ? path : sa.path, sa.last_response->packets);
   return true;
 }
 
@@ -69,10 +70,14 @@ bool is_acceptable(Context& ctx, IkeSa& sa, const Header& header) {
 }
 
 void follow_path(Context& ctx, IkeSa& sa, const Path& path, bool request) {
+  if (request) sa.reply_path.reset();
   if (sa.path == path) return;
   if (sa.state == IkeState::kHalfOpen || sa.state == IkeState::kIntermediate) {
     sa.path = path;  // the initiator moved to port 4500 (RFC 7296 section 2.23)
-    sa.encap = path.local.port == ctx.core.settings.nat_port;
+    // With MOBIKE it moves without a NAT too, and ESP stays as it is.
+    sa.encap = sa.encap && path.local.port == ctx.core.settings.nat_port;
+  } else if (sa.mobike) {
+    if (request) v2::request_from_elsewhere(ctx, sa, path);
   } else if (request && sa.nat_there) {
     v2::move_path(ctx, sa, path);  // a NAT gave the peer another address or port
   }
@@ -138,7 +143,7 @@ void refuse_malformed(Context& ctx, IkeSa& sa, const Header& header) {
 void handle_protected(Context& ctx, IkeSa& sa, const Path& path, ByteView datagram,
                       const Message& message) {
   const bool request = !message.header.is_response();
-  if (request && repeat_response(ctx, sa, message)) return;
+  if (request && repeat_response(ctx, sa, path, message)) return;
   if (!is_acceptable(ctx, sa, message.header)) return;
   bool malformed = false;
   const std::optional<Message> plain = v2::unprotect(ctx, sa, datagram, message, malformed);

@@ -6,6 +6,7 @@
 #include "ike/core/limits.hpp"
 #include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
 
 namespace espalier::ike {
 namespace {
@@ -66,6 +67,9 @@ void hard_expired(Context& ctx, Direction direction, Spi spi, const IpAddress& p
 void peer_moved(Context& ctx, const PeerMoved& moved) {
   auto [sa, child] = ctx.find_child(Direction::kIn, moved.inbound, IpAddress());
   if (sa == nullptr || !sa->nat_there || sa->path.remote == moved.from) return;
+  // With MOBIKE only a translator's port: a packet that was long on its way must not move the peer
+  // back to an address that it has left (RFC 4555 section 3.8 leaves ESP to us).
+  if (sa->mobike && sa->path.remote.ip != moved.from.ip) return;
   Path path = sa->path;
   path.remote = moved.from;
   v2::move_path(ctx, *sa, path);
@@ -115,6 +119,8 @@ Status Endpoint::handle_command(Instant now, crypto::Rng& rng, const Command& co
     configure(ctx, wanted->connections);
   } else if (std::holds_alternative<Shutdown>(command)) {
     shut_down(ctx);
+  } else if (const auto* own = std::get_if<OwnAddresses>(&command)) {
+    v2::own_addresses_changed(ctx, own->addresses);
   } else if (const auto* check = std::get_if<CheckRevocation>(&command)) {
     if (check->lists) v2::close_revoked(ctx, *check->lists);
   } else {

@@ -75,6 +75,7 @@ struct UpdateSa {  // the outer addresses of an installed SA changed
   IpAddress old_peer;
   Path path;
   std::string pair;
+  bool udp_encap = true;
   friend bool operator==(const UpdateSa&, const UpdateSa&) = default;
 };
 struct SetPolicy {
@@ -152,8 +153,14 @@ struct Rekey {
 struct CheckRevocation {
   std::shared_ptr<const crypto::RevocationLists> lists;
 };
+// The addresses that this host has now, for MOBIKE (RFC 4555) and new attempts; the ones to prefer
+// first. Until the first of these commands the connections' local_addresses count.
+struct OwnAddresses {
+  std::vector<IpAddress> addresses;
+};
 struct Shutdown {};  // tells every peer by a Delete, once, without waiting
-using Command = std::variant<Configure, Initiate, Terminate, Rekey, CheckRevocation, Shutdown>;
+using Command =
+    std::variant<Configure, Initiate, Terminate, Rekey, CheckRevocation, OwnAddresses, Shutdown>;
 
 // ---- completions: answers from outside
 // --------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include "ike/core/limits.hpp"
 #include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "ike/v2/ppk.hpp"
 #include "policy/identity.hpp"
@@ -243,6 +244,8 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   add_certificates(sa, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
   add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
+  read_mobike(sa, request);
+  if (sa.mobike) offer_mobike(ctx, sa, payloads);
   if (sa.ppk) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
   establish_with_peer(ctx, sa);
   auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
@@ -313,6 +316,7 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
   sa.handshake().child_spi = ctx.allocate_spi();
   add_child_offer(payloads, child, child.local_ts, child.remote_ts, sa.handshake().child_spi,
                   false);
+  if (may_use_mobike(connection)) offer_mobike(ctx, sa, payloads);
   add_ppk(sa, payloads);
   send_request(ctx, sa, ExchangeType::kIkeAuth, payloads);
 }
@@ -329,6 +333,7 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
   const Message response = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
   read_qcd_token(sa, response);
+  read_mobike(sa, response);
   if (const auto why = held_by_another(ctx, sa)) return reject_responder(ctx, sa, *why);
   establish_with_peer(ctx, sa);
   const policy::ChildConfig& config = sa.connection->children.front();
@@ -400,6 +405,10 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
   sa.handshake().auth_id = message.header.message_id;
   const IdPayload* idi = message.id(PayloadType::kIdi);
   ASSERT(idi != nullptr);  // the transition table requires it
+  if (!addresses_are_untouched(message, sa.path)) {
+    return refuse(ctx, sa, NotifyType::kUnexpectedNatDetected,
+                  "the peer allows no NAT, and one changed the addresses of its message");
+  }
   sa.handshake().peer_id = {idi->type, idi->data};
   sa.handshake().peer_id_body = idi->body;
   sa.handshake().initial_contact = message.notify(NotifyType::kInitialContact) != nullptr;

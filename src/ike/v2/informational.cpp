@@ -5,6 +5,7 @@
 
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/negotiate.hpp"
 
 namespace espalier::ike::v2 {
@@ -114,11 +115,13 @@ void start_informational(Context& ctx, IkeSa& sa, const Task& task) {
       sa.active = ActiveTask{};
       sa.active->task = task;
       ctx.count(Counter::kLivenessChecks);
-      send_request(ctx, sa, ExchangeType::kInformational, {});
+      send_request(ctx, sa, ExchangeType::kInformational, look_for_nat_changes(ctx, sa));
       sa.outstanding->quick = task.quick;
       return;
     case TaskKind::kInvalidSpi:
     case TaskKind::kQcdToken:
+    case TaskKind::kTellAddresses:
+    case TaskKind::kCheckRoute:
     case TaskKind::kCreateChild:
     case TaskKind::kRekeyChild:
     case TaskKind::kRekeyIke: break;
@@ -151,13 +154,15 @@ void handle_informational_request(Context& ctx, IkeSa& sa, const Message& messag
   read_qcd_token(sa, message);  // RFC 6290 section 4.4: whenever it comes protected
   if (const auto* lacks = message.notify(NotifyType::kInvalidSpi))
     peer_lacks_child(ctx, sa, *lacks);
+  if (sa.mobike) handle_mobike(ctx, sa, message, answer);
   if (!deleted.spis.empty()) answer.push_back(std::move(deleted));
   send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, answer);
 }
 
-void process_informational_response(Context& ctx, IkeSa& sa, const Message&) {
+void process_informational_response(Context& ctx, IkeSa& sa, const Message& message) {
   ASSERT(sa.active);
   const Task task = sa.active->task;
+  const MobikeRequest sent{sa.active->epoch, sa.active->cookie2};
   finish_task(ctx, sa);
   switch (task.kind) {
     case TaskKind::kDeleteChild:
@@ -168,7 +173,10 @@ void process_informational_response(Context& ctx, IkeSa& sa, const Message&) {
       remove_children(ctx, sa);
       destroy(ctx, sa, sa.successor ? "" : "deleted");
       break;
-    default: break;  // a liveness check: that an answer came is all
+    case TaskKind::kTellAddresses: addresses_told(ctx, sa, sent, message); break;
+    case TaskKind::kCheckRoute: route_checked(ctx, sa, sent, message); break;
+    case TaskKind::kLiveness: see_nat_changes(ctx, sa, sent, message); break;
+    default: break;  // that an answer came is all
   }
 }
 

@@ -12,6 +12,8 @@
 #include "ike/core/limits.hpp"
 #include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
+#include "ike/v2/nat.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "ike/v2/ppk.hpp"
 #include "policy/proposal.hpp"
@@ -23,21 +25,6 @@ using wire::ike::KePayload;
 using wire::ike::NoncePayload;
 using wire::ike::NotifyPayload;
 using wire::ike::SaPayload;
-
-// RFC 7296 section 2.23: SHA-1(SPIi | SPIr | IP address | port).
-Bytes nat_hash(IkeSpi spi_i, IkeSpi spi_r, const SocketAddress& address) {
-  Writer octets;
-  octets.u64(spi_i.value);
-  octets.u64(spi_r.value);
-  octets.bytes(address.ip.bytes());
-  octets.u16(address.port);
-  return crypto::sha1({octets.view()});
-}
-
-bool wants_encap(const Context& ctx, const ConnectionRef& connection) {
-  return ctx.core.settings.force_encap ||
-         (connection && connection->encap == policy::Encap::kAlways);
-}
 
 // NAT detection, fragmentation and the hashes we verify: in both directions of IKE_SA_INIT.
 void add_notifies(Context& ctx, IkeSa& sa, const ConnectionRef& connection,
@@ -94,6 +81,7 @@ void read_notifies(Context& ctx, IkeSa& sa, const Message& message) {
     }
   }
   sa.nat_there = source_seen && !source_matches;
+  sa.handshake().peer_nat_traversal = source_seen;
   sa.encap = source_seen && (sa.nat_here || sa.nat_there || wants_encap(ctx, sa.connection));
 }
 
@@ -455,8 +443,9 @@ void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
   sa.keys = std::move(*keys);
   sa.iv_counter = ctx.rng.u64();
   sa.handshake().dh = crypto::DhKeyPair();
-  if (sa.encap) {
-    // RFC 7296 section 2.23: both ends move to port 4500; a peer on a port of its own stays there.
+  // RFC 7296 section 2.23: both ends move to port 4500; a peer on a port of its own stays there.
+  // With MOBIKE they do without a NAT too (RFC 4555 section 3.3): a later path may have one.
+  if (sa.encap || (sa.handshake().peer_nat_traversal && may_use_mobike(*sa.connection))) {
     sa.path.local.port = ctx.core.settings.nat_port;
     if (sa.path.remote.port == ctx.core.settings.port)
       sa.path.remote.port = ctx.core.settings.nat_port;

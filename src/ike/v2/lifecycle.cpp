@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ike/core/limits.hpp"
+#include "ike/v2/mobike.hpp"
 #include "policy/proposal.hpp"
 
 namespace espalier::ike::v2 {
@@ -46,6 +47,8 @@ std::string_view name(TaskKind kind) {
     case TaskKind::kLiveness: return "liveness check";
     case TaskKind::kInvalidSpi: return "report of an unknown SPI";
     case TaskKind::kQcdToken: return "crash detection token";
+    case TaskKind::kTellAddresses: return "change of addresses";
+    case TaskKind::kCheckRoute: return "return routability check";
   }
   return "task";
 }
@@ -239,6 +242,8 @@ void run_tasks(Context& ctx, IkeSa& sa) {
     case TaskKind::kLiveness: start_informational(ctx, sa, task); break;
     case TaskKind::kInvalidSpi: start_invalid_spi(ctx, sa, task); break;
     case TaskKind::kQcdToken: start_qcd_token(ctx, sa, task); break;
+    case TaskKind::kTellAddresses: start_tell_addresses(ctx, sa, task); break;
+    case TaskKind::kCheckRoute: start_check_route(ctx, sa, task); break;
   }
   // A task may find that there is nothing left to do; the next one gets its turn.
   if (!sa.active && !sa.outstanding && sa.state != IkeState::kDead) run_tasks(ctx, sa);

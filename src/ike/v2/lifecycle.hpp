@@ -23,6 +23,8 @@ bool is_covered(const IkeSa& sa, const std::string& name, const policy::Selector
 void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child);
 // The authenticated peer is somewhere else now: the SA's and its children's path follows.
 void move_path(Context& ctx, IkeSa& sa, const Path& path);
+// The children's outer addresses and encapsulation become the IKE SA's.
+void move_children(Context& ctx, IkeSa& sa);
 
 // ---- the SA (lifecycle.cpp)
 // ----------------------------------------------------------------------------------

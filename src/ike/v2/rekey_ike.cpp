@@ -10,6 +10,7 @@
 
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/negotiate.hpp"
 
 namespace espalier::ike::v2 {
@@ -54,6 +55,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.ppk = old.ppk;
   sa.peer_hashes = old.peer_hashes;
   sa.peer_path = old.peer_path;
+  sa.mobike = old.mobike;
   sa.suite = suite;
   sa.keys = std::move(keys);
   sa.iv_counter = ctx.rng.u64();
@@ -66,6 +68,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
 // Children and waiting tasks go to the successor; the old SA only waits for its Delete.
 void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
   ctx.hand_children_over(old, successor);
+  hand_mobike_over(ctx, old, successor);
   // Who wants the SA closed wants its successor closed.
   if (has_task(old, TaskKind::kDeleteIke)) {
     add_task(ctx, successor, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
