@@ -22,6 +22,7 @@ Status known(const config::Inventory& inventory, const std::string& name, std::s
 Status check(const Options& options, const config::Inventory& inventory) {
   for (const Reboot& one : options.reboots) TRY(known(inventory, one.host, "--reboot"));
   for (const Rebind& one : options.rebinds) TRY(known(inventory, one.host, "--rebind"));
+  for (const Move& one : options.moves) TRY(known(inventory, one.host, "--move"));
   for (const Expire& one : options.expires) TRY(known(inventory, one.host, "--expire"));
   for (const Netsplit& one : options.netsplits) {
     const std::string_view option = one.one_way ? "--oneway" : "--netsplit";
@@ -42,6 +43,7 @@ Duration last_fault(const Options& options) {
   for (const Netsplit& one : options.netsplits) last = std::max(last, one.at + one.length);
   for (const Kill& one : options.kills) last = std::max(last, one.at);
   for (const Rebind& one : options.rebinds) last = std::max(last, one.at);
+  for (const Move& one : options.moves) last = std::max(last, one.at);
   for (const Expire& one : options.expires) last = std::max(last, one.at);
   return last;
 }

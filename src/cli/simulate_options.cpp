@@ -202,6 +202,7 @@ Result<SimulateArguments> parse_simulate(const control::ParsedOptions& given) {
   TRY(time(given, "--for", options.run_for));
   TRY(host_faults(given, "--reboot", "HOST@T, as bender@37s", options.reboots));
   TRY(host_faults(given, "--rebind", "HOST@T, as bender@37s", options.rebinds));
+  TRY(host_faults(given, "--move", "HOST@T, as bender@37s", options.moves));
   TRY(host_faults(given, "--expire", "HOST@T, as bender@37s", options.expires));
   TRY(netsplits(given, "--netsplit", false, options.netsplits));
   TRY(netsplits(given, "--oneway", true, options.netsplits));

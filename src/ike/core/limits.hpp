@@ -109,6 +109,7 @@ inline constexpr std::size_t kInitRestartsMax =
 // made anew (section 3.9).
 inline constexpr std::size_t kMobikeAddressesMax = 8;
 inline constexpr unsigned kMobikePathTries = 3;
+inline constexpr unsigned kMobikeTries = 12;  // in place of kRetransmitTries, with several paths
 inline constexpr unsigned kMobikeRefusalsMax = 8;
 inline constexpr Duration kMobikeRetry = 2s;
 inline constexpr std::size_t kCookie2Octets = 16;  // section 4.2.5: 8 to 64

@@ -220,8 +220,8 @@ std::optional<Message> unprotect(Context& ctx, IkeSa& sa, ByteView datagram, con
 bool retransmit(Context& ctx, IkeSa& sa) {
   ASSERT(sa.outstanding);
   Outstanding& request = *sa.outstanding;
-  if (request.sent >= kRetransmitTries) return false;
-  if (request.sent >= kMobikePathTries) try_other_path(ctx, sa);
+  const bool elsewhere = request.sent >= kMobikePathTries && try_other_path(ctx, sa);
+  if (request.sent >= (elsewhere ? kMobikeTries : kRetransmitTries)) return false;
   transmit(ctx, sa.path, request.packets);
   ctx.count(Counter::kRetransmits);
   const Duration most = request.quick ? kQuickRetransmitMax : kRetransmitMax;

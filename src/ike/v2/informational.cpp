@@ -92,6 +92,7 @@ void delete_ike(Context& ctx, IkeSa& sa, MessageId id) {
     IkeSa* theirs = ctx.find(sa.active->collision->ike);
     if (theirs != nullptr && theirs->state == IkeState::kEstablished) {
       ctx.hand_children_over(sa, *theirs);
+      hand_mobike_over(ctx, sa, *theirs);
     }
   }
   send_response(ctx, sa, ExchangeType::kInformational, id, {});

@@ -49,8 +49,11 @@ std::vector<IpAddress> others(const std::vector<IpAddress>& own, const IkeSa& sa
 
 // Every pair of addresses that may work, the peer's present one first (section 3.10).
 std::vector<Path> candidates(const Context& ctx, const IkeSa& sa) {
-  std::vector<IpAddress> remotes{sa.path.remote.ip};
-  for (const IpAddress& address : sa.connection->remote_addresses) add_once(remotes, address);
+  std::vector<IpAddress> remotes;
+  if (!sa.mobike->listed) {
+    remotes.push_back(sa.path.remote.ip);
+    for (const IpAddress& address : sa.connection->remote_addresses) add_once(remotes, address);
+  }
   for (const IpAddress& address : sa.mobike->peer_addresses) add_once(remotes, address);
   const std::vector<IpAddress> locals = own_candidates(ctx.core, *sa.connection);
   const std::uint16_t port = ctx.core.settings.nat_port;
@@ -159,7 +162,7 @@ void peer_refused(Context& ctx, IkeSa& sa, NotifyType type) {
                         wire::ike::name(type),
                         once_more ? "tried again" : "the IKE SA is closed and made anew"));
   if (!once_more) return add_task(ctx, sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
-  if (type == NotifyType::kUnacceptableAddresses) try_other_path(ctx, sa);
+  if (type == NotifyType::kUnacceptableAddresses && try_other_path(ctx, sa)) return;
   queue_tell(ctx, sa, ctx.now + kMobikeRetry);
 }
 
@@ -246,29 +249,37 @@ void request_from_elsewhere(Context& ctx, IkeSa& sa, const Path& path) {
   queue_tell(ctx, sa, ctx.now);
 }
 
-void try_other_path(Context& ctx, IkeSa& sa) {
-  if (!sa.mobike || !sa.mobike->initiator || sa.state != IkeState::kEstablished) return;
-  const std::vector<Path> paths = candidates(ctx, sa);
-  if (paths.empty() || (paths.size() == 1 && paths.front() == sa.path)) return;
+bool try_other_path(Context& ctx, IkeSa& sa) {
+  if (!sa.mobike || sa.state != IkeState::kEstablished) return false;
+  const bool tells = sa.active && sa.active->task.kind == TaskKind::kTellAddresses;
+  if (!sa.mobike->initiator && !tells) return false;
   // In an order that does not depend on where we are, or two of them would take turns.
-  std::vector<Path> ordered = paths;
-  std::sort(ordered.begin(), ordered.end());
-  const auto next = std::upper_bound(ordered.begin(), ordered.end(), sa.path);
-  set_path(ctx, sa, next == ordered.end() ? ordered.front() : *next);
+  std::vector<Path> paths = candidates(ctx, sa);
+  std::sort(paths.begin(), paths.end());
+  if (paths.empty() || (paths.size() == 1 && paths.front() == sa.path)) return false;
+  const auto next = std::upper_bound(paths.begin(), paths.end(), sa.path);
+  set_path(ctx, sa, next == paths.end() ? paths.front() : *next);
   queue_tell(ctx, sa, ctx.now);
+  return true;
 }
 
 void hand_mobike_over(Context& ctx, const IkeSa& old, IkeSa& successor) {
-  if (!old.mobike) return;
-  const bool routing = has_task(old, TaskKind::kCheckRoute);
-  successor.mobike = old.mobike;
-  successor.path = old.path;
-  successor.nat_here = old.nat_here;
-  successor.nat_there = old.nat_there;
-  successor.encap = old.encap;
+  if (!old.mobike || !successor.mobike) return;
+  // Either may have moved since the successor was made: the newer path holds.
+  if (old.mobike->epoch > successor.mobike->epoch) {
+    successor.mobike = old.mobike;
+    successor.path = old.path;
+    successor.nat_here = old.nat_here;
+    successor.nat_there = old.nat_there;
+    successor.encap = old.encap;
+  }
   successor.mobike->seen_as.clear();  // the hash has the IKE SPIs in it
-  if (old.mobike->update || old.mobike->list) queue_tell(ctx, successor, ctx.now);
-  if (routing) add_task(ctx, successor, {TaskKind::kCheckRoute, Spi(), "", ctx.now});
+  if (successor.mobike->update || successor.mobike->list)
+    return queue_tell(ctx, successor, ctx.now);
+  if (has_task(old, TaskKind::kCheckRoute) || has_task(successor, TaskKind::kCheckRoute)) {
+    return add_task(ctx, successor, {TaskKind::kCheckRoute, Spi(), "", ctx.now});
+  }
+  move_children(ctx, successor);
 }
 
 void handle_mobike(Context& ctx, IkeSa& sa, const Message& message, std::vector<Payload>& answer) {
@@ -290,7 +301,8 @@ void handle_mobike(Context& ctx, IkeSa& sa, const Message& message, std::vector<
   }
   if (list) {
     mobike.peer_addresses = std::move(*list);
-    std::erase(mobike.peer_addresses, arrival.remote.ip);
+    add_once(mobike.peer_addresses, arrival.remote.ip);
+    mobike.listed = true;
   }
   if (update && !mobike.initiator) return take_update(ctx, sa, arrival, message, answer);
   if (message.notify(NotifyType::kNatDetectionDestinationIp) != nullptr) {

@@ -32,8 +32,9 @@ void own_addresses_changed(Context& ctx, const std::vector<IpAddress>& addresses
 // A request that came by another path than the SA's: it is answered there. It moves nothing, but
 // for a translator's new port before a responder, to which the initiator then moves.
 void request_from_elsewhere(Context& ctx, IkeSa& sa, const Path& path);
-// A request is not answered: the initiator tries other addresses (section 3.10).
-void try_other_path(Context& ctx, IkeSa& sa);
+// A request is not answered: the initiator tries other addresses (section 3.10), and so does a
+// responder that tells of a new one of its own (section 3.6). Whether there was another path.
+bool try_other_path(Context& ctx, IkeSa& sa);
 // A rekey made a successor: what was not told yet is told by it.
 void hand_mobike_over(Context& ctx, const IkeSa& old, IkeSa& successor);
 

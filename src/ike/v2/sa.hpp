@@ -218,11 +218,12 @@ enum class PpkStage : std::uint8_t {
 // first of a series of rekeyed IKE SAs chooses the addresses for all of them (its section 2).
 struct Mobike {
   bool initiator = false;
-  bool update = false;                    // initiator: the peer does not know sa.path yet
-  bool list = false;                      // the peer does not know our other addresses yet
-  std::uint32_t epoch = 0;                // counts what an answer that is under way cannot be about
-  unsigned refusals = 0;                  // of UPDATE_SA_ADDRESSES, in a row
-  std::vector<IpAddress> peer_addresses;  // beside the one in use; at most kMobikeAddressesMax
+  bool update = false;      // initiator: the peer does not know sa.path yet
+  bool list = false;        // the peer does not know our other addresses yet
+  std::uint32_t epoch = 0;  // counts what an answer that is under way cannot be about
+  unsigned refusals = 0;    // of UPDATE_SA_ADDRESSES, in a row
+  bool listed = false;  // the peer sent a list since: what the configuration says is out of date
+  std::vector<IpAddress> peer_addresses;  // beside the one in use of IKE_AUTH; the whole list since
   Bytes seen_as;  // the peer's hash of our address as it sees it (section 3.8); empty: not known
   friend bool operator==(const Mobike&, const Mobike&) = default;
 };
