@@ -109,7 +109,7 @@ void World::tell_addresses(Host& host) {
   command(host, ike::OwnAddresses{std::move(all)});
 }
 
-void World::set_addresses(Host& host, const std::vector<IpAddress>& addresses) {
+void World::set_addresses(Host& host, const std::vector<IpAddress>& addresses, bool told) {
   ASSERT(!addresses.empty());
   std::erase_if(addresses_, [&](const auto& entry) { return entry.second == host.id; });
   for (const IpAddress& address : addresses) addresses_[address] = host.id;
@@ -120,7 +120,7 @@ void World::set_addresses(Host& host, const std::vector<IpAddress>& addresses) {
   if (observer != nullptr) {
     observer->on_fault(host.name + " moves to " + host.address.to_string());
   }
-  if (host.running) tell_addresses(host);
+  if (told && host.running) tell_addresses(host);
 }
 
 void World::readdress(Host& host) {

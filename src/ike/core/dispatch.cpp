@@ -21,7 +21,14 @@ bool is_init_request(const Header& header) {
   return header.exchange == ExchangeType::kIkeSaInit && !header.is_response();
 }
 
-void handle_unprotected_response(Context& ctx, IkeSa& sa, ByteView datagram,
+// The connection left our address to the routes: what the peer answers to is what they chose.
+void learn_local(IkeSa& sa, const Path& path) {
+  if (sa.path.local.ip.is_unspecified() && sa.connection && sa.connection->mobike) {
+    sa.path.local.ip = path.local.ip;
+  }
+}
+
+void handle_unprotected_response(Context& ctx, IkeSa& sa, const Path& path, ByteView datagram,
                                  const Message& message) {
   const bool expected = sa.outstanding && sa.outstanding->exchange == ExchangeType::kIkeSaInit &&
                         message.header.message_id == sa.outstanding->id && sa.job.value == 0;
@@ -29,6 +36,7 @@ void handle_unprotected_response(Context& ctx, IkeSa& sa, ByteView datagram,
     ctx.count(Counter::kDropUnexpected);
     return;
   }
+  learn_local(sa, path);
   v2::process_init_response(ctx, sa, datagram, message);
 }
 
@@ -196,7 +204,7 @@ void dispatch(Context& ctx, const Path& path, ByteView datagram) {
                      (sa->remote_spi() == remote || sa->remote_spi().value == 0);
   if (!known) return v2::answer_unknown_ike_spi(ctx, path, *message);
   if (header->exchange == ExchangeType::kIkeSaInit)
-    return handle_unprotected_response(ctx, *sa, datagram, *message);
+    return handle_unprotected_response(ctx, *sa, path, datagram, *message);
   if (sa->remote_spi() != remote) return ctx.count(Counter::kDropUnknownSpi);
   if (header->is_response() && message->notify(NotifyType::kInvalidIkeSpi) != nullptr) {
     return v2::handle_invalid_ike_spi(ctx, *sa, *message);  // in the clear
