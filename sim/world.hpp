@@ -77,8 +77,8 @@ class World {
   void mend(HostId from, HostId to);
   // The translator before the host forgets its mappings: its ports look different from now on.
   void rebind(Host& host);
-  // The host's addresses change, and its engine is told or has to find out. What is on its way to an address that it
-  // has lost is lost, and so is what it sends from there.
+  // The host's addresses change, and its engine is told or has to find out. What is on its way to
+  // an address that it has lost is lost, and so is what it sends from there.
   void set_addresses(Host& host, const std::vector<IpAddress>& addresses, bool told = true);
   // To addresses that nobody has had, one for each.
   void readdress(Host& host);

@@ -11,6 +11,9 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+sys.dont_write_bytecode = True  # no cache in the source tree
+import protocols  # noqa: E402
+
 ROOT = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), ".."))
 MAX_FILE_LINES = 800
 MAX_FUNCTION_LINES = 70
@@ -261,6 +264,8 @@ def main():
     for path in files:
         check_text(path)
     check_format(sources)
+    if os.path.isdir(os.path.join(ROOT, "docs/protocols")):
+        faults.extend(protocols.check(ROOT))
     for line in faults:
         print(line)
     print(f"tidy: {len(sources)} sources, {len(files)} files, {len(faults)} fault{'' if len(faults) == 1 else 's'}")

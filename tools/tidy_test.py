@@ -12,6 +12,9 @@ LONG = "int f() {\n" + "  int x = 0;\n" * 71 + "}\n"
 PLANTED = {  # path: (text, a part of the expected fault)
     "src/wire/layer.cpp": ('#include "policy/nouns.hpp"\n', "wire may not include policy"),
     "src/wire/bare.cpp": ('#include "nouns.hpp"\n', 'write "room/file.hpp"'),
+    "docs/protocols/rfc1.txt": ("RFC 1 | One\n1 | A | done | | No.Such\n", "there is no test 'No.Such'"),
+    "docs/protocols/rfc2.txt": ("RFC 2 | Two\n1 | A | none | |\n3 | C | none | |\n", "3 does not follow 1"),
+    "docs/protocols/rfc3.txt": ("RFC 3 | Three\n1 | A | refused | |\n", "does not say why"),
     "src/wire/clock.cpp": ("auto t() { return std::chrono::steady_clock::now(); }\n", "time is an argument"),
     "src/wire/thread.cpp": ("std::thread t;\n", "pure rooms have no threads"),
     "src/wire/chance.cpp": ("int r() { return rand(); }\n", "chance is an argument"),

@@ -106,6 +106,7 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
   layers.own_choice(&SettingsLayer::start, result.start);
   layers.own_choice(&SettingsLayer::ike_lifetime, result.lifetimes.ike);
   layers.own_choice(&SettingsLayer::child_lifetime, result.lifetimes.child);
+  layers.own_choice(&SettingsLayer::reauth, result.lifetimes.reauth);
   layers.own_choice(&SettingsLayer::child_bytes, result.lifetimes.child_bytes);
   layers.own_choice(&SettingsLayer::child_packets, result.lifetimes.child_packets);
   layers.own_choice(&SettingsLayer::jitter_percent, result.lifetimes.jitter_percent);

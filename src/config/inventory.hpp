@@ -43,6 +43,7 @@ struct SettingsLayer {
   Maybe<SharedList<policy::EspProposal>> esp_proposals;
   Maybe<Duration> ike_lifetime;
   Maybe<Duration> child_lifetime;
+  Maybe<std::optional<Duration>> reauth;
   Maybe<std::optional<std::uint64_t>> child_bytes;
   Maybe<std::optional<std::uint64_t>> child_packets;
   Maybe<unsigned> jitter_percent;

@@ -104,7 +104,8 @@ TEST(Inventory, EverySetting) {
       "defaults:\n"
       "  mode: tunnel\n  protect: require\n  start: none\n  auth: cert\n  except: []\n"
       "  proposals: {ike: [aes128gcm16-prfsha256-ecp256], esp: aes128gcm16}\n"
-      "  lifetimes: {ike: 90m, child: 10s, child_bytes: 64MB, child_packets: 5000, jitter: 0%}\n"
+      "  lifetimes: {ike: 90m, child: 10s, child_bytes: 64MB, child_packets: 5000, jitter: 0%, "
+      "reauth: 12h}\n"
       "  dpd: off\n  mobike: off\n  fragmentation: false\n  revocation: strict\n  esn: off\n  "
       "replay_window: 64\n"
       "  encap: always\n"
@@ -119,6 +120,7 @@ TEST(Inventory, EverySetting) {
   EXPECT_TRUE(s.esp_proposals[0].no_esn);
   EXPECT_EQ(s.lifetimes.ike, 90min);
   EXPECT_EQ(s.lifetimes.child, 10s);
+  EXPECT_EQ(s.lifetimes.reauth, 12h);
   EXPECT_EQ(s.lifetimes.child_bytes, 64'000'000u);
   EXPECT_EQ(s.lifetimes.child_packets, 5000u);
   EXPECT_EQ(s.lifetimes.jitter_percent, 0u);
@@ -311,6 +313,7 @@ TEST(InventoryFaults, Values) {
            {"auth: pks", "m:4:11: 'auth' is 'pks', which is no value of it; did you mean 'psk'?"},
            {"lifetimes: 1h", "m:4:16: 'lifetimes' is '1h'; it is a map with the keys ike, child"},
            {"lifetimes: {ike: 31d}", "m:4:22: 'ike' is '31d'; it can be 1s to 30d"},
+           {"lifetimes: {reauth: 10s}", "m:4:25: 'reauth' is '10s'; it can be 1m to 30d, or none"},
            {"lifetimes: {jitter: 60%}", "m:4:25: 'jitter' is '60%'; it can be 0% to 50%"},
            {"lifetimes: {child_bytes: 10}", "m:4:30: 'child_bytes' is '10'; it can be 1MB or more"},
            {"lifetimes: {chld: 1h}", "m:4:17: the key 'chld' is unknown; did you mean 'child'?"},

@@ -263,6 +263,15 @@ void read_lifetimes(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& d
   if (const YamlEntry* child = entry.value.find("child")) {
     layer.child_lifetime = parsed<Duration>(*child, life, diagnostics);
   }
+  if (const YamlEntry* reauth = entry.value.find("reauth")) {
+    const auto parse = [](std::string_view text) -> Result<std::optional<Duration>> {
+      if (text == "none") return std::optional<Duration>();
+      TRY_ASSIGN(const Duration time,
+                 within<Duration>(&parse_duration, 1min, 720h, "1m to 30d, or none")(text));
+      return std::optional<Duration>(time);
+    };
+    layer.reauth = parsed<std::optional<Duration>>(*reauth, parse, diagnostics);
+  }
   if (const YamlEntry* bytes = entry.value.find("child_bytes")) {
     layer.child_bytes = parsed<Count>(
         *bytes, or_none(&parse_octets, 1'000'000, "1MB or more, or none"), diagnostics);

@@ -127,9 +127,14 @@ Reply terminate(CommandContext& context, const Section& arguments) {
   return wait;
 }
 
+// Those that a rekey replaces; not those that already have a successor and wait for their Delete.
 std::size_t live_children(View& view, const std::string& pair) {
   const auto found = view.pair_status(pair);
-  return found ? std::max<std::size_t>(found->children.size(), 1) : 1;
+  if (!found) return 1;
+  const auto count = std::count_if(
+      found->children.begin(), found->children.end(),
+      [](const ChildStatus& c) { return c.state == "installed" || c.state == "rekeying"; });
+  return std::max<std::size_t>(static_cast<std::size_t>(count), 1);
 }
 
 Reply rekey(CommandContext& context, const Section& arguments) {

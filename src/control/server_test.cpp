@@ -327,6 +327,11 @@ TEST_F(ServerTest, rekey_answers_at_once_or_waits_for_every_child) {
   EXPECT_TRUE(read(kOne).empty());
   server.on_pair_event({PairEvent::Kind::kChildRekeyed, "bender-flexo", ""});
   EXPECT_EQ(get(answer(kOne), "success"), "yes");
+  // One that has its successor and waits for its Delete is not rekeyed again: nothing waits for it.
+  view.pair("bender-flexo").children[1].state = "rekeyed";
+  request(kOne, "rekey", arguments({{"child", "flexo"}, {"timeout", "9000"}}));
+  server.on_pair_event({PairEvent::Kind::kChildRekeyed, "bender-flexo", ""});
+  EXPECT_EQ(get(answer(kOne), "success"), "yes");
   request(kOne, "rekey", arguments({{"child", "flexo"}, {"timeout", "9000"}}));
   server.on_pair_event({PairEvent::Kind::kRekeyFailed, "bender-flexo", "no answer."});
   EXPECT_EQ(get(answer(kOne), "errmsg"), "no answer.");

@@ -29,7 +29,7 @@ struct IkeStatus {
 struct ChildStatus {
   std::string name;
   std::string mode;
-  std::string state;  // "installed", "rekeying", "deleting"
+  std::string state;  // "installed", "rekeying", "rekeyed" (a successor is there), "deleting"
   std::string suite;
   std::string spi_in, spi_out;  // 8 hex digits
   std::uint32_t reqid = 0;

@@ -38,11 +38,19 @@ Status dh_available(DhId group) {
 
 Result<DhKeyPair> dh_generate(DhId group, Rng& rng) {
   switch (group) {
-    case DhId::kX25519: return x25519_generate(rng);
+    case DhId::kX25519:
+    case DhId::kX448: return montgomery_generate(group, rng);
     case DhId::kEcp256:
-    case DhId::kEcp384: return ecp_generate(group, rng);
+    case DhId::kEcp384:
+    case DhId::kEcp521:
+    case DhId::kEcp256Bp:
+    case DhId::kEcp384Bp:
+    case DhId::kEcp512Bp: return ecp_generate(group, rng);
     case DhId::kModp2048:
-    case DhId::kModp3072: return modp_generate(group, rng);
+    case DhId::kModp3072:
+    case DhId::kModp4096:
+    case DhId::kModp6144:
+    case DhId::kModp8192: return modp_generate(group, rng);
     case DhId::kMlKem512:
     case DhId::kMlKem768:
     case DhId::kMlKem1024: return mlkem_generate(group, rng);
@@ -68,11 +76,19 @@ Result<SecretBytes> dh_shared(const DhKeyPair& own, ByteView peer_public) {
   if (!known) return unknown_group(own.group);
   TRY(check_length(own.group, peer_public, known->answer_octets));
   switch (own.group) {
-    case DhId::kX25519: return x25519_shared(own, peer_public);
+    case DhId::kX25519:
+    case DhId::kX448: return montgomery_shared(own, peer_public);
     case DhId::kEcp256:
-    case DhId::kEcp384: return ecp_shared(own, peer_public);
+    case DhId::kEcp384:
+    case DhId::kEcp521:
+    case DhId::kEcp256Bp:
+    case DhId::kEcp384Bp:
+    case DhId::kEcp512Bp: return ecp_shared(own, peer_public);
     case DhId::kModp2048:
-    case DhId::kModp3072: return modp_shared(own, peer_public);
+    case DhId::kModp3072:
+    case DhId::kModp4096:
+    case DhId::kModp6144:
+    case DhId::kModp8192: return modp_shared(own, peer_public);
     case DhId::kMlKem512:
     case DhId::kMlKem768:
     case DhId::kMlKem1024: return mlkem_shared(own, peer_public);

@@ -14,19 +14,39 @@ using OwnedBn = Owned<BIGNUM, BN_clear_free>;
 using OwnedBnContext = Owned<BN_CTX, BN_CTX_free>;
 using OwnedPoint = Owned<EC_POINT, EC_POINT_clear_free>;
 
-// A scalar is redrawn with a probability under 2^-32; so many in a row mean a broken source.
+// A scalar is redrawn with a probability of at most a half (brainpoolP384r1: 0.46); so many in a
+// row mean a broken source.
 constexpr int kMaxDraws = 64;
 
 struct Curve {
   const EC_GROUP* group;
   std::size_t field_octets;
+  std::uint8_t top_mask;  // the bits of a scalar's first octet that the order has
 };
 
-Curve curve_of(DhId id) {
-  static const EC_GROUP* const p256 = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
-  static const EC_GROUP* const p384 = EC_GROUP_new_by_curve_name(NID_secp384r1);
-  ASSERT(p256 != nullptr && p384 != nullptr);
-  return id == DhId::kEcp256 ? Curve{p256, 32} : Curve{p384, 48};
+Curve make_curve(int nid) {
+  const EC_GROUP* const group = EC_GROUP_new_by_curve_name(nid);
+  ASSERT(group != nullptr);
+  const auto bits = static_cast<unsigned>(EC_GROUP_get_degree(group));
+  const unsigned spare = (8 - bits % 8) % 8;
+  return {group, (bits + 7) / 8, static_cast<std::uint8_t>(0xFF >> spare)};
+}
+
+const Curve& curve_of(DhId id) {
+  static const Curve p256 = make_curve(NID_X9_62_prime256v1);
+  static const Curve p384 = make_curve(NID_secp384r1);
+  static const Curve p521 = make_curve(NID_secp521r1);
+  static const Curve bp256 = make_curve(NID_brainpoolP256r1);
+  static const Curve bp384 = make_curve(NID_brainpoolP384r1);
+  static const Curve bp512 = make_curve(NID_brainpoolP512r1);
+  switch (id) {
+    case DhId::kEcp384: return p384;
+    case DhId::kEcp521: return p521;
+    case DhId::kEcp256Bp: return bp256;
+    case DhId::kEcp384Bp: return bp384;
+    case DhId::kEcp512Bp: return bp512;
+    default: return p256;
+  }
 }
 
 Error library_failed() {
@@ -70,10 +90,12 @@ Result<DhKeyPair> pair_from_scalar(DhId id, const Curve& curve, SecretBytes octe
 
 Result<DhKeyPair> ecp_generate(DhId id, Rng& rng) {
   const ErrorQueueGuard guard;
-  const Curve curve = curve_of(id);
+  const Curve& curve = curve_of(id);
   for (int draw = 0; draw < kMaxDraws; ++draw) {
-    // By rejection, so that every scalar is equally likely; both orders have all bits of the field.
-    SecretBytes octets(rng.bytes(curve.field_octets));
+    // By rejection, so that every scalar is equally likely; each order has all bits of its field.
+    Bytes drawn = rng.bytes(curve.field_octets);
+    drawn.front() &= curve.top_mask;
+    SecretBytes octets(std::move(drawn));
     const OwnedBn scalar = scalar_in_range(curve, octets.reveal());
     if (scalar) return pair_from_scalar(id, curve, std::move(octets), scalar.get());
   }
@@ -83,7 +105,7 @@ Result<DhKeyPair> ecp_generate(DhId id, Rng& rng) {
 
 Result<SecretBytes> ecp_shared(const DhKeyPair& own, ByteView peer_public) {
   const ErrorQueueGuard guard;
-  const Curve curve = curve_of(own.group);
+  const Curve& curve = curve_of(own.group);
   const OwnedBn scalar = own.private_key.size() == curve.field_octets
                              ? scalar_in_range(curve, own.private_key.reveal())
                              : nullptr;

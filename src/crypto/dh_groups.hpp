@@ -11,11 +11,13 @@ namespace espalier::crypto {
 // kInvalidKe: "the peer's public value for ecp256 is refused: <reason>".
 Error invalid_ke(DhId group, std::string_view reason);
 
-// RFC 7748 and RFC 8031. The private key is 32 octets of the Rng, clamped where it is used.
-Result<DhKeyPair> x25519_generate(Rng& rng);
-Result<SecretBytes> x25519_shared(const DhKeyPair& own, ByteView peer_public);
+// X25519 and X448, RFC 7748 and RFC 8031. The private key is 32 or 56 octets of the Rng, clamped
+// where it is used.
+Result<DhKeyPair> montgomery_generate(DhId group, Rng& rng);
+Result<SecretBytes> montgomery_shared(const DhKeyPair& own, ByteView peer_public);
 
-// RFC 5903. The private key is the scalar, big-endian, as long as the field.
+// RFC 5903, and RFC 6954 for the brainpool curves. The private key is the scalar, big-endian, as
+// long as the field.
 Result<DhKeyPair> ecp_generate(DhId group, Rng& rng);
 Result<SecretBytes> ecp_shared(const DhKeyPair& own, ByteView peer_public);
 

@@ -19,7 +19,7 @@ struct Group {
   Owned<BN_MONT_CTX, BN_MONT_CTX_free> montgomery;
   std::size_t octets = 0;
   // RFC 3526 section 8: the exponent has twice the bits of the strength; the larger of its two
-  // estimates (320 and 420 bits) is used.
+  // estimates (320 to 620 bits) is used.
   std::size_t exponent_octets = 0;
 };
 
@@ -40,7 +40,16 @@ Group make_group(BIGNUM* prime, std::size_t octets, std::size_t exponent_octets)
 const Group& group_of(DhId id) {
   static const Group modp2048 = make_group(BN_get_rfc3526_prime_2048(nullptr), 256, 40);
   static const Group modp3072 = make_group(BN_get_rfc3526_prime_3072(nullptr), 384, 56);
-  return id == DhId::kModp2048 ? modp2048 : modp3072;
+  static const Group modp4096 = make_group(BN_get_rfc3526_prime_4096(nullptr), 512, 60);
+  static const Group modp6144 = make_group(BN_get_rfc3526_prime_6144(nullptr), 768, 68);
+  static const Group modp8192 = make_group(BN_get_rfc3526_prime_8192(nullptr), 1024, 78);
+  switch (id) {
+    case DhId::kModp3072: return modp3072;
+    case DhId::kModp4096: return modp4096;
+    case DhId::kModp6144: return modp6144;
+    case DhId::kModp8192: return modp8192;
+    default: return modp2048;
+  }
 }
 
 Error library_failed() {

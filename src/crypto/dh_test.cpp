@@ -9,8 +9,10 @@ using test::FixedRng;
 using test::read_json;
 using test::unhex;
 
-constexpr std::array kAllGroups = {DhId::kX25519, DhId::kEcp256, DhId::kEcp384, DhId::kModp2048,
-                                   DhId::kModp3072};
+constexpr std::array kAllGroups = {
+    DhId::kX25519,   DhId::kX448,     DhId::kEcp256,   DhId::kEcp384,   DhId::kEcp521,
+    DhId::kEcp256Bp, DhId::kEcp384Bp, DhId::kEcp512Bp, DhId::kModp2048, DhId::kModp3072,
+    DhId::kModp4096, DhId::kModp6144, DhId::kModp8192};
 
 DhKeyPair pair_of(DhId group, Bytes private_key) {
   FixedRng rng(std::move(private_key));
@@ -119,7 +121,8 @@ TEST(Dh, WrongLengthsAndUnknownGroups) {
 
 // A source that gives only zeros must end, not spin or hand out a key that everybody knows.
 TEST(Dh, BrokenSourceIsAnError) {
-  for (const DhId group : {DhId::kEcp256, DhId::kEcp384, DhId::kModp2048, DhId::kModp3072}) {
+  for (const DhId group : kAllGroups) {
+    if (group == DhId::kX25519 || group == DhId::kX448) continue;  // clamped: never zero
     FixedRng zeros({});
     EXPECT_EQ(dh_generate(group, zeros).error().code, ErrorCode::kInternal);
   }
@@ -159,6 +162,123 @@ TEST(DhEcp, Rfc5903Group20) {
             "11187331c279962d93d604243fd592cb9d0a926f422e47187521287e7156c5c4"
             "d603135569b9e9d09cf5d4a270f59746");
   EXPECT_TRUE(*shared == *dh_shared(r, i.public_key));
+}
+
+struct KnownExchange {
+  DhId group;
+  std::string_view private_a, public_a, private_b, public_b, shared;
+};
+
+// RFC 5903 section 8.3, RFC 6954 appendix A, RFC 7748 section 6.2.
+const KnownExchange kKnownExchanges[] = {
+    {DhId::kEcp521,
+     "0037ade9319a89f4dabdb3ef411aaccca5123c61acab57b5393dce47608172a0"
+     "95aa85a30fe1c2952c6771d937ba9777f5957b2639bab072462f68c27a57382d"
+     "4a52",
+     "0015417e84dbf28c0ad3c278713349dc7df153c897a1891bd98bab4357c9ecbe"
+     "e1e3bf42e00b8e380aeae57c2d107564941885942af5a7f4601723c4195d176c"
+     "ed3e017cae20b6641d2eeb695786d8c946146239d099e18e1d5a514c739d7cb4"
+     "a10ad8a788015ac405d7799dc75e7b7d5b6cf2261a6a7f1507438bf01beb6ca3"
+     "926f9582",
+     "0145ba99a847af43793fdd0e872e7cdfa16be30fdc780f97bccc3f078380201e"
+     "9c677d600b343757a3bdbf2a3163e4c2f869cca7458aa4a4effc311f5cb15168"
+     "5eb9",
+     "00d0b3975ac4b799f5bea16d5e13e9af971d5e9b984c9f39728b5e5739735a21"
+     "9b97c356436adc6e95bb0352f6be64a6c2912d4ef2d0433ced2b6171640012d9"
+     "460f015c68226383956e3bd066e797b623c27ce0eac2f551a10c2c724d985207"
+     "7b87220b6536c5c408a1d2aebb8e86d678ae49cb57091f4732296579ab44fcd1"
+     "7f0fc56a",
+     "01144c7d79ae6956bc8edb8e7c787c4521cb086fa64407f97894e5e6b2d79b04"
+     "d1427e73ca4baa240a34786859810c06b3c715a3a8cc3151f2bee417996d19f3"
+     "ddea"},
+    {DhId::kEcp256Bp, "81db1ee100150ff2ea338d708271be38300cb54241d79950f77b063039804f1d",
+     "44106e913f92bc02a1705d9953a8414db95e1aaa49e81d9e85f929a8e3100be5"
+     "8ab4846f11caccb73ce49cbdd120f5a900a69fd32c272223f789ef10eb089bdc",
+     "55e40bc41e37e3e2ad25c3c6654511ffa8474a91a0032087593852d3e7d76bd3",
+     "8d2d688c6cf93e1160ad04cc4429117dc2c41825e1e9fca0addd34e6f1b39f7b"
+     "990c57520812be512641e47034832106bc7d3e8dd0e4c7f1136d7006547cec6a",
+     "89afc39d41d3b327814b80940b042590f96556ec91e6ae7939bce31f3a18bf2b"},
+    {DhId::kEcp384Bp,
+     "1e20f5e048a5886f1f157c74e91bde2b98c8b52d58e5003d57053fc4b0bd65d6"
+     "f15eb5d1ee1610df870795143627d042",
+     "68b665dd91c195800650cdd363c625f4e742e8134667b767b1b476793588f885"
+     "ab698c852d4a6e77a252d6380fcaf06855bc91a39c9ec01dee36017b7d673a93"
+     "1236d2f1f5c83942d049e3fa20607493e0d038ff2fd30c2ab67d15c85f7faa59",
+     "032640bc6003c59260f7250c3db58ce647f98e1260acce4acda3dd869f74e01f"
+     "8ba5e0324309db6a9831497abac96670",
+     "4d44326f269a597a5b58bba565da5556ed7fd9a8a9eb76c25f46db69d19dc8ce"
+     "6ad18e404b15738b2086df37e71d1eb462d692136de56cbe93bf5fa3188ef58b"
+     "c8a3a0ec6c1e151a21038a42e9185329b5b275903d192f8d4e1f32fe9cc78c48",
+     "0bd9d3a7ea0b3d519d09d8e48d0785fb744a6b355e6304bc51c229fbbce239bb"
+     "adf6403715c35d4fb2a5444f575d4f42"},
+    {DhId::kEcp512Bp,
+     "16302ff0dbbb5a8d733dab7141c1b45acbc8715939677f6a56850a38bd87bd59"
+     "b09e80279609ff333eb9d4c061231fb26f92eeb04982a5f1d1764cad57665422",
+     "0a420517e406aac0acdce90fcd71487718d3b953efd7fbec5f7f27e28c614999"
+     "9397e91e029e06457db2d3e640668b392c2a7e737a7f0bf04436d11640fd09fd"
+     "72e6882e8db28aad36237cd25d580db23783961c8dc52dfa2ec138ad472a0fce"
+     "f3887cf62b623b2a87de5c588301ea3e5fc269b373b60724f5e82a6ad147fde7",
+     "230e18e1bcc88a362fa54e4ea3902009292f7f8033624fd471b5d8ace49d12cf"
+     "abbc19963dab8e2f1eba00bffb29e4d72d13f2224562f405cb80503666b25429",
+     "9d45f66de5d67e2e6db6e93a59ce0bb48106097ff78a081de781cdb31fce8ccb"
+     "aaea8dd4320c4119f1e9cd437a2eab3731fa9668ab268d871deda55a5473199f"
+     "2fdc313095bcdd5fb3a91636f07a959c8e86b5636a1e930e8396049cb481961d"
+     "365cc11453a06c719835475b12cb52fc3c383bce35e27ef194512b71876285fa",
+     "a7927098655f1f9976fa50a9d566865dc530331846381c87256baf3226244b76"
+     "d36403c024d7bbf0aa0803eaff405d3d24f11a9b5c0bef679fe1454b21c4cd1f"},
+    {DhId::kX448,
+     "9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28dd9c9baf5"
+     "74a9419744897391006382a6f127ab1d9ac2d8c0a598726b",
+     "9b08f7cc31b7e3e67d22d5aea121074a273bd2b83de09c63faa73d2c22c5d9bb"
+     "c836647241d953d40c5b12da88120d53177f80e532c41fa0",
+     "1c306a7ac2a0e2e0990b294470cba339e6453772b075811d8fad0d1d6927c120"
+     "bb5ee8972b0d3e21374c9c921b09d1b0366f10b65173992d",
+     "3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b43027d8b972"
+     "fc3e34fb4232a13ca706dcb57aec3dae07bdc1c67bf33609",
+     "07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282bb60c0b56"
+     "fd2464c335543936521c24403085d59a449a5037514a879d"},
+};
+
+TEST(Dh, KnownExchangesOfTheRfcs) {
+  for (const KnownExchange& known : kKnownExchanges) {
+    const auto a = pair_of(known.group, unhex(known.private_a));
+    const auto b = pair_of(known.group, unhex(known.private_b));
+    EXPECT_EQ(to_hex(a.public_key), known.public_a);
+    EXPECT_EQ(to_hex(b.public_key), known.public_b);
+    const auto ab = dh_shared(a, b.public_key);
+    const auto ba = dh_shared(b, a.public_key);
+    ASSERT_TRUE(ab.ok() && ba.ok()) << info(known.group)->name;
+    EXPECT_EQ(to_hex(ab->reveal()), known.shared);
+    EXPECT_TRUE(*ab == *ba);
+  }
+}
+
+// RFC 7748 section 6: small orders give a secret that everybody knows.
+TEST(DhX448, PointsOfSmallOrderAreRefused) {
+  const auto own = pair_of(DhId::kX448, Bytes(56, 7));
+  Bytes one(56);
+  one[0] = 1;
+  for (const Bytes& point : {Bytes(56), one}) {
+    const auto shared = dh_shared(own, point);
+    ASSERT_FALSE(shared.ok());
+    EXPECT_EQ(shared.error().code, ErrorCode::kInvalidKe);
+  }
+}
+
+// Points off the curve, and coordinates that are not below the prime.
+TEST(DhEcp, WhatIsNoPointIsRefused) {
+  for (const DhId group : {DhId::kEcp521, DhId::kEcp256Bp, DhId::kEcp384Bp, DhId::kEcp512Bp}) {
+    SeededRng rng(5);
+    const auto own = dh_generate(group, rng);
+    ASSERT_TRUE(own.ok());
+    Bytes off = own->public_key;
+    off.back() ^= 1;
+    for (const Bytes& bad : {off, Bytes(off.size()), Bytes(off.size(), 0xFF)}) {
+      const auto shared = dh_shared(*own, bad);
+      ASSERT_FALSE(shared.ok());
+      EXPECT_EQ(shared.error().code, ErrorCode::kInvalidKe);
+    }
+  }
 }
 
 // A private key of our form from the integer that Wycheproof prints (with or without leading
@@ -284,11 +404,19 @@ TEST(DhX25519, Wycheproof) {
   EXPECT_GE(small_order, 10);
 }
 
+DhId modp_named(std::string_view word) {
+  for (const DhId group : kAllGroups) {
+    if (info(group)->name == word) return group;
+  }
+  ADD_FAILURE() << word;
+  return DhId::kNone;
+}
+
 TEST(DhModp, KnownAnswers) {
   const auto file = read_json("modp/rfc3526.json");
   int checked = 0;
   for (const auto& v : file.at("vectors")) {
-    const DhId group = v.at("group") == "modp2048" ? DhId::kModp2048 : DhId::kModp3072;
+    const DhId group = modp_named(v.at("group").get<std::string>());
     const auto a = pair_of(group, unhex(v.at("private_a")));
     const auto b = pair_of(group, unhex(v.at("private_b")));
     EXPECT_EQ(to_hex(a.public_key), v.at("public_a").get<std::string>());
@@ -301,13 +429,13 @@ TEST(DhModp, KnownAnswers) {
     EXPECT_TRUE(*ab == *ba);
     ++checked;
   }
-  EXPECT_EQ(checked, 4);
+  EXPECT_EQ(checked, 10);
 }
 
 TEST(DhModp, ValuesOutsideTheGroupAreRefused) {
   const auto file = read_json("modp/rfc3526.json");
   for (const auto& v : file.at("vectors")) {
-    const DhId group = v.at("group") == "modp2048" ? DhId::kModp2048 : DhId::kModp3072;
+    const DhId group = modp_named(v.at("group").get<std::string>());
     const auto own = pair_of(group, unhex(v.at("private_a")));
     const Bytes prime = unhex(v.at("prime"));
     ASSERT_FALSE(prime.empty());

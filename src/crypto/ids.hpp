@@ -37,9 +37,17 @@ enum class DhId : std::uint16_t {
   kNone = 0,
   kModp2048 = 14,
   kModp3072 = 15,
+  kModp4096 = 16,
+  kModp6144 = 17,
+  kModp8192 = 18,
   kEcp256 = 19,
   kEcp384 = 20,
+  kEcp521 = 21,
+  kEcp256Bp = 28,  // brainpool
+  kEcp384Bp = 29,
+  kEcp512Bp = 30,
   kX25519 = 31,
+  kX448 = 32,
   kMlKem512 = 35,
   kMlKem768 = 36,
   kMlKem1024 = 37

@@ -102,6 +102,7 @@ enum class AuthKind : std::uint8_t { kPsk, kCert };
 struct Lifetimes {
   Duration ike = 4h;
   Duration child = 1h;
+  std::optional<Duration> reauth;  // the peers authenticate anew before their IKE SA is this old
   std::optional<std::uint64_t> child_bytes;
   std::optional<std::uint64_t> child_packets;
   unsigned jitter_percent = 10;  // an SA is rekeyed up to this much before its lifetime

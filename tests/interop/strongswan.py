@@ -1,5 +1,6 @@
 """strongSwan's charon in a namespace of tests/netns/lib.py: the foreign peer. ESP is kernel-libipsec's, so
-that no kernel with ESP is needed: tunnel mode, ESP in UDP, no ESN."""
+that no kernel with ESP is needed: tunnel mode, ESP in UDP, no ESN. On a host of the lab kernel (tests/lab/guest.py) it is
+that kernel's."""
 import os
 import re
 import shutil
@@ -15,8 +16,9 @@ DAEMON = """
 charon-systemd {{
   load_modular = no
   # kernel-libipsec stands before kernel-netlink, or the kernel's ESP is asked first.
-  load = random nonce openssl curve25519 aes gcm ccm chapoly ctr sha1 sha2 hmac kdf pem pkcs1 pkcs8 x509 pubkey constraints revocation socket-default vici kernel-libipsec kernel-netlink
+  load = random nonce openssl curve25519 aes gcm ccm chapoly ctr sha1 sha2 hmac kdf pem pkcs1 pkcs8 x509 pubkey constraints revocation socket-default vici {kernel}
   install_routes = yes
+  make_before_break = yes
   retransmit_base = 1.4
   retransmit_timeout = 1.0
   retransmit_tries = 4
@@ -30,14 +32,15 @@ charon-systemd {{
     time_format = %H:%M:%S
   }} }}
   plugins {{
-    vici {{ socket = unix://{folder}/vici }}
-    # Selectors that cover the outer addresses: IKE and ESP in UDP stay out of the TUN by this mark.
-    kernel-libipsec {{ allow_peer_ts = yes }}
-    kernel-netlink {{ fwmark = !0x42 }}
-    socket-default {{ fwmark = 0x42 }}
+    vici {{ socket = unix://{sockets}/vici }}
+    {plugins}
   }}
 }}
 """
+LIBIPSEC_PLUGINS = """# Selectors that cover the outer addresses: IKE and ESP in UDP stay out of the TUN by this mark.
+    kernel-libipsec { allow_peer_ts = yes }
+    kernel-netlink { fwmark = !0x42 }
+    socket-default { fwmark = 0x42 }"""
 COMMAND = """
 swanctl {
   load_modular = no
@@ -70,6 +73,7 @@ connections {{
         remote_ts = {remote_ts}
         esp_proposals = {esp}
         start_action = none
+        {child_more}
       }}
     }}
   }}
@@ -94,7 +98,11 @@ class Swan:
             os.makedirs(os.path.join(self.folder, name), mode=0o700)
         # Copies, because AppArmor binds Debian's profiles to the paths in /usr/sbin, and they may not read here.
         self.charon, self.swanctl = (shutil.copy(p, self.folder) for p in (CHARON, SWANCTL))
-        self.put("strongswan.conf", DAEMON.format(folder=self.folder))
+        in_guest = hasattr(host, "guest")  # a folder of this machine's holds no socket of that kernel's
+        self.sockets = host.inner if in_guest else self.folder
+        self.put("strongswan.conf", DAEMON.format(
+            folder=self.folder, sockets=self.sockets, plugins="" if in_guest else LIBIPSEC_PLUGINS,
+            kernel="kernel-netlink" if in_guest else "kernel-libipsec kernel-netlink"))
         self.put("swanctl-strongswan.conf", COMMAND)
         self.process = None
 
@@ -107,12 +115,12 @@ class Swan:
 
     def start(self):
         self.process = self.host.spawn([self.charon], "charon.out", self.environment("strongswan.conf"))
-        socket = os.path.join(self.folder, "vici")
+        socket = os.path.join(self.sockets, "vici")
 
         def ready():
             if not self.process.alive():
                 raise lib.LabError(f"charon ended:\n{self.process.log()}\n{self.log()[-2000:]}")
-            return os.path.exists(socket)
+            return self.host.run(["test", "-S", socket], check=False).returncode == 0
 
         lib.wait_for("charon's VICI socket", ready, 15)
 
@@ -126,16 +134,16 @@ class Swan:
     def command(self, verb, *words, check=True, timeout=30):
         environment = self.environment("swanctl-strongswan.conf")
         settings = [f"{k}={environment[k]}" for k in ("STRONGSWAN_CONF", "SWANCTL_DIR")]
-        done = self.host.run(["env", *settings, self.swanctl, f"--{verb}", "--uri", f"unix://{self.folder}/vici", *words],
+        done = self.host.run(["env", *settings, self.swanctl, f"--{verb}", "--uri", f"unix://{self.sockets}/vici", *words],
                              check=False, timeout=timeout)
         if check and done.returncode != 0:
             raise lib.LabError(f"swanctl --{verb}: exit {done.returncode}\n{done.stdout}\n{self.log()[-3000:]}")
         return done
 
     def load(self, peer, ike, esp, auth="psk", secret=None, remote_ts=None, local_ts=None, remote_id=None,
-             more="", ppk=None):
-        """One connection c with the child k to a lab host. secret: for psk, as swanctl writes it. more: lines of
-        the connection. ppk: (id, secret) of a post-quantum key."""
+             more="", child_more="", ppk=None):
+        """One connection c with the child k to a lab host. secret: for psk, as swanctl writes it. more and child_more:
+        lines of the connection and of its child. ppk: (id, secret) of a post-quantum key."""
         secrets = ""
         if auth == "psk":
             secrets = (f"secrets {{ ike-1 {{\n  secret = {secret}\n  id-1 = {self.host.name}\n"
@@ -152,6 +160,7 @@ class Swan:
 
         self.put("swanctl.conf", CONNECTION.format(
             local=bare(self.host)[0], remote=bare(peer)[0], ike=ike, esp=esp, secrets=secrets, more=more,
+            child_more=child_more,
             auth="psk" if auth == "psk" else "pubkey", local_id=self.host.name, remote_id=remote_id or peer.name,
             certs="" if auth == "psk" else f"certs = {self.host.name}.pem",
             local_ts=local_ts or selectors(self.host), remote_ts=remote_ts or selectors(peer)))
@@ -167,8 +176,12 @@ class Swan:
         return self.command("rekey", *(["--ike", "c"] if ike else ["--child", "k"]))
 
     def sas(self):
-        """((initiator SPI, responder SPI) of each IKE SA, sorted (SPI in, SPI out) of each child)."""
+        """((initiator SPI, responder SPI) of each IKE SA, sorted (SPI in, SPI out) of each child). charon keeps a
+        replaced child for some seconds, for packets on their way: those are left out."""
         text = self.command("list-sas").stdout
+        blocks = re.split(r"^(?=\s+\w+: #\d+, reqid )", text, flags=re.M)
+        text = "".join(block for block in blocks
+                       if not re.match(r"\s+\w+: #\d+, reqid \d+, (REKEYED|DELETING|DELETED)", block))
         ike = re.findall(r"^c: #\d+, ESTABLISHED, IKEv2, ([0-9a-f]+)_i\*? ([0-9a-f]+)_r", text, re.M)
         inbound = re.findall(r"^\s+in  ([0-9a-f]{8})", text, re.M)
         outbound = re.findall(r"^\s+out ([0-9a-f]{8})", text, re.M)

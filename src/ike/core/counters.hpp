@@ -17,6 +17,7 @@ namespace espalier::ike {
   X(kEstablished, "ike_established", "IKE SAs established, without rekeys")                        \
   X(kAttemptsFailed, "ike_attempts_failed", "attempts to bring a pair up that failed")             \
   X(kIkeRekeyed, "ike_rekeyed", "IKE SAs rekeyed")                                                 \
+  X(kReauthentications, "ike_reauthentications", "authentications that we began to repeat")        \
   X(kChildInstalled, "child_installed", "child SA pairs installed, rekeys included")               \
   X(kChildRekeyed, "child_rekeyed", "child SA pairs rekeyed")                                      \
   X(kDuplicates, "ike_duplicates_resolved", "IKE SAs removed by the rule for simultaneous starts") \

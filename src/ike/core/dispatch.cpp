@@ -162,7 +162,11 @@ void handle_protected(Context& ctx, IkeSa& sa, const Path& path, ByteView datagr
   const v2::Row* row = v2::find_row(sa, plain->header);
   ASSERT(row != nullptr);  // is_acceptable looked
   if (refuse_by_table(ctx, sa, *row, *plain)) return;
-  if (!request) sa.outstanding.reset();
+  if (request) {
+    v2::confirm_children(ctx, sa);
+  } else {
+    sa.outstanding.reset();
+  }
   call(ctx, sa, row->handler, *plain);
   if (sa.state != IkeState::kDead) v2::run_tasks(ctx, sa);
 }

@@ -69,13 +69,24 @@ inline constexpr Duration kDuplicateGrace = 10s;
 // way.
 inline constexpr Duration kInboundLinger = 3s;
 
-// The responder of a child rekey sends on the new SA when the old one is deleted, or at the latest
-// after this.
-inline constexpr Duration kOutboundGrace = 5s;
+// The responder of a child rekey sends on the new SA when the old one is deleted, or another
+// request shows that the initiator has the answer; at the latest after this, when a request is
+// given up.
+inline constexpr Duration kOutboundGrace = 45s;
 
 // Two ends that make the same child at once: a request that comes this long after ours was answered
 // may be the other half of it (a request is given up after this time).
 inline constexpr Duration kCrossingTime = 40s;
+
+// An SA is used beyond its lifetime for a tenth of it, and at least so long: a rekey begun at its
+// end may take all its retransmissions, once as the request of one end and once of the other.
+inline constexpr Duration kOverTime = 90s;
+
+// Without ESN: with the tenth on top it stays below 2^32.
+inline constexpr std::uint64_t kPacketsWithoutEsn = 3'900'000'000;
+
+// An AUTH_LIFETIME of a peer below this counts as this (RFC 4478 sections 3 and 5).
+inline constexpr Duration kReauthMin = 5min;
 
 // A rekey answered with TEMPORARY_FAILURE is tried again after this (RFC 7296 section 2.25), plus
 // jitter.

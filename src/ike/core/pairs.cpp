@@ -174,6 +174,7 @@ void configure(Context& ctx, const std::vector<policy::Connection>& connections)
 }
 
 void supervise(Context& ctx, const std::string& name) {
+  v2::finish_reauth(ctx, name);
   const auto found = ctx.core.pairs.find(name);
   if (found == ctx.core.pairs.end()) return;
   Pair& pair = found->second;

@@ -239,6 +239,7 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   const Message request = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
   read_qcd_token(sa, request);
+  schedule_reauth(ctx, sa, request);
   std::vector<Payload> payloads;
   payloads.push_back(id_payload(PayloadType::kIdr, sa.connection->local_id));
   add_certificates(sa, payloads);
@@ -246,6 +247,7 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
   read_mobike(sa, request);
   if (sa.mobike) offer_mobike(ctx, sa, payloads);
+  add_auth_lifetime(sa, payloads);
   if (sa.ppk) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
   establish_with_peer(ctx, sa);
   auto child = negotiate_child(*sa.connection, request, false, crypto::DhId::kNone, "");
@@ -334,6 +336,7 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
   sa.handshake().auth_message.reset();
   read_qcd_token(sa, response);
   read_mobike(sa, response);
+  schedule_reauth(ctx, sa, response);
   if (const auto why = held_by_another(ctx, sa)) return reject_responder(ctx, sa, *why);
   establish_with_peer(ctx, sa);
   const policy::ChildConfig& config = sa.connection->children.front();

@@ -34,7 +34,32 @@ ChildSa* IkeSa::child_out(Spi spi_out) {
   return nullptr;
 }
 
+namespace {
+
+// A tenth of the limit is for the rekey; the jitter keeps a fleet from rekeying at once. Without
+// extended sequence numbers a child ends with its 2^32 packets (RFC 4303 section 3.3.3).
+void set_limits(Context& ctx, const IkeSa& sa, ChildSaSpec& spec) {
+  const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
+  const auto early = [&](std::uint64_t limit) {
+    const std::uint64_t range = limit / 100 * lifetimes.jitter_percent;
+    return limit - (range > 0 ? ctx.rng.u64() % range : 0);
+  };
+  std::optional<std::uint64_t> packets = lifetimes.child_packets;
+  if (!spec.suite.esn) packets = std::min(packets.value_or(kPacketsWithoutEsn), kPacketsWithoutEsn);
+  if (const auto bytes = lifetimes.child_bytes) {
+    spec.soft_bytes = early(*bytes);
+    spec.hard_bytes = *bytes + *bytes / 10;
+  }
+  if (packets) {
+    spec.soft_packets = early(*packets);
+    spec.hard_packets = *packets + *packets / 10;
+  }
+}
+
+}  // namespace
+
 ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now) {
+  set_limits(ctx, sa, child.spec);
   child.spec.reqid = ctx.acquire_reqid(reqid_key(child.spec));
   child.installed_at = ctx.now;
   ctx.core.inbound_spis[child.spec.spi_in] = sa.local_spi();
@@ -68,6 +93,49 @@ void install_outbound(Context& ctx, ChildSa& child) {
   ctx.touch(child.spec.pair);
 }
 
+bool is_carried(Context& ctx, const ChildSaSpec& spec) {
+  const auto pair = ctx.core.pairs.find(spec.pair);
+  if (pair == ctx.core.pairs.end()) return false;
+  const std::string key = reqid_key(spec);
+  return std::any_of(pair->second.sas.begin(), pair->second.sas.end(), [&](IkeSpi spi) {
+    const auto sa = ctx.core.sas.find(spi);
+    return sa != ctx.core.sas.end() &&
+           std::any_of(sa->second.children.begin(), sa->second.children.end(),
+                       [&](const ChildSa& child) {
+                         return child.outbound_installed && reqid_key(child.spec) == key;
+                       });
+  });
+}
+
+void confirm_children(Context& ctx, IkeSa& sa) {
+  for (ChildSa& child : sa.children) {
+    if (child.state == ChildState::kInstalled && !child.outbound_installed)
+      install_outbound(ctx, child);
+  }
+}
+
+void supersede(Context& ctx, ChildSa& child) {
+  child.state = ChildState::kReplaced;
+  child.expire_at = std::min(child.expire_at, ctx.now + kOverTime);
+}
+
+void promote_waiting(Context& ctx, const ChildSa& going) {
+  const auto pair = ctx.core.pairs.find(going.spec.pair);
+  if (!going.outbound_installed || pair == ctx.core.pairs.end()) return;
+  std::vector<ChildSa*> waiting;
+  for (const IkeSpi spi : pair->second.sas) {
+    IkeSa* other = ctx.find(spi);
+    if (other == nullptr) continue;
+    for (ChildSa& child : other->children) {
+      if (child.spec.reqid != going.spec.reqid || child.spec.spi_in == going.spec.spi_in) continue;
+      // One that sends already: what waits may yet be unknown to the peer.
+      if (child.outbound_installed) return;
+      if (child.state == ChildState::kInstalled) waiting.push_back(&child);
+    }
+  }
+  for (ChildSa* child : waiting) install_outbound(ctx, *child);
+}
+
 void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger) {
   const auto found =
       std::find_if(sa.children.begin(), sa.children.end(),
@@ -75,6 +143,7 @@ void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger) {
   if (found == sa.children.end()) return;
   const ChildSaSpec spec = found->spec;
   const IpAddress peer = spec.path.remote.ip;
+  promote_waiting(ctx, *found);
   if (found->outbound_installed) {
     ctx.effect(DeleteSa{Direction::kOut, spec.spi_out, peer, spec.pair});
   }
@@ -99,8 +168,9 @@ void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.child * lifetimes.jitter_percent / 100;
   child.rekey_at = ctx.now + lifetimes.child - ctx.jitter(jitter);
-  // A tenth later the SA is too old to be used at all, whatever became of its rekey.
-  child.expire_at = ctx.now + lifetimes.child + lifetimes.child / 10;
+  // A tenth later the SA is too old to be used at all, whatever became of its rekey; a rekey that
+  // is under way has the time of all its retransmissions.
+  child.expire_at = ctx.now + lifetimes.child + std::max<Duration>(lifetimes.child / 10, kOverTime);
 }
 
 void move_path(Context& ctx, IkeSa& sa, const Path& path) {

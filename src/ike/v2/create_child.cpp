@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
@@ -77,8 +78,7 @@ void send_create_child(Context& ctx, IkeSa& sa) {
     payloads.push_back(
         KePayload{static_cast<std::uint16_t>(active.dh.group), active.dh.public_key});
   }
-  payloads.push_back(std::move(offer[1]));
-  payloads.push_back(std::move(offer[2]));
+  std::move(offer.begin() + 1, offer.end(), std::back_inserter(payloads));
   send_request(ctx, sa, ExchangeType::kCreateChildSa, payloads);
 }
 
@@ -96,7 +96,8 @@ void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why,
       old != nullptr && old->state == ChildState::kRekeying) {
     // The peer's, if it still waits for its key exchanges, has replaced nothing yet.
     const bool made = superseded && sa.active->collision->child.value != 0;
-    old->state = made ? ChildState::kReplaced : ChildState::kInstalled;
+    old->state = ChildState::kInstalled;
+    if (made) supersede(ctx, *old);
   }
   const bool part = !task.local_ts.empty();
   Pair* pair = ctx.pair_of(sa);
@@ -174,7 +175,8 @@ void yield_create_child(Context& ctx, IkeSa& sa) {
   const bool made = sa.active->collision && sa.active->collision->child.value != 0;
   ctx.core.inbound_spis.erase(sa.active->new_spi);
   if (ChildSa* old = sa.child_in(old_in); old != nullptr && old->state == ChildState::kRekeying) {
-    old->state = made ? ChildState::kReplaced : ChildState::kInstalled;
+    old->state = ChildState::kInstalled;
+    if (made) supersede(ctx, *old);
   }
   finish_task(ctx, sa);
 }
@@ -223,20 +225,20 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
   install_child(ctx, sa, std::move(*made), !ours_loses);
   ChildSa* old = task.kind == TaskKind::kRekeyChild ? sa.child_in(task.child) : nullptr;
   if (ours_loses) {
-    sa.child_in(new_spi)->state = ChildState::kReplaced;
-    if (old != nullptr) old->state = ChildState::kReplaced;
+    supersede(ctx, *sa.child_in(new_spi));
+    if (old != nullptr) supersede(ctx, *old);
     return delete_own_loser(ctx, sa, new_spi);
   }
   if (task.kind == TaskKind::kCreateChild && collision && !sa.connection->foreign) {
     // The peer's creation ran beside ours and is the one that goes; the peer, which has the lowest
     // nonce, deletes it.
-    if (ChildSa* theirs = sa.child_in(collision->child)) theirs->state = ChildState::kReplaced;
+    if (ChildSa* theirs = sa.child_in(collision->child)) supersede(ctx, *theirs);
   }
   if (task.kind == TaskKind::kCreateChild && task.local_ts.empty()) {
     tell_what_was_narrowed(ctx, sa, *negotiated);
   }
   if (old == nullptr) return;
-  old->state = ChildState::kReplaced;
+  supersede(ctx, *old);
   old->successor = new_spi;
   ctx.count(Counter::kChildRekeyed);
   ctx.event(EventKind::kChildRekeyed, LogLevel::kInfo, sa.pair(),
@@ -257,16 +259,18 @@ struct Refusal {
 
 // Between our own: both ends made the same child at once, and ours was first. The peer tries again
 // later, and finds that it has one.
-bool crosses_ours(const Context& ctx, const IkeSa& sa, const Message& request) {
-  const auto* tsi = request.ts(PayloadType::kTsi);
-  const auto* tsr = request.ts(PayloadType::kTsr);
-  if (sa.connection->foreign || tsi == nullptr || tsr == nullptr) return false;
+bool crosses_ours(const Context& ctx, const IkeSa& sa, const Message& request,
+                  const std::string& asked) {
+  if (sa.connection->foreign) return false;
+  const auto& tsi = request.ts(PayloadType::kTsi)->selectors;
+  const auto& tsr = request.ts(PayloadType::kTsr)->selectors;
   return std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
     const bool stays =
         child.state == ChildState::kInstalled || child.state == ChildState::kRekeying;
-    return child.initiator && stays && ctx.now - child.installed_at < kCrossingTime &&
-           policy::contains(child.spec.local_ts, tsr->selectors) &&
-           policy::contains(child.spec.remote_ts, tsi->selectors);
+    return child.initiator && stays && child.spec.child == asked &&
+           ctx.now - child.installed_at < kCrossingTime &&
+           policy::contains(child.spec.local_ts, tsr) &&
+           policy::contains(child.spec.remote_ts, tsi);
   });
 }
 
@@ -290,15 +294,13 @@ std::optional<Refusal> refuse_by_state(const Context& ctx, const IkeSa& sa, cons
     return Refusal{make_notify(NotifyType::kTemporaryFailure),
                    "the additional key exchanges of our own rekey are under way"};
   }
-  const bool closing = old != nullptr && old->state == ChildState::kDeleting;
+  // Or about to: a rekey of ours is done, and the peer, whose own ran beside it, has to take ours.
+  const bool closing = old != nullptr &&
+                       (old->state == ChildState::kDeleting || old->state == ChildState::kReplaced);
   const bool leaving = has_task(sa, TaskKind::kDeleteIke);
   if (sa.state != IkeState::kEstablished || ike_rekey || closing || leaving) {
     return Refusal{make_notify(NotifyType::kTemporaryFailure),
                    "we are rekeying or closing the SA ourselves"};
-  }
-  if (rekey == nullptr && crosses_ours(ctx, sa, request)) {
-    return Refusal{make_notify(NotifyType::kTemporaryFailure),
-                   "an exchange of ours has just made this child SA"};
   }
   // A rekey adds one for a while, and each may be rekeyed at once; a peer that rekeys without ever
   // deleting ends here too.
@@ -331,7 +333,7 @@ void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Byte
       sa.active->task.child == old_in) {
     sa.active->collision = Collision{lower(nonce_i, nonce_r), made.spec.spi_in, IkeSpi()};
   } else {
-    old->state = ChildState::kReplaced;
+    supersede(ctx, *old);
     std::erase_if(sa.tasks, [&](const Task& task) {
       return task.kind == TaskKind::kRekeyChild && task.child == old_in;
     });
@@ -340,6 +342,27 @@ void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Byte
   ctx.event(EventKind::kChildRekeyed, LogLevel::kInfo, sa.pair(),
             fmt::format("child SA {} rekeyed by the peer: SPI {} in after {}", old->spec.child,
                         to_string(made.spec.spi_in), to_string(old_in)));
+}
+
+// What of ours the peer gets; nothing when it was refused, in `answered`'s exchange.
+std::optional<NegotiatedChild> choose_child(Context& ctx, IkeSa& sa, const Message& request,
+                                            const Message& answered, const ChildSa* old) {
+  const auto* ke = request.find<KePayload>();
+  const crypto::DhId group =
+      ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
+  const std::string only = old != nullptr ? old->spec.child : std::string();
+  auto child = negotiate_child(*sa.connection, request, true, group, only);
+  if (!child) {
+    count_refusal(ctx, child.error());
+    send_refusal(ctx, sa, answered, make_notify(notify_for(child.error())), child.error().message);
+    return std::nullopt;
+  }
+  if (old == nullptr && crosses_ours(ctx, sa, request, child->config.name)) {
+    send_refusal(ctx, sa, answered, make_notify(NotifyType::kTemporaryFailure),
+                 "an exchange of ours has just made this child SA");
+    return std::nullopt;
+  }
+  return std::move(*child);
 }
 
 // The peer's request once more: what it asks for, if we may give it now.
@@ -357,16 +380,8 @@ std::optional<Asked> look_again(Context& ctx, IkeSa& sa, const Message& request,
     send_refusal(ctx, sa, answered, std::move(refusal->notify), refusal->why);
     return std::nullopt;
   }
-  const auto* ke = request.find<KePayload>();
-  const crypto::DhId group =
-      ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
-  auto child = negotiate_child(*sa.connection, request, true, group,
-                               old != nullptr ? old->spec.child : std::string());
-  if (!child) {
-    count_refusal(ctx, child.error());
-    send_refusal(ctx, sa, answered, make_notify(notify_for(child.error())), child.error().message);
-    return std::nullopt;
-  }
+  auto child = choose_child(ctx, sa, request, answered, old);
+  if (!child) return std::nullopt;
   return Asked{std::move(*child), old != nullptr ? old->spec.spi_in : Spi()};
 }
 
@@ -376,9 +391,10 @@ void install_asked(Context& ctx, IkeSa& sa, const Message& request, const Asked&
   const Bytes& nonce_i = request.find<NoncePayload>()->data;
   auto made = make_child(sa, asked.child, spi, false, secrets, nonce_i, nonce_r);
   ASSERT(made);
-  // The initiator of a rekey can receive on the new SA only when it has our answer: we go on
-  // sending on the old one.
-  ChildSa& installed = install_child(ctx, sa, std::move(*made), asked.old_in.value == 0);
+  // The initiator can receive on the new SA only when it has our answer: we go on sending on the
+  // old one, the one that is rekeyed or that of the IKE SA before.
+  const bool wait = asked.old_in.value != 0 || is_carried(ctx, made->spec);
+  ChildSa& installed = install_child(ctx, sa, std::move(*made), !wait);
   if (asked.old_in.value != 0) {
     link_rekeyed(ctx, sa, asked.old_in, installed, nonce_i, nonce_r);
   } else if (sa.active && sa.active->task.kind == TaskKind::kCreateChild &&
@@ -403,8 +419,7 @@ void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const 
   if (dh != nullptr) {
     payloads.push_back(KePayload{request.find<KePayload>()->group, dh->key_pair.public_key});
   }
-  payloads.push_back(std::move(answer[1]));
-  payloads.push_back(std::move(answer[2]));
+  std::move(answer.begin() + 1, answer.end(), std::back_inserter(payloads));
   const policy::AdditionalKes& methods = asked->child.selected.suite.additional;
   if (dh != nullptr && policy::has_additional(methods)) {
     PendingExchange pending{request, nonce_r, spi, IkeSpi(), {methods, 0, {}, dh->shared, {}, {}},
@@ -431,13 +446,8 @@ void handle_child_request(Context& ctx, IkeSa& sa, const Message& message) {
   const auto* ke = message.find<KePayload>();
   const crypto::DhId group =
       ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
-  const std::string only = old != nullptr ? old->spec.child : std::string();
-  auto child = negotiate_child(*sa.connection, message, true, group, only);
-  if (!child) {
-    count_refusal(ctx, child.error());
-    return send_refusal(ctx, sa, message, make_notify(notify_for(child.error())),
-                        child.error().message);
-  }
+  auto child = choose_child(ctx, sa, message, message, old);
+  if (!child) return;
   const crypto::DhId wanted = child->selected.suite.dh;
   if (wanted == crypto::DhId::kNone) return answer_create_child(ctx, sa, message, nullptr);
   if (wanted != group) {

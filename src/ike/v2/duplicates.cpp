@@ -16,8 +16,9 @@
 //     only if nothing came within kDuplicateGrace.
 //  4. An end that establishes an IKE SA as responder abandons its own attempts with that peer that
 //  have not yet sent IKE_AUTH.
-//  5. Of two that do not cross the younger survives: whoever answered it deletes the older one
-//  (silently if INITIAL_CONTACT came, else after kOutboundGrace).
+//  5. Of two that do not cross the younger survives. Its initiator, which repeats the
+//  authentication, deletes the older one when the younger has all its children; whoever answered it
+//  does so silently if INITIAL_CONTACT came, else after kOutboundGrace, unless the younger is gone.
 //
 //  6. Who answered an SA sends nothing on its child while another SA of the pair carries the
 //  traffic, until that goes or kOutboundGrace has passed. What a rekey made crosses nothing.
@@ -125,6 +126,21 @@ void resolve_duplicates(Context& ctx, IkeSa& established) {
         replace_older(ctx, *other, established);
       }
     }
+  }
+}
+
+void keep_the_last(Context& ctx, const Pair& pair) {
+  std::vector<IkeSa*> leaving;
+  for (const IkeSpi spi : pair.sas) {
+    IkeSa* sa = ctx.find(spi);
+    if (sa == nullptr || sa->state != IkeState::kEstablished) continue;
+    if (!is_leaving(*sa)) return;
+    leaving.push_back(sa);
+  }
+  for (IkeSa* sa : leaving) {
+    std::erase_if(sa->tasks, [&](const Task& task) {
+      return task.kind == TaskKind::kDeleteIke && task.not_before > ctx.now;
+    });
   }
 }
 

@@ -16,6 +16,7 @@ using wire::ike::ProtocolId;
 
 void stop_sending(Context& ctx, ChildSa& child) {
   if (!child.outbound_installed) return;
+  promote_waiting(ctx, child);
   child.outbound_installed = false;
   ctx.effect(
       DeleteSa{Direction::kOut, child.spec.spi_out, child.spec.path.remote.ip, child.spec.pair});

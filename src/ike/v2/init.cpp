@@ -300,7 +300,7 @@ std::string refusal(const IkeSa& sa, NotifyType type) {
 
 }  // namespace
 
-void start_init(Context& ctx, const ConnectionRef& connection, const Path& path) {
+IkeSa& start_init(Context& ctx, const ConnectionRef& connection, const Path& path) {
   IkeSa sa;
   sa.role = Role::kInitiator;
   sa.state = IkeState::kInit;
@@ -317,6 +317,7 @@ void start_init(Context& ctx, const ConnectionRef& connection, const Path& path)
   ctx.start_job(added, JobPurpose::kInitGenerate, DhGenerateJob{group});
   ctx.event(EventKind::kNote, LogLevel::kInfo, connection->name,
             fmt::format("initiating an IKE SA with {}", path.remote.to_string()));
+  return added;
 }
 
 void handle_init_request(Context& ctx, const Path& path, ByteView datagram,

@@ -31,7 +31,7 @@ std::string_view name(ChildState state) {
   switch (state) {
     case ChildState::kInstalled: return "installed";
     case ChildState::kRekeying: return "rekeying";
-    case ChildState::kReplaced: return "rekeying";
+    case ChildState::kReplaced: return "rekeyed";
     case ChildState::kDeleting: return "deleting";
   }
   return "installed";
@@ -57,7 +57,7 @@ void schedule_ike(Context& ctx, IkeSa& sa) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.ike * lifetimes.jitter_percent / 100;
   sa.rekey_at = ctx.now + lifetimes.ike - ctx.jitter(jitter);
-  sa.expire_at = ctx.now + lifetimes.ike + lifetimes.ike / 10;
+  sa.expire_at = ctx.now + lifetimes.ike + std::max<Duration>(lifetimes.ike / 10, kOverTime);
   sa.established_at = ctx.now;
   sa.last_heard = ctx.now;
   sa.liveness_at = ctx.now + sa.connection->dpd + ctx.jitter(sa.connection->dpd / 4);
@@ -99,7 +99,9 @@ void send_on_the_younger(Context& ctx, const Pair& pair) {
     if (sa == nullptr || sa->state != IkeState::kEstablished || sa->discard_at) continue;
     for (ChildSa& child : sa->children) {
       const bool rekey = child.predecessor && sa->child_in(*child.predecessor) != nullptr;
-      if (child.state == ChildState::kInstalled && !rekey) install_outbound(ctx, child);
+      if (child.state == ChildState::kInstalled && !rekey && !is_carried(ctx, child.spec)) {
+        install_outbound(ctx, child);
+      }
     }
   }
 }
@@ -137,6 +139,7 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
   if (Pair* pair = ctx.pair_of(sa)) {
     pair->sas.erase(sa.local_spi());
     send_on_the_younger(ctx, *pair);
+    keep_the_last(ctx, *pair);
   }
   ctx.touch(sa.pair());
   ctx.core.dirty.insert(sa.local_spi());

@@ -14,6 +14,16 @@ namespace espalier::ike::v2 {
 // responder's rekey: the initiator installs its inbound SA only when our answer arrives).
 ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now);
 void install_outbound(Context& ctx, ChildSa& child);
+// Whether a child of the pair, in whichever IKE SA, sends already what this one is for.
+bool is_carried(Context& ctx, const ChildSaSpec& spec);
+// The peer has received every answer of ours: it made another request. What waited for that (the
+// outbound halves of children that it asked for) goes into use.
+void confirm_children(Context& ctx, IkeSa& sa);
+// Another child has taken its place; whichever end is to delete it has kOverTime to do so.
+void supersede(Context& ctx, ChildSa& child);
+// Before an outbound SA goes: if no other child of the pair with the same selectors sends, one that
+// waits takes its traffic.
+void promote_waiting(Context& ctx, const ChildSa& going);
 // Outbound at once, inbound after kInboundLinger when `linger` (packets may be on their way).
 void remove_child(Context& ctx, IkeSa& sa, Spi spi_in, bool linger);
 // Whether an SA that is to stay has these selectors of that child; empty lists: any of them.
@@ -92,10 +102,26 @@ void start_qcd_token(Context& ctx, IkeSa& sa, const Task& task);
 // ESP with an SPI that the dataplane does not have came from there.
 void unknown_spi_arrived(Context& ctx, Spi spi, const SocketAddress& from);
 
+// ---- reauth.cpp: authentication is repeated, make before break (RFC 7296 section 2.8.3, RFC 4478)
+// ---------------------------------------------
+
+// Sets reauth_at of an SA just established, from our configuration and the peer's AUTH_LIFETIME.
+void schedule_reauth(Context& ctx, IkeSa& sa, const Message& auth_message);
+// Responder: tells the initiator when to repeat, if our configuration wants it.
+void add_auth_lifetime(const IkeSa& sa, std::vector<Payload>& payloads);
+// Its reauth_at or reauth_by has come. False: the SA is gone.
+bool handle_reauth_timers(Context& ctx, IkeSa& sa);
+// `old` was rekeyed: what replaces it, and what it replaces, is the successor's now.
+void reauth_goes_on(Context& ctx, IkeSa& old, IkeSa& successor);
+// After anything that changed the pair: the old SA goes when the new one has all its children.
+void finish_reauth(Context& ctx, const std::string& pair);
+
 // ---- duplicates.cpp: the normative rule for simultaneous starts
 // ----------------------------------------------
 
 void resolve_duplicates(Context& ctx, IkeSa& established);
+// An IKE SA of the pair is gone. If it was to replace others, they stay.
+void keep_the_last(Context& ctx, const Pair& pair);
 // Whether children of another IKE SA of the pair carry our traffic when this one, which we
 // answered, is established. Nothing is sent on its child then until the other goes, or after
 // kOutboundGrace: its initiator cannot receive before it has our answer.
@@ -104,8 +130,8 @@ bool another_carries(Context& ctx, const IkeSa& established);
 // ---- the other tasks' doors
 // ----------------------------------------------------------------------------------
 
-// init.cpp. Begins an attempt; false when the connection gives no address to try.
-void start_init(Context& ctx, const ConnectionRef& connection, const Path& path);
+// init.cpp. Begins an attempt.
+IkeSa& start_init(Context& ctx, const ConnectionRef& connection, const Path& path);
 void handle_init_request(Context& ctx, const Path& path, ByteView datagram, const Message& message);
 void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message);
 void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "ike/v2/lifecycle.hpp"
 #include "policy/selectors.hpp"
 
@@ -27,6 +30,13 @@ Result<Spi> spi_of(const Bytes& octets) {
   return Spi(*value);
 }
 
+// RFC 7296 section 1.3.1: asked for by the initiator, granted by the responder's own.
+void add_mode(const policy::ChildConfig& config, std::vector<Payload>& payloads) {
+  if (config.mode == policy::Mode::kTransport) {
+    payloads.push_back(make_notify(NotifyType::kUseTransportMode));
+  }
+}
+
 Error missing_payloads() {
   return make_error(ErrorCode::kInvalidSyntax, "the SA or a traffic selector payload is missing");
 }
@@ -41,33 +51,118 @@ const wire::ike::NotifyPayload* find_error(const Message& message) {
   return nullptr;
 }
 
+namespace {
+
+// How well a child of ours fits what the peer asks for; the best one is taken, not the first.
+enum class Fit {
+  kNone,
+  kPart,
+  kFirst,   // with the first selectors of the peer, those of the packet that it wants to send
+  kCovers,  // all of it
+  kExact,
+};
+
+struct Candidate {
+  const policy::ChildConfig* config = nullptr;
+  Fit fit = Fit::kNone;
+  policy::SelectorList local, remote;
+  bool granted = false;  // it has the mode that was asked for
+};
+
+Candidate try_child(const policy::ChildConfig& config, const TsPayload& tsi, const TsPayload& tsr) {
+  Candidate one{&config, Fit::kNone, policy::narrow(tsr.selectors, config.local_ts),
+                policy::narrow(tsi.selectors, config.remote_ts), false};
+  if (one.local.empty() || one.remote.empty()) return one;
+  one.fit = Fit::kPart;
+  if (policy::contains(one.local, tsr.selectors) && policy::contains(one.remote, tsi.selectors)) {
+    const bool exact = policy::contains(tsr.selectors, config.local_ts) &&
+                       policy::contains(tsi.selectors, config.remote_ts);
+    one.fit = exact ? Fit::kExact : Fit::kCovers;
+  } else if (policy::contains(one.local, policy::SelectorList{tsr.selectors.front()}) &&
+             policy::contains(one.remote, policy::SelectorList{tsi.selectors.front()})) {
+    // RFC 7296 section 2.9: the answer "MUST" have the initiator's first choices if it may.
+    one.fit = Fit::kFirst;
+  }
+  return one;
+}
+
+// Whether `one`, which stands after `other`, is taken before it: of two that fit alike the narrower
+// one is meant.
+bool is_better(const Candidate& one, const Candidate& other) {
+  if (one.granted != other.granted) return one.granted;
+  if (one.fit != other.fit) return one.fit > other.fit;
+  return one.fit == Fit::kCovers &&
+         policy::contains(other.config->local_ts, one.config->local_ts) &&
+         policy::contains(other.config->remote_ts, one.config->remote_ts);
+}
+
+Error no_child_fits(const TsPayload& tsi, const TsPayload& tsr, const Candidate& other_mode) {
+  const std::string wanted =
+      policy::to_string(tsr.selectors) + " === " + policy::to_string(tsi.selectors);
+  if (other_mode.fit == Fit::kNone) {
+    return make_error(ErrorCode::kTsUnacceptable,
+                      fmt::format("the peer wants {}, and no child of ours covers any of it: "
+                                  "compare 'subnets' on both sides",
+                                  wanted));
+  }
+  const policy::Mode ours = other_mode.config->mode;
+  const policy::Mode theirs =
+      ours == policy::Mode::kTunnel ? policy::Mode::kTransport : policy::Mode::kTunnel;
+  return make_error(
+      ErrorCode::kNoProposalChosen,
+      fmt::format("the peer wants {} in {} mode, our child {} for it is in {} mode: "
+                  "set the same 'mode' on both sides",
+                  wanted, policy::name(theirs), other_mode.config->name, policy::name(ours)));
+}
+
+}  // namespace
+
 Result<NegotiatedChild> negotiate_child(const policy::Connection& connection,
                                         const Message& request, bool with_dh,
                                         crypto::DhId prefer_group, const std::string& only) {
   const auto* sa = request.find<SaPayload>();
   const TsPayload* tsi = request.ts(PayloadType::kTsi);
   const TsPayload* tsr = request.ts(PayloadType::kTsr);
-  if (sa == nullptr || tsi == nullptr || tsr == nullptr) return missing_payloads();
-  Error last =
-      make_error(ErrorCode::kTsUnacceptable,
-                 fmt::format("the peer wants {} === {}, and no child of ours covers any of it: "
-                             "compare 'subnets' on both sides",
-                             policy::to_string(tsr->selectors), policy::to_string(tsi->selectors)));
+  if (sa == nullptr || tsi == nullptr || tsr == nullptr || tsi->selectors.empty() ||
+      tsr->selectors.empty()) {
+    return missing_payloads();
+  }
+  const policy::Mode mode = request.notify(NotifyType::kUseTransportMode) != nullptr
+                                ? policy::Mode::kTransport
+                                : policy::Mode::kTunnel;
+  Candidate other_mode;
+  std::vector<Candidate> candidates;
   for (const policy::ChildConfig& config : connection.children) {
     if (!only.empty() && config.name != only) continue;
-    policy::SelectorList local = policy::narrow(tsr->selectors, config.local_ts);
-    policy::SelectorList remote = policy::narrow(tsi->selectors, config.remote_ts);
-    if (local.empty() || remote.empty()) continue;
-    auto selected = policy::select_esp(config.proposals, sa->proposals, with_dh, prefer_group);
-    if (!selected) {
-      last = selected.error();
-      continue;
+    Candidate one = try_child(config, *tsi, *tsr);
+    if (one.fit == Fit::kNone) continue;
+    one.granted = config.mode == mode;
+    // RFC 7296 section 1.3.1: who does not want transport mode answers in tunnel mode. Not between
+    // our own: both ends have one file, and the initiator would not take it.
+    const bool declined = connection.foreign && config.mode == policy::Mode::kTunnel;
+    if (one.granted || declined) {
+      candidates.push_back(std::move(one));
+    } else if (is_better(one, other_mode)) {
+      other_mode = std::move(one);
     }
-    auto spi = spi_of(selected->peer_spi);
-    if (!spi) return spi.error();
-    return NegotiatedChild{config, std::move(*selected), std::move(local), std::move(remote), *spi};
   }
-  return last;
+  std::optional<Error> why;
+  while (!candidates.empty()) {
+    auto best = candidates.begin();
+    for (auto at = best; at != candidates.end(); ++at) {
+      if (is_better(*at, *best)) best = at;
+    }
+    auto selected =
+        policy::select_esp(best->config->proposals, sa->proposals, with_dh, prefer_group);
+    if (selected) {
+      TRY_ASSIGN(const Spi spi, spi_of(selected->peer_spi));
+      return NegotiatedChild{*best->config, std::move(*selected), std::move(best->local),
+                             std::move(best->remote), spi};
+    }
+    if (!why) why = selected.error();
+    candidates.erase(best);
+  }
+  return why ? *why : no_child_fits(*tsi, *tsr, other_mode);
 }
 
 Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
@@ -84,6 +179,16 @@ Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
   const TsPayload* tsi = response.ts(PayloadType::kTsi);
   const TsPayload* tsr = response.ts(PayloadType::kTsr);
   if (sa == nullptr || tsi == nullptr || tsr == nullptr) return missing_payloads();
+  const bool transport = response.notify(NotifyType::kUseTransportMode) != nullptr;
+  if (transport != (config.mode == policy::Mode::kTransport)) {
+    // RFC 7296 section 1.3.1: "If this is unacceptable to the initiator, the initiator MUST delete
+    // the SA"; the caller does.
+    return make_error(
+        ErrorCode::kNoProposalChosen,
+        fmt::format("we asked for the child SA {} in {} mode, and the peer answered in {} mode: "
+                    "set the same 'mode' on both sides",
+                    config.name, policy::name(config.mode), transport ? "transport" : "tunnel"));
+  }
   TRY_ASSIGN(auto selected, policy::accept_esp(config.proposals, sa->proposals, with_dh));
   TRY_ASSIGN(const Spi spi, spi_of(selected.peer_spi));
   if (tsi->selectors.empty() || tsr->selectors.empty() ||
@@ -116,6 +221,7 @@ void add_child_offer(std::vector<Payload>& payloads, const policy::ChildConfig& 
   payloads.push_back(SaPayload{policy::to_wire(config.proposals, spi_octets(spi_in), with_dh)});
   payloads.push_back(TsPayload{PayloadType::kTsi, local_ts});
   payloads.push_back(TsPayload{PayloadType::kTsr, remote_ts});
+  add_mode(config, payloads);
 }
 
 void add_child_answer(std::vector<Payload>& payloads, const NegotiatedChild& child, Spi spi_in) {
@@ -124,6 +230,7 @@ void add_child_answer(std::vector<Payload>& payloads, const NegotiatedChild& chi
   payloads.push_back(SaPayload{{std::move(reply)}});
   payloads.push_back(TsPayload{PayloadType::kTsi, child.remote_ts});
   payloads.push_back(TsPayload{PayloadType::kTsr, child.local_ts});
+  add_mode(child.config, payloads);
 }
 
 Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi spi_in,
@@ -150,15 +257,6 @@ Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi sp
   spec.integ_out = exchange_initiator ? std::move(keys.integ_i) : std::move(keys.integ_r);
   spec.encr_in = exchange_initiator ? std::move(keys.encr_r) : std::move(keys.encr_i);
   spec.integ_in = exchange_initiator ? std::move(keys.integ_r) : std::move(keys.integ_i);
-  const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
-  if (lifetimes.child_bytes) {
-    spec.soft_bytes = lifetimes.child_bytes;
-    spec.hard_bytes = *lifetimes.child_bytes + *lifetimes.child_bytes / 10;
-  }
-  if (lifetimes.child_packets) {
-    spec.soft_packets = lifetimes.child_packets;
-    spec.hard_packets = *lifetimes.child_packets + *lifetimes.child_packets / 10;
-  }
   return made;
 }
 

@@ -14,9 +14,10 @@ struct NegotiatedChild {
   Spi peer_spi;
 };
 
-// Responder: the first configured child whose selectors meet the offer and whose proposals do too.
-// `only`: that child alone (a rekey), or empty. Errors: kTsUnacceptable, kNoProposalChosen,
-// kInvalidSyntax.
+// Responder: of the configured children in the mode asked for, the one whose selectors fit the
+// offer best (the same, else all of it, else what the initiator named first, else a part) and whose
+// proposals do too. `only`: that child alone (a rekey), or empty. Errors: kTsUnacceptable,
+// kNoProposalChosen (proposals, or only a child in the other mode), kInvalidSyntax.
 Result<NegotiatedChild> negotiate_child(const policy::Connection& connection,
                                         const Message& request, bool with_dh,
                                         crypto::DhId prefer_group, const std::string& only);
@@ -33,11 +34,11 @@ Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
 // section 2.9).
 void tell_what_was_narrowed(Context& ctx, const IkeSa& sa, const NegotiatedChild& child);
 
-// SA, TSi and TSr of an offer with our SPI.
+// SA, TSi and TSr of an offer with our SPI; then USE_TRANSPORT_MODE if the child is of that.
 void add_child_offer(std::vector<Payload>& payloads, const policy::ChildConfig& config,
                      const policy::SelectorList& local_ts, const policy::SelectorList& remote_ts,
                      Spi spi_in, bool with_dh);
-// SA, TSi and TSr of an answer.
+// The same of an answer.
 void add_child_answer(std::vector<Payload>& payloads, const NegotiatedChild& child, Spi spi_in);
 
 // What a child's keys come from beside SK_d and the nonces.

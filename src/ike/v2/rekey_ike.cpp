@@ -54,6 +54,9 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.peer_fragmentation = old.peer_fragmentation;
   sa.ppk = old.ppk;
   sa.peer_hashes = old.peer_hashes;
+  sa.reauth_at = old.reauth_at;
+  sa.reauth_by = old.reauth_by;
+  sa.began = old.began;
   sa.peer_path = old.peer_path;
   sa.mobike = old.mobike;
   sa.suite = suite;
@@ -62,6 +65,9 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.begun = ctx.now;
   sa.rekeyed = true;
   schedule_ike(ctx, sa);
+  if (old.state == IkeState::kEstablished && old.discard_at) {
+    sa.discard_at = ctx.now + kDuplicateGrace;  // it is to go, by docs/simultaneous-start.md
+  }
   return sa;
 }
 
@@ -70,8 +76,11 @@ void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
   ctx.hand_children_over(old, successor);
   hand_mobike_over(ctx, old, successor);
   // Who wants the SA closed wants its successor closed.
-  if (has_task(old, TaskKind::kDeleteIke)) {
+  if (old.active && old.active->task.kind == TaskKind::kDeleteIke) {
     add_task(ctx, successor, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
+  }
+  for (const Task& task : old.tasks) {
+    if (task.kind == TaskKind::kDeleteIke) add_task(ctx, successor, task);
   }
   for (Task& task : old.tasks) {
     if (task.kind != TaskKind::kDeleteIke && task.kind != TaskKind::kRekeyIke &&
@@ -82,6 +91,7 @@ void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
   old.tasks.clear();
   old.state = IkeState::kReplaced;
   old.successor = successor.local_spi();
+  reauth_goes_on(ctx, old, successor);
   old.rekey_collision.reset();
   drop_pending(ctx, old);
   ctx.count(Counter::kIkeRekeyed);

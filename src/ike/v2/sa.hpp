@@ -300,6 +300,12 @@ struct IkeSa {
   Instant established_at{};
   Instant rekey_at{};
   Instant expire_at{};
+  // When the authentication is to be repeated, by the end that began it (RFC 4478) or, if that end
+  // does not, by the other; kept over rekeys. Nothing: never.
+  std::optional<Instant> reauth_at;
+  std::optional<Instant> reauth_by;  // then the SA is closed: nobody repeated it
+  bool began = false;                // we are the initiator of its IKE_AUTH
+  IkeSpi reauthenticates;            // local SPI of the IKE SA that this one is to replace; or 0
   Instant liveness_at{};
   Instant keepalive_at{};
   Instant last_heard{};

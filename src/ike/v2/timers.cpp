@@ -25,6 +25,8 @@ void consider_established(const IkeSa& sa, Earliest& earliest) {
       earliest.consider(sa.rekey_at, "IKE SA rekey");
     }
     earliest.consider(sa.expire_at, "IKE SA expiry");
+    if (sa.reauth_at) earliest.consider(*sa.reauth_at, "authentication to be repeated");
+    if (sa.reauth_by) earliest.consider(*sa.reauth_by, "authentication too old");
     if (sa.connection && sa.connection->dpd.count() > 0 && !sa.outstanding && !sa.use_query_sent) {
       earliest.consider(sa.liveness_at, "liveness check");
     }
@@ -78,8 +80,12 @@ void handle_children(Context& ctx, IkeSa& sa) {
     }
     if (ctx.now >= child.expire_at) {
       ctx.event(EventKind::kRekeyFailed, LogLevel::kWarning, sa.pair(),
-                fmt::format("child SA {} (SPI {}) reached the end of its life", child.spec.child,
-                            to_string(spi)));
+                child.state == ChildState::kReplaced
+                    ? fmt::format("child SA {} (SPI {}) was replaced, and the peer does not delete "
+                                  "it: we do",
+                                  child.spec.child, to_string(spi))
+                    : fmt::format("child SA {} (SPI {}) reached the end of its life",
+                                  child.spec.child, to_string(spi)));
       add_task(ctx, sa, {TaskKind::kDeleteChild, spi, "", ctx.now});
       child.expire_at = ctx.now + kTemporaryFailureRetry * 5;
     } else if (child.state == ChildState::kInstalled && sa.state == IkeState::kEstablished &&
@@ -200,6 +206,7 @@ void handle_sa_timeout(Context& ctx, IkeSa& sa) {
       add_task(ctx, sa, {TaskKind::kRekeyIke, Spi(), "", ctx.now});
       sa.rekey_at = ctx.now + kRekeyRetry;
     }
+    if (!handle_reauth_timers(ctx, sa)) return;
     handle_liveness(ctx, sa);
     if (sa.nat_here && ctx.now >= sa.keepalive_at) {
       ctx.core.transmits.push_back({sa.path, Bytes{0xFF}, true});
