@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "ike/v2/mobike.hpp"
 #include "sim/seeds.hpp"
 #include "sim/two.hpp"
 
@@ -266,6 +267,22 @@ TEST(Mobike, NatsThatForget) {
       }
     }
   }
+}
+
+// Section 4.2.6: source, destination, source port, destination port, as the sender sees them.
+TEST(Mobike, NoNatsAllowedIsChecked) {
+  const ike::Path path{{ip("10.0.0.2"), 500}, {ip("10.0.0.1"), 4500}};
+  const auto untouched = [&](const Bytes& data) {
+    wire::ike::Message message;
+    message.payloads.push_back(ike::v2::make_notify(wire::ike::NotifyType::kNoNatsAllowed, data));
+    return ike::v2::addresses_are_untouched(message, path);
+  };
+  EXPECT_TRUE(untouched({10, 0, 0, 1, 10, 0, 0, 2, 0x11, 0x94, 0x01, 0xF4}));
+  EXPECT_FALSE(untouched({10, 0, 0, 1, 10, 0, 0, 2, 0x11, 0x95, 0x01, 0xF4}));
+  EXPECT_FALSE(untouched({10, 0, 0, 3, 10, 0, 0, 2, 0x11, 0x94, 0x01, 0xF4}));
+  EXPECT_FALSE(untouched({10, 0, 0, 1, 10, 0, 0, 2}));
+  EXPECT_FALSE(untouched({}));
+  EXPECT_TRUE(ike::v2::addresses_are_untouched({}, path));
 }
 
 TEST(Mobike, ARunIsTheSameTwice) {

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""MOBIKE (RFC 4555) with strongSwan: either end changes its address under ping, either end has started."""
+import unittest
+
+import auth_case
+import strongswan
+from strongswan import lib
+
+
+class Mobike(auth_case.AuthCase):
+    def move(self, host, old, new, peer):
+        """The outer address goes; the inner one, which the selectors name, stays on the loopback device."""
+        host.ip("addr", "add", f"{new}/24", "dev", "eth0")
+        host.ip("addr", "del", f"{old}/24", "dev", "eth0")
+        host.ip("addr", "add", f"{old}/32", "dev", "lo")
+        host.ip("route", "replace", f"{peer}/32", "dev", "eth0", "src", new)
+
+    def follows(self, initiator, mover):
+        self.connect(None, None, initiator, swan_more="mobike = yes")
+        self.assert_up()
+        before = self.swan.sas()
+        bender, swan = self.lab["bender"], self.lab["swan"]
+        for host in (bender, swan):
+            host.ip("route", "add", "10.77.5.0/24", "dev", "eth0")
+        if mover == "bender":
+            self.move(bender, "10.77.0.1", "10.77.5.1", "10.77.0.9")
+            outer = ("10.77.5.1", "10.77.0.9")
+        else:
+            self.move(swan, "10.77.0.9", "10.77.5.9", "10.77.0.1")
+            outer = ("10.77.0.1", "10.77.5.9")
+
+        def moved():
+            text = self.swan.command("list-sas").stdout
+            return all(f"@ {address}[4500]" in text for address in outer)
+
+        try:
+            lib.wait_for("both ends at the new addresses", moved, 20)
+            lib.wait_for("traffic", lambda: bender.ping("10.77.0.9", 1, timeout=1, source="10.77.0.1"), 20)
+        except lib.LabError as error:
+            raise AssertionError(f"{error}\n{self.swan.command('list-sas').stdout}\n{self.logs()}") from None
+        self.assertEqual(bender.ping("10.77.0.9", 5, source="10.77.0.1"), 5, self.logs())
+        # The same SAs: nothing was made anew.
+        self.assertEqual(self.swan.sas(), before, self.logs())
+
+    def test_espalier_started_and_moves(self):
+        self.follows("bender", "bender")
+
+    def test_espalier_started_and_strongswan_moves(self):
+        self.follows("bender", "swan")
+
+    def test_strongswan_started_and_espalier_moves(self):
+        self.follows("swan", "bender")
+
+    def test_strongswan_started_and_moves(self):
+        self.follows("swan", "swan")
+
+
+if __name__ == "__main__":
+    lib.need_root()
+    strongswan.need_strongswan()
+    unittest.main(verbosity=2)
