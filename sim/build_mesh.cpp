@@ -20,9 +20,13 @@ constexpr std::uint64_t kPpkSeed = 3;
 // Foreign peers that give no address come from here (RFC 1112 section 4: reserved).
 constexpr std::uint32_t kNoAddressFirst = 0xF0000001;
 
-ike::Settings settings_of(const Options& options) {
+constexpr std::uint64_t kTokenSecretSeed = 1000;
+
+// number: of the host. Foreign peers (none) have no daemon of ours that keeps a secret.
+ike::Settings settings_of(const Options& options, std::optional<std::uint64_t> number) {
   ike::Settings settings;
   settings.election = options.election;
+  if (options.keep_state && number) settings.qcd_secret = stand_in(kTokenSecretSeed + *number);
   return settings;
 }
 
@@ -31,15 +35,15 @@ ike::Settings settings_of(const Options& options) {
 BuiltMesh::BuiltMesh(const config::Inventory& inventory, const Options& options, World& world)
     : inventory_(inventory), world_(world) {
   use_keys_for_certificates();
-  const ike::Settings settings = settings_of(options);
+  std::uint64_t number = 0;
   for (const config::Host& host : inventory_.hosts) {
-    world.add_host(host.name, host.addresses, settings);
+    world.add_host(host.name, host.addresses, settings_of(options, number++));
   }
   std::uint32_t next = kNoAddressFirst;
   for (const config::Foreign& peer : inventory_.foreign) {
     std::vector<IpAddress> addresses = peer.addresses;
     if (addresses.empty()) addresses = {IpAddress::v4(next++)};
-    world.add_host(peer.name, addresses, settings);
+    world.add_host(peer.name, addresses, settings_of(options, std::nullopt));
   }
   if (!inventory_.foreign.empty()) {
     notes_.push_back(fmt::format(

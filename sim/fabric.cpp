@@ -25,6 +25,11 @@ Host* World::owner(const IpAddress& address) {
   return found == addresses_.end() ? nullptr : hosts_[found->second].get();
 }
 
+const Host* World::owner(const IpAddress& address) const {
+  const auto found = addresses_.find(address);
+  return found == addresses_.end() ? nullptr : hosts_[found->second].get();
+}
+
 void World::send(Host& from, ike::Transmit transmit) {
   const Host* to = owner(transmit.path.remote.ip);
   if (transmit.keepalive) return;

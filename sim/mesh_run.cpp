@@ -7,6 +7,7 @@
 
 #include "sim/build_mesh.hpp"
 #include "sim/cheap_jobs.hpp"
+#include "sim/repair.hpp"
 #include "sim/trace.hpp"
 
 namespace espalier::sim {
@@ -29,7 +30,7 @@ class Run {
         world_(seed),
         mesh_(inventory, options, world_),
         ledger_(world_),
-        trace_(world_, hooks.trace),
+        trace_(world_, hooks.trace, hooks.only),
         both_{&ledger_, &trace_},
         chance_(seed ^ 0x5eed) {
     out_.seed = seed;
@@ -66,6 +67,7 @@ class Run {
   void schedule();
   void schedule_traffic();
   void schedule_progress();
+  void schedule_repairs();
   void crash(Host& host, bool for_good);
   void boot(Host& host);
   void kill(double percent);
@@ -149,6 +151,10 @@ void Run::schedule() {
   for (const Expire& one : options_.expires) {
     at(one.at, [this, &one] { world_.expire(world_.host(one.host), one.percent / 100, one.hard); });
   }
+  for (const Vanish& one : options_.vanishes) {
+    at(one.at, [this, &one] { world_.vanish(world_.host(one.host), 1.0); });
+  }
+  schedule_repairs();
   for (HostId id = 0; id < world_.size(); ++id) {
     Host& host = world_.host(id);
     host.plane = {options_.refuse, options_.sad_limit};
@@ -173,6 +179,25 @@ void Run::schedule_traffic() {
   world_.at(world_.now() + kTrafficEvery, [this] { schedule_traffic(); });
 }
 
+// A dataplane that never fails has what its engine believes.
+void Run::schedule_repairs() {
+  world_.at(world_.now() + kRepairEvery, [this] {
+    const bool may_fail =
+        options_.refuse > 0 || options_.sad_limit > 0 || !options_.vanishes.empty();
+    for (HostId id = 0; id < world_.size(); ++id) {
+      Host& host = world_.host(id);
+      if (!host.running) continue;
+      const std::size_t repaired = repair(world_, host);
+      if (repaired == 0) continue;
+      const std::string what =
+          fmt::format("{} SAs and policies of its engine and its dataplane differ", repaired);
+      if (!may_fail) world_.watch.violation(world_.now(), host.name, what);
+      trace_.on_fault(host.name + ": " + what + "; repaired");
+    }
+    schedule_repairs();
+  });
+}
+
 void Run::schedule_progress() {
   hooks_.progress(seconds(world_.now().time_since_epoch()), ledger_.expected() - ledger_.down(),
                   ledger_.expected());
@@ -195,6 +220,33 @@ void Run::count(const Host& host) {
   out_.child_sas += host.engine.counter(ike::Counter::kChildInstalled);
 }
 
+// SAs of the host's dataplane that its engine neither has nor is about to remove.
+std::string orphans_of(const Host& host) {
+  const ike::Core& core = host.engine.core();
+  std::set<Spi> in, out;
+  for (const auto& [spi, sa] : core.sas) {
+    for (const ike::v2::ChildSa& child : sa.children) {
+      in.insert(child.spec.spi_in);
+      if (child.outbound_installed) out.insert(child.spec.spi_out);
+    }
+  }
+  for (const ike::LateRemoval& late : core.late_removals) {
+    (late.removal.direction == ike::Direction::kIn ? in : out).insert(late.removal.spi);
+  }
+  std::string unknown;
+  for (const auto& [spi, sa] : host.twin.inbound) {
+    if (!in.contains(spi)) unknown += " inbound " + to_string(spi) + " (" + sa.pair + ")";
+  }
+  for (const auto& [key, sa] : host.twin.outbound) {
+    if (!out.contains(key.first)) {
+      unknown += " outbound " + to_string(key.first) + " (" + sa.pair + ")";
+    }
+  }
+  if (unknown.empty()) return {};
+  return fmt::format("{}: its dataplane has SAs that its engine does not know:{}", host.name,
+                     unknown);
+}
+
 // Every pair, both ends compared; `why` in the order of the set.
 std::set<std::pair<HostId, HostId>> Run::judge(std::vector<std::string>& why) {
   std::map<std::pair<HostId, HostId>, std::string> broken;
@@ -202,9 +254,7 @@ std::set<std::pair<HostId, HostId>> Run::judge(std::vector<std::string>& why) {
   for (HostId id = 0; id < world_.size(); ++id) {
     const Host& near = world_.host(id);
     if (!near.running) continue;
-    std::size_t children = 0;
     for (const ike::PairSnapshot& pair : near.engine.snapshot()) {
-      children += pair.children.size();
       const Host* far = world_.find(pair.peer);
       ASSERT(far != nullptr);
       const std::pair<HostId, HostId> key = std::minmax(near.id, far->id);
@@ -212,13 +262,7 @@ std::set<std::pair<HostId, HostId>> Run::judge(std::vector<std::string>& why) {
       std::string fault = World::pair_fault(near, *far, pair);
       if (!fault.empty()) broken.emplace(key, std::move(fault));
     }
-    const Twin& twin = near.twin;
-    if (twin.inbound.size() > children || twin.outbound.size() > children) {
-      orphans_.push_back(
-          fmt::format("{}: its dataplane has {} inbound and {} outbound SAs for {} "
-                      "children",
-                      near.name, twin.inbound.size(), twin.outbound.size(), children));
-    }
+    if (std::string fault = orphans_of(near); !fault.empty()) orphans_.push_back(std::move(fault));
   }
   std::set<std::pair<HostId, HostId>> pairs;
   for (auto& [key, fault] : broken) {

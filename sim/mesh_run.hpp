@@ -57,6 +57,7 @@ struct RunHooks {
   // Now and then: virtual seconds, pairs up, pairs expected.
   std::function<void(double, std::size_t, std::size_t)> progress;
   std::function<void(const std::string&)> trace;  // a line
+  std::vector<std::string> only = {};             // two hosts: the trace is of their pair alone
 };
 
 // Errors: those of mesh::compile(). The inventory is checked, and so are the options.

@@ -23,7 +23,10 @@ Status check(const Options& options, const config::Inventory& inventory) {
   for (const Reboot& one : options.reboots) TRY(known(inventory, one.host, "--reboot"));
   for (const Rebind& one : options.rebinds) TRY(known(inventory, one.host, "--rebind"));
   for (const Move& one : options.moves) TRY(known(inventory, one.host, "--move"));
-  for (const Expire& one : options.expires) TRY(known(inventory, one.host, "--expire"));
+  for (const Expire& one : options.expires) {
+    TRY(known(inventory, one.host, one.hard ? "--expire" : "--soft-expire"));
+  }
+  for (const Vanish& one : options.vanishes) TRY(known(inventory, one.host, "--vanish"));
   for (const Netsplit& one : options.netsplits) {
     const std::string_view option = one.one_way ? "--oneway" : "--netsplit";
     TRY(known(inventory, one.a, option));
@@ -37,6 +40,12 @@ Status check(const Options& options, const config::Inventory& inventory) {
   return {};
 }
 
+Status check_names(const std::vector<std::string>& names, const config::Inventory& inventory,
+                   std::string_view option) {
+  for (const std::string& name : names) TRY(known(inventory, name, option));
+  return {};
+}
+
 Duration last_fault(const Options& options) {
   Duration last{};
   for (const Reboot& one : options.reboots) last = std::max(last, one.at + options.downtime);
@@ -45,6 +54,7 @@ Duration last_fault(const Options& options) {
   for (const Rebind& one : options.rebinds) last = std::max(last, one.at);
   for (const Move& one : options.moves) last = std::max(last, one.at);
   for (const Expire& one : options.expires) last = std::max(last, one.at);
+  for (const Vanish& one : options.vanishes) last = std::max(last, one.at + kRepairEvery);
   return last;
 }
 

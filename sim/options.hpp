@@ -43,20 +43,32 @@ struct Expire {
   bool hard = true;
 };
 
+// Every SA goes from the host's dataplane, and its engine is not told.
+struct Vanish {
+  std::string host;
+  Duration at{};
+};
+
 // Diffie-Hellman and signatures: OpenSSL's, or cheap ones of the same sizes (sim/cheap_jobs.hpp).
 // kAuto: cheap, and OpenSSL's for every kRealEvery-th seed.
 enum class Crypto : std::uint8_t { kAuto, kReal, kSimulated };
 inline constexpr std::uint64_t kRealEvery = 16;
 
+// Every host compares its engine with its dataplane so often (sim/repair.hpp).
+inline constexpr Duration kRepairEvery = 10s;
+
 struct Options {
   NetworkOptions network;
   std::vector<Reboot> reboots;
   Duration downtime = 5s;
+  // A host that reboots has what its daemon had written (the secret behind RFC 6290's tokens).
+  bool keep_state = true;
   std::vector<Netsplit> netsplits;
   std::vector<Kill> kills;
   std::vector<Rebind> rebinds;
   std::vector<Move> moves;
   std::vector<Expire> expires;
+  std::vector<Vanish> vanishes;
   double refuse = 0;           // probability that a dataplane refuses an SA, until the last fault
   std::size_t sad_limit = 0;   // SAs that a dataplane holds, until the last fault; 0: any number
   std::int64_t drift_ppm = 0;  // each host's clock is wrong by up to this much
@@ -70,6 +82,10 @@ struct Options {
 
 // Hosts that the faults name and the inventory has not: kInvalidArgument, with the nearest name.
 Status check(const Options& options, const config::Inventory& inventory);
+
+// The same of names that another option gives.
+Status check_names(const std::vector<std::string>& names, const config::Inventory& inventory,
+                   std::string_view option);
 
 // When the last fault with a time of its own is over.
 Duration last_fault(const Options& options);

@@ -1,6 +1,6 @@
 // Which seeds a simulated test runs over. From the environment: ESPALIER_SIM_SEEDS=N runs N times
 // as many as the test asks for (./run test --long), ESPALIER_SIM_SEED=N runs that one, to repeat a
-// failure.
+// failure. ESPALIER_SIM_FIRST=N begins with that one instead of 1.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace espalier::sim {
 
-// 1 to count times the factor, or the one seed that was asked for.
+// From the first one, count times the factor, or the one seed that was asked for.
 inline std::vector<std::uint64_t> seeds(std::uint64_t count) {
   if (const char* one = std::getenv("ESPALIER_SIM_SEED")) {
     return {std::strtoull(one, nullptr, 10)};
@@ -18,7 +18,8 @@ inline std::vector<std::uint64_t> seeds(std::uint64_t count) {
   const char* factor = std::getenv("ESPALIER_SIM_SEEDS");
   const std::uint64_t times = factor != nullptr ? std::strtoull(factor, nullptr, 10) : 1;
   std::vector<std::uint64_t> all(count * (times > 0 ? times : 1));
-  std::iota(all.begin(), all.end(), 1);
+  const char* first = std::getenv("ESPALIER_SIM_FIRST");
+  std::iota(all.begin(), all.end(), first != nullptr ? std::strtoull(first, nullptr, 10) : 1);
   return all;
 }
 

@@ -51,6 +51,39 @@ TEST(Start, BothAtOnceEndInOne) {
   }
 }
 
+// A network without any delay: everything begins and ends in one instant (found by a random mesh).
+TEST(Start, BothAtOnceInNoTimeAtAll) {
+  for (const std::uint64_t seed : seeds(50)) {
+    World world = two_hosts(seed, false);
+    world.network.latency = 0ms;
+    world.configure_all();
+    world.run_for(30s);
+    ASSERT_EQ(world.fault(), "") << log_of(world);
+  }
+}
+
+// Both ends lose a child and make it anew, at once. A foreign peer is refused nothing, so that the
+// end whose exchange was answered before the other's request came has to remember it (found by a
+// random mesh).
+TEST(Start, AChildThatBothEndsMakeAgainAtOnceIsOne) {
+  for (const bool foreign : {false, true}) {
+    for (const std::uint64_t seed : seeds(60)) {
+      World world(seed);
+      world.add_host("bender", "10.0.0.1");
+      world.add_host("flexo", "10.0.0.2");
+      world.connect("bender", "flexo", [&](auto& connection) { connection.foreign = foreign; });
+      world.network = {0.2, 0.1, 50ms, 200ms};
+      world.configure_all();
+      ASSERT_TRUE(world.run_until([&] { return world.all_up() && world.fault().empty(); }, 300s));
+      world.expire(world.host("flexo"), 1.0, true);
+      world.run_for(60s);
+      world.network = {};
+      world.run_for(60s);
+      ASSERT_EQ(world.fault(), "") << foreign << "\n" << log_of(world);
+    }
+  }
+}
+
 TEST(Start, BothAtOnceUnderLossDuplicationAndReordering) {
   for (const std::uint64_t seed : seeds(200)) {
     World world = two_hosts(seed, false);

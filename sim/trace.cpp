@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "ike/core/seal.hpp"
 #include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
@@ -63,13 +66,32 @@ std::string readable(const Host& holder, bool sent, ByteView datagram) {
   return wire::ike::describe(Message{message->header, std::move(*inner)}) + " " + spis;
 }
 
+bool Trace::is_left_out(const std::string& host, const std::string* peer) const {
+  if (only_.empty()) return false;
+  const auto named = [&](const std::string& name) {
+    return std::find(only_.begin(), only_.end(), name) != only_.end();
+  };
+  return !named(host) || peer == nullptr || !named(*peer);
+}
+
+bool Trace::is_left_out_pair(const Host& host, const std::string& pair) const {
+  if (only_.empty()) return false;
+  const auto& pairs = host.engine.core().pairs;
+  const auto found = pairs.find(pair);
+  return is_left_out(host.name, found == pairs.end() ? nullptr : &found->second.connection->peer);
+}
+
 void Trace::write(const std::string& who, const std::string& what) {
   if (!line_) return;
+  if (!timer_.empty()) {
+    const std::string timer = std::exchange(timer_, {});
+    if (timer_of_ == std::pair(who, world_.now())) write(who, timer);
+  }
   line_(fmt::format("{:12.6f}  {:<12}  {}\n", seconds(world_.now().time_since_epoch()), who, what));
 }
 
 void Trace::on_send(const Host& from, const Host* to, const ike::Transmit& transmit, Fate fate) {
-  if (!line_) return;
+  if (!line_ || is_left_out(from.name, to != nullptr ? &to->name : nullptr)) return;
   write(from.name, fmt::format("-> {}  {}  ({} octets, {} to {}){}",
                                to != nullptr ? to->name : transmit.path.remote.ip.to_string(),
                                readable(from, true, transmit.datagram), transmit.datagram.size(),
@@ -79,16 +101,27 @@ void Trace::on_send(const Host& from, const Host* to, const ike::Transmit& trans
 
 void Trace::on_deliver(const Host& to, const Packet& packet) {
   if (!line_) return;
-  write(to.name, fmt::format("<- {}  {}", packet.path.remote.to_string(),
-                             readable(to, false, packet.datagram)));
+  const Host* from = world_.owner(packet.path.remote.ip);
+  if (is_left_out(to.name, from != nullptr ? &from->name : nullptr)) return;
+  write(to.name, fmt::format("<- {}  {}  (from {})", from != nullptr ? from->name : "nobody",
+                             readable(to, false, packet.datagram), packet.path.remote.to_string()));
 }
 
 void Trace::on_timer(const Host& host, std::string_view reason) {
-  write(host.name, fmt::format("timer: {}", reason));
+  if (!line_) return;
+  const std::string text = fmt::format("timer: {}", reason);
+  if (only_.empty()) return write(host.name, text);
+  timer_ = text;
+  timer_of_ = {host.name, world_.now()};
 }
 
 void Trace::on_effect(const Host& host, const ike::Effect& effect) {
   if (!line_) return;
+  const std::string* pair = nullptr;
+  if (const auto* one = std::get_if<ike::InstallSa>(&effect)) pair = &one->sa.pair;
+  if (const auto* one = std::get_if<ike::DeleteSa>(&effect)) pair = &one->pair;
+  if (const auto* one = std::get_if<ike::UpdateSa>(&effect)) pair = &one->pair;
+  if (pair == nullptr || is_left_out_pair(host, *pair)) return;
   if (const auto* install = std::get_if<ike::InstallSa>(&effect)) {
     write(host.name, fmt::format("dataplane: install {} {} {}", direction_text(install->direction),
                                  install->sa.pair, sa_text(install->sa)));
@@ -104,6 +137,7 @@ void Trace::on_effect(const Host& host, const ike::Effect& effect) {
 }
 
 void Trace::on_event(const Host& host, const ike::Event& event) {
+  if (!line_ || is_left_out_pair(host, event.pair)) return;
   write(host.name, fmt::format("{} {}: {}", ike::name(event.kind), event.pair, event.text));
 }
 

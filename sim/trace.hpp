@@ -11,9 +11,11 @@ namespace espalier::sim {
 
 class Trace : public Observer {
  public:
-  // Nothing is written when `line` is empty.
-  Trace(const World& world, std::function<void(const std::string&)> line)
-      : world_(world), line_(std::move(line)) {}
+  // Nothing is written when `line` is empty. only: two hosts, and nothing but what passes between
+  // them and concerns their pair; or none, and everything.
+  Trace(const World& world, std::function<void(const std::string&)> line,
+        std::vector<std::string> only = {})
+      : world_(world), line_(std::move(line)), only_(std::move(only)) {}
 
   void on_send(const Host& from, const Host* to, const ike::Transmit& transmit, Fate fate) override;
   void on_deliver(const Host& to, const Packet& packet) override;
@@ -24,9 +26,15 @@ class Trace : public Observer {
 
  private:
   void write(const std::string& who, const std::string& what);
+  bool is_left_out(const std::string& host, const std::string* peer) const;
+  bool is_left_out_pair(const Host& host, const std::string& pair) const;
 
   const World& world_;
   std::function<void(const std::string&)> line_;
+  std::vector<std::string> only_;
+  // A timer is of a host, not of a pair: with `only_` its line waits for what comes of it.
+  std::string timer_;
+  std::pair<std::string, Instant> timer_of_;
 };
 
 // "IKE_AUTH request 1 [ IDi AUTH SA TSi TSr ] of SPIs ..": decrypted with the keys of `holder`,

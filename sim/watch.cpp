@@ -129,6 +129,16 @@ void Watch::installed(const World& world, const Host& host, const ike::InstallSa
   if (pair->second.sas.size() > ike::kIkeSasPerPairMax) {
     violation(now, sa.pair, fmt::format("{} IKE SAs", pair->second.sas.size()));
   }
+  for (const IkeSpi spi : pair->second.sas) {
+    const auto ike = core.sas.find(spi);
+    if (ike == core.sas.end()) continue;
+    if (ike->second.children.size() > 2 * ike::kChildrenPerIkeSaMax + 1) {
+      violation(now, sa.pair, fmt::format("{} children", ike->second.children.size()));
+    }
+    if (ike->second.tasks.size() > ike::kQueuedTasksMax) {
+      violation(now, sa.pair, fmt::format("{} tasks wait", ike->second.tasks.size()));
+    }
+  }
   const auto bound = halfling_bound(pair->second.connection->dpd);
   const Host* far = world.find(pair->second.connection->peer);
   if (!bound || far == nullptr) return;
@@ -151,8 +161,12 @@ void Watch::removed(const World& world, const Host& host, ike::Direction directi
   const Host* far = world.find(pair->second.connection->peer);
   if (!bound || far == nullptr) return;
   const bool in = direction == ike::Direction::kIn;
-  push({world.now() + *bound, far->id, in ? ike::Direction::kOut : ike::Direction::kIn,
-        in ? sa.spi_in : sa.spi_out, host.id, ReqId(), Due::What::kHalfling, *bound});
+  const Due due{
+      world.now() + *bound,        far->id, in ? ike::Direction::kOut : ike::Direction::kIn,
+      in ? sa.spi_in : sa.spi_out, host.id, ReqId(),
+      Due::What::kLeftOver,        *bound};
+  left_since_[name(due)] = world.now();
+  push(due);
 }
 
 void Watch::woke(Host& host, Instant now, std::string_view reason) {
@@ -179,8 +193,21 @@ void Watch::look(const World& world, Instant now) {
   }
 }
 
+std::uint64_t Watch::name(const Due& due) {
+  const bool in = due.direction == ike::Direction::kIn;
+  return mix(mix(due.host, due.far), std::uint64_t{due.spi.value} << 1 | (in ? 1 : 0));
+}
+
 void Watch::check(const World& world, Instant now, Due due) {
   const Host& host = world.host(due.host);
+  // What the other end removed of late is looked at on that account, not since it was installed.
+  const auto left = left_since_.find(name(due));
+  const bool lately = left != left_since_.end() && left->second + due.bound > now;
+  if (due.what != Due::What::kOverlap && lately) return;
+  if (due.what == Due::What::kLeftOver && left != left_since_.end() && !is_halfling(world, due)) {
+    left_since_.erase(left);
+    return;
+  }
   if (due.what == Due::What::kOverlap) {
     const auto newest = host.twin.newest.find(due.reqid);
     const std::size_t count = newest == host.twin.newest.end() ? 0 : newest->second.size();

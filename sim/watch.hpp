@@ -45,7 +45,8 @@ class Watch {
     Spi spi;
     HostId far;
     ReqId reqid;
-    enum class What : std::uint8_t { kHalfling, kOverlap } what;
+    // kHalfling: since it was installed; kLeftOver: since the other end removed its counterpart.
+    enum class What : std::uint8_t { kHalfling, kLeftOver, kOverlap } what;
     Duration bound;
     std::uint8_t rounds = 0;
     bool operator>(const Due& other) const { return at > other.at; }
@@ -53,11 +54,13 @@ class Watch {
   void push(Due due);
   void check(const World& world, Instant now, Due due);
   bool is_halfling(const World& world, const Due& due) const;
+  static std::uint64_t name(const Due& due);  // of the SA
 
   std::unordered_map<std::uint64_t, std::uint64_t> messages_;  // key and IV -> content
   std::unordered_map<std::uint64_t, std::uint64_t> nonces_;    // nonce -> exchange
   std::unordered_set<std::uint64_t> keys_in_, keys_out_;
-  std::vector<Due> due_;  // a heap
+  std::vector<Due> due_;                                   // a heap
+  std::unordered_map<std::uint64_t, Instant> left_since_;  // when the other end removed its half
   std::vector<std::string> violations_;
   std::uint64_t count_ = 0;
   Instant disturbed_{};

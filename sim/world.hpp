@@ -63,6 +63,7 @@ class World {
   // Tells an engine what its dataplane or its jobs did.
   void complete(Host& host, const ike::Completion& completion);
   Host* owner(const IpAddress& address);  // of an address; null: nobody
+  const Host* owner(const IpAddress& address) const;
 
   // A crash: the engine and its SAs are gone; a start afterwards begins with nothing.
   void crash(const std::string& name);

@@ -93,6 +93,19 @@ Status host_faults(const control::ParsedOptions& given, std::string_view option,
   return {};
 }
 
+Status expires(const control::ParsedOptions& given, std::vector<sim::Expire>& out) {
+  for (const bool hard : {true, false}) {
+    std::vector<sim::Expire> some;
+    TRY(host_faults(given, hard ? "--expire" : "--soft-expire", "HOST@T, as bender@37s", some));
+    for (sim::Expire& one : some) {
+      one.percent = 100;
+      one.hard = hard;
+      out.push_back(one);
+    }
+  }
+  return {};
+}
+
 Status netsplits(const control::ParsedOptions& given, std::string_view option, bool one_way,
                  std::vector<sim::Netsplit>& out) {
   for (const std::string& text : given.all(option)) {
@@ -174,8 +187,8 @@ Status numbers(const control::ParsedOptions& given, SimulateArguments& out) {
 
 // What has to be repeated to repeat the run.
 std::string as_text(const control::ParsedOptions& given) {
-  constexpr std::string_view kNot[] = {"--seed",  "--seeds", "--jobs",  "--json",
-                                       "--trace", "--run",   "--config"};
+  constexpr std::string_view kNot[] = {"--seed",  "--seeds", "--jobs", "--json",
+                                       "--trace", "--only",  "--run",  "--config"};
   std::string out;
   for (const auto& [name, value] : given.values) {
     if (std::find(std::begin(kNot), std::end(kNot), name) != std::end(kNot)) continue;
@@ -203,16 +216,27 @@ Result<SimulateArguments> parse_simulate(const control::ParsedOptions& given) {
   TRY(host_faults(given, "--reboot", "HOST@T, as bender@37s", options.reboots));
   TRY(host_faults(given, "--rebind", "HOST@T, as bender@37s", options.rebinds));
   TRY(host_faults(given, "--move", "HOST@T, as bender@37s", options.moves));
-  TRY(host_faults(given, "--expire", "HOST@T, as bender@37s", options.expires));
+  TRY(expires(given, options.expires));
+  TRY(host_faults(given, "--vanish", "HOST@T, as bender@37s", options.vanishes));
   TRY(netsplits(given, "--netsplit", false, options.netsplits));
   TRY(netsplits(given, "--oneway", true, options.netsplits));
   TRY(kills(given, options.kills));
   TRY(crypto(given, options));
   TRY(numbers(given, out));
   options.election = given.has("--election");
+  options.keep_state = !given.has("--lose-state");
   out.json = given.has("--json");
   out.trace = given.has("--trace");
   out.text = as_text(given);
+  if (given.has("--only")) {
+    const std::string text = given.get("--only", "");
+    const std::size_t comma = text.find(',');
+    if (!out.trace || comma == std::string::npos ||
+        text.find(',', comma + 1) != std::string::npos) {
+      return wrong("--only", text, "write A,B, two hosts, beside --trace");
+    }
+    out.only = {text.substr(0, comma), text.substr(comma + 1)};
+  }
   if (out.trace && (out.json || out.seeds > 1)) {
     return make_error(ErrorCode::kInvalidArgument,
                       "--trace shows one seed as text: give it without --json and --seeds.");

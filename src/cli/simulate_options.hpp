@@ -15,6 +15,7 @@ struct SimulateArguments {
   std::uint64_t jobs = 0;  // 0: one per processor
   bool json = false;
   bool trace = false;
+  std::vector<std::string> only;  // of the trace: two hosts
   std::string text;  // the options as given, quoted where needed, without seeds, jobs and output
 };
 

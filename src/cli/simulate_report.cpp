@@ -135,8 +135,13 @@ std::vector<const SimulateReport::Down*> worst_first(const SimulateReport& repor
 }
 
 std::string repeat_line(const SimulateReport& report, std::uint64_t seed) {
-  return fmt::format("espalier simulate {}{} --seed {} --trace", report.file, report.arguments,
-                     seed);
+  std::string line =
+      fmt::format("espalier simulate {}{} --seed {} --trace", report.file, report.arguments, seed);
+  for (const auto& [hosts, down] : report.down) {
+    if (down.seed != seed || down.worst.broken.empty()) continue;
+    return line + fmt::format(" --only {},{}", hosts.first, hosts.second);
+  }
+  return line;
 }
 
 std::string simulate_text(const SimulateReport& report) {

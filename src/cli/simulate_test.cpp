@@ -2,18 +2,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "cli/fake_environment.hpp"
 #include "cli/simulate_options.hpp"
 #include "cli/simulate_report.hpp"
 #include "cli/verb.hpp"
+#include "sim/scenario.hpp"
 
 namespace espalier::cli {
 namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr const char* kMesh =
@@ -75,6 +79,48 @@ TEST(Simulate, ARebootIsHealedAndToldOf) {
   EXPECT_LT(json["virtual_seconds_to_heal"]["max"], 5.0);
 }
 
+TEST(Simulate, ATraceOfOnePairHasNothingOfTheOthers) {
+  const Tried tried = simulate({"--trace", "--only", "flexo,bender", "--rebind", "flexo@9s"});
+  ASSERT_EQ(tried.status, kDone) << tried.out;
+  EXPECT_THAT(tried.out, HasSubstr("flexo         -> bender  IKE_SA_INIT request 0"));
+  EXPECT_THAT(tried.out, HasSubstr("<- flexo  IKE_AUTH request 1 [ IDi"));
+  EXPECT_THAT(tried.out, HasSubstr("timer: "));
+  EXPECT_THAT(tried.out, HasSubstr("flexo comes from other ports"));
+  EXPECT_THAT(tried.out, Not(HasSubstr("amy")));
+}
+
+TEST(Simulate, ExpiredSasAreMadeAgain) {
+  for (const char* option : {"--expire", "--soft-expire"}) {
+    const Tried tried = simulate({"--json", option, "bender@37s"});
+    ASSERT_EQ(tried.status, kDone) << tried.out;
+    EXPECT_EQ(tried.json()["child_sas"], 3 + 2) << option;
+  }
+}
+
+TEST(Simulate, SasThatVanishAreFoundMissingAndMadeAgain) {
+  const Tried tried = simulate({"--json", "--vanish", "bender@37s"});
+  ASSERT_EQ(tried.status, kDone) << tried.out;
+  EXPECT_EQ(tried.json()["child_sas"], 3 + 2);
+}
+
+// What a random mesh prints to repeat it is what was run.
+TEST(Simulate, TheCommandLineOfARandomMeshIsItsOptions) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    const std::string told = sim::arguments(sim::random_scenario(seed).options);
+    std::vector<std::string> words;
+    std::istringstream stream(told);
+    for (std::string word; stream >> word;) words.push_back(word);
+    const auto all = verb_table();
+    const auto verb = std::find_if(all.begin(), all.end(),
+                                   [](const Verb& one) { return one.name == "simulate"; });
+    const auto parsed = control::parse_options(words, verb->options, control::StopAt::kEnd);
+    ASSERT_TRUE(parsed) << told;
+    const auto again = parse_simulate(*parsed);
+    ASSERT_TRUE(again) << told << ": " << again.error().message;
+    EXPECT_EQ(sim::arguments(again->options), told);
+  }
+}
+
 TEST(Simulate, ANetsplitTakesDownOnePair) {
   const Tried tried = simulate({"--json", "--netsplit", "bender,flexo@30s+3m"});
   ASSERT_EQ(tried.status, kDone) << tried.out;
@@ -113,6 +159,9 @@ TEST(Simulate, WrongUsageIs64) {
            {{"--crypto", "none"}, "auto, real or simulated"},
            {{"--losses", "1"}, "did you mean --loss?"},
            {{"--trace", "--json"}, "one seed as text"},
+           {{"--only", "bender,flexo"}, "beside --trace"},
+           {{"--trace", "--only", "bender"}, "write A,B"},
+           {{"--trace", "--only", "bender,flexxo"}, "did you mean 'flexo'?"},
            {{"--loss", "1", "--loss", "2"}, "given twice"},
            {{"second.yaml"}, "The usage is"}}) {
     const Tried tried = simulate(arguments);

@@ -45,6 +45,7 @@ class Simulation {
     sim::RunHooks hooks;
     if (first && !wanted_.trace) hooks.heap = [this] { return env_.heap(); };
     if (wanted_.trace) hooks.trace = [this](const std::string& line) { env_.out(line); };
+    hooks.only = wanted_.only;
     if (env_.err_is_terminal() && !wanted_.trace && wanted_.seeds == 1) {
       hooks.progress = [this](double now, std::size_t up, std::size_t all) {
         tell(fmt::format("{:.1f} s of virtual time: {} of {} pairs up", now, up, all));
@@ -115,6 +116,9 @@ int run_simulate(Call& call) {
   }
   const config::Inventory& inventory = *outcome->inventory;
   if (const Status known = sim::check(wanted->options, inventory); !known) {
+    return fail(call.env, known.error());
+  }
+  if (const Status known = sim::check_names(wanted->only, inventory, "--only"); !known) {
     return fail(call.env, known.error());
   }
   Simulation simulation(call.env, inventory, *wanted);

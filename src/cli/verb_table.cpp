@@ -44,6 +44,9 @@ constexpr std::array kSimulateOptions{
                "At time T the host crashes, loses every SA, and starts again after --downtime.", 0,
                true},
     OptionSpec{"--downtime", "T", "5s", "How long a host that reboots is away."},
+    OptionSpec{"--lose-state", "", "",
+               "Hosts that reboot have lost their state folder too: they cannot prove that they "
+               "crashed."},
     OptionSpec{"--netsplit", "A,B@T+D", "",
                "From T on, for the time D, nothing passes between the hosts A and B.", 0, true},
     OptionSpec{"--oneway", "A,B@T+D", "",
@@ -62,6 +65,12 @@ constexpr std::array kSimulateOptions{
         true},
     OptionSpec{"--expire", "HOST@T", "",
                "At time T every SA of the host's dataplane expires at once.", 0, true},
+    OptionSpec{"--soft-expire", "HOST@T", "",
+               "At time T the host's dataplane asks for a rekey of every SA at once.", 0, true},
+    OptionSpec{"--vanish", "HOST@T", "",
+               "At time T every SA goes from the host's dataplane and nobody tells its engine; it "
+               "compares the two every 10 s.",
+               0, true},
     OptionSpec{"--refuse", "P", "0",
                "So many per cent of the installations fail in the dataplane."},
     OptionSpec{"--sad-limit", "N", "any number", "SAs that a host's dataplane holds."},
@@ -80,6 +89,8 @@ constexpr std::array kSimulateOptions{
     OptionSpec{"--jobs", "N", "one per processor", "Seeds at once."},
     OptionSpec{"--trace", "", "",
                "Print every step: messages decrypted, timers, what dataplanes are told, events."},
+    OptionSpec{"--only", "A,B", "",
+               "With --trace: only what passes between the hosts A and B and concerns their pair."},
     kJson};
 constexpr std::array kHelpOptions{
     OptionSpec{"--man", "", "", "Print the man page: of espalier, or `help --man espalierd`."},

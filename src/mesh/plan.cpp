@@ -132,8 +132,9 @@ void add_child(const PairSettings& settings, const char* name, policy::Mode mode
 
 // Between the hosts' own addresses and the networks behind them. In transport mode the networks
 // have a tunnel child of their own, and the hosts' child is for the addresses that IKE itself uses:
-// transport mode has no others (RFC 4301 section 4.1).
-void add_children(const PairSettings& settings, const SelectorList& local_hosts,
+// transport mode has no others (RFC 4301 section 4.1). Both ends have to choose the same family,
+// whatever the order in which each lists its addresses.
+void add_children(const PairSettings& settings, Family family, const SelectorList& local_hosts,
                   const SelectorList& remote_hosts, SelectorList local, SelectorList remote,
                   Connection& connection) {
   keep_common_families(local, remote);
@@ -141,12 +142,12 @@ void add_children(const PairSettings& settings, const SelectorList& local_hosts,
     return add_child(settings, "net", policy::Mode::kTunnel, std::move(local), std::move(remote),
                      connection);
   }
-  const auto same = [&](const auto& one) {
-    return one.start.family() == connection.remote_addresses.front().family();
-  };
+  const auto same = [&](const auto& one) { return one.start.family() == family; };
   const auto local_host = std::find_if(local_hosts.begin(), local_hosts.end(), same);
   const auto remote_host = std::find_if(remote_hosts.begin(), remote_hosts.end(), same);
   add_child(settings, "host", policy::Mode::kTransport, {*local_host}, {*remote_host}, connection);
+  connection.local_addresses = {local_host->start};
+  connection.remote_addresses = {remote_host->start};
   const bool networks = local.size() + remote.size() > 2;
   if (networks) {
     add_child(settings, "net", policy::Mode::kTunnel, std::move(local), std::move(remote),
@@ -170,8 +171,11 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
     c.psk = crypto::derive_pair_key(credentials.mesh_secret.reveal(), inventory.mesh,
                                     to_text(self.id.data), to_text(peer.id.data));
   }
-  add_children(settings, selectors(c.local_addresses, {}), selectors(c.remote_addresses, {}),
-               selectors(self.addresses, self.subnets), selectors(peer.addresses, peer.subnets), c);
+  const Family family =
+      (self.name < peer.name ? c.local_addresses : c.remote_addresses).front().family();
+  add_children(settings, family, selectors(c.local_addresses, {}),
+               selectors(c.remote_addresses, {}), selectors(self.addresses, self.subnets),
+               selectors(peer.addresses, peer.subnets), c);
   return c;
 }
 
@@ -207,7 +211,9 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   SelectorList remote =
       selectors(peer.nat ? std::vector<IpAddress>{} : peer.addresses, peer.subnets);
   const SelectorList remote_hosts = peer.nat ? SelectorList{} : selectors(c.remote_addresses, {});
-  add_children(settings, selectors(c.local_addresses, {}), remote_hosts, std::move(local),
+  const Family family =
+      c.remote_addresses.empty() ? Family::kIpv4 : c.remote_addresses.front().family();
+  add_children(settings, family, selectors(c.local_addresses, {}), remote_hosts, std::move(local),
                std::move(remote), c);
   const policy::ChildConfig& child = c.children.back();
   if (child.local_ts.empty() || child.remote_ts.empty()) {

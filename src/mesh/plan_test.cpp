@@ -157,6 +157,25 @@ TEST(Compile, FamiliesThatOneSideLacksAreLeftOut) {
   EXPECT_EQ(policy::to_string(c.children[0].remote_ts), "192.0.2.3/32 fd03::/64");
 }
 
+// Transport mode is between one address of each, and both ends mean the same two, in whatever order
+// they list them.
+TEST(Compile, BothEndsOfATransportChildMeanTheSameAddresses) {
+  const auto loaded = config::load_inventory(
+      "mesh: prod\ndefaults: {mode: transport}\nhosts:\n"
+      "  amy: {address: [\"2001:db8::1\", 192.0.2.1]}\n"
+      "  walt: {address: [192.0.2.2, \"2001:db8::2\"]}\n",
+      "mesh.yaml", {true, true, true, true});
+  ASSERT_TRUE(loaded.ok());
+  const HostPlan amy = plan_of(*loaded.inventory, "amy"), walt = plan_of(*loaded.inventory, "walt");
+  const Connection& one = find(amy, "amy-walt");
+  const Connection& other = find(walt, "walt-amy");
+  ASSERT_EQ(one.children.front().mode, policy::Mode::kTransport);
+  EXPECT_EQ(one.children.front().local_ts, other.children.front().remote_ts);
+  EXPECT_EQ(one.children.front().remote_ts, other.children.front().local_ts);
+  EXPECT_EQ(one.remote_addresses, other.local_addresses);
+  EXPECT_EQ(one.remote_addresses, std::vector{IpAddress::parse("2001:db8::2").value()});
+}
+
 TEST(Compile, GatewayInItsOwnNetwork) {
   const config::Inventory inventory =
       load("mesh: p\nhosts: {a: {address: 10.1.0.1, subnets: [10.1.0.0/16]}, b: 192.0.2.2}\n");

@@ -222,6 +222,9 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
   const bool ours_loses = collision && lowest < collision->lowest_nonce;
   const Spi new_spi = made->spec.spi_in;
   if (task.kind == TaskKind::kRekeyChild) made->predecessor = task.child;
+  if (task.kind == TaskKind::kCreateChild && sa.connection->foreign && !collision) {
+    made->lowest_nonce = lowest;
+  }
   install_child(ctx, sa, std::move(*made), !ours_loses);
   ChildSa* old = task.kind == TaskKind::kRekeyChild ? sa.child_in(task.child) : nullptr;
   if (ours_loses) {
@@ -385,6 +388,26 @@ std::optional<Asked> look_again(Context& ctx, IkeSa& sa, const Message& request,
   return Asked{std::move(*child), old != nullptr ? old->spec.spi_in : Spi()};
 }
 
+// A foreign peer is not refused what it asks for: its child and ours were made at once, and of two
+// exchanges that cross the one with the lowest nonce loses, as with rekeys. Ours was answered
+// already, and goes if it is the one; the peer knows whether its own is.
+void resolve_late_crossing(Context& ctx, IkeSa& sa, const ChildSa& theirs, const Bytes& lowest) {
+  for (ChildSa& child : sa.children) {
+    if (!child.lowest_nonce || child.state != ChildState::kInstalled ||
+        ctx.now - child.installed_at >= kCrossingTime || child.spec.spi_in == theirs.spec.spi_in ||
+        child.spec.child != theirs.spec.child ||
+        !policy::contains(child.spec.local_ts, theirs.spec.local_ts) ||
+        !policy::contains(child.spec.remote_ts, theirs.spec.remote_ts)) {
+      continue;
+    }
+    const bool ours_loses = *child.lowest_nonce < lowest;
+    child.lowest_nonce.reset();
+    if (!ours_loses) return;
+    child.state = ChildState::kReplaced;
+    return delete_own_loser(ctx, sa, child.spec.spi_in);
+  }
+}
+
 // Makes the child that the peer asked for.
 void install_asked(Context& ctx, IkeSa& sa, const Message& request, const Asked& asked, Spi spi,
                    const ChildSecrets& secrets, const Bytes& nonce_r) {
@@ -403,6 +426,8 @@ void install_asked(Context& ctx, IkeSa& sa, const Message& request, const Asked&
              policy::contains(installed.spec.remote_ts, sa.active->remote_ts)) {
     // Both ends make the same child at once: as with rekeys, the lowest nonce loses.
     sa.active->collision = Collision{lower(nonce_i, nonce_r), installed.spec.spi_in, IkeSpi()};
+  } else {
+    resolve_late_crossing(ctx, sa, installed, lower(nonce_i, nonce_r));
   }
 }
 

@@ -40,7 +40,7 @@ namespace {
 // What a rekey made stood before in another shape: it crosses nothing.
 bool cross(const IkeSa& a, const IkeSa& b) {
   if (a.rekeyed || b.rekeyed) return false;
-  return a.role != b.role && a.begun < b.established_at && b.begun < a.established_at;
+  return a.role != b.role && a.begun <= b.established_at && b.begun <= a.established_at;
 }
 
 // Whether the SA was initiated by the end with the lower identity. Of a wildcard's peer that is the

@@ -65,6 +65,9 @@ struct ChildSa {
   Instant expire_at{};
   std::optional<Spi> successor;    // spi_in of the SA that replaces it
   std::optional<Spi> predecessor;  // spi_in of the SA it replaces
+  // Of our exchange with a foreign peer that made it: the peer's own for the same child may still
+  // come, and crosses ours.
+  Box<Bytes> lowest_nonce;
   friend bool operator==(const ChildSa&, const ChildSa&) = default;
 };
 
