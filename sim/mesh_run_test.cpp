@@ -99,6 +99,21 @@ TEST(MeshRun, RekeysForHoursUnderLoss) {
   }
 }
 
+// Three times the jitter is taken off the time until authentication is repeated: of a large one
+// nothing was left, and it was repeated for ever (found by a random mesh).
+TEST(MeshRun, RepeatedAuthenticationWithMuchJitterIsNoStorm) {
+  const config::Inventory mesh =
+      mesh_of(3, "defaults: {lifetimes: {reauth: 100s, jitter: 50%}, dpd: 20s}\n");
+  Options options;
+  options.network.loss = 0.1;
+  options.run_for = 1000s;
+  for (const std::uint64_t seed : seeds(10)) {
+    const RunOutcome outcome = run(mesh, options, seed);
+    EXPECT_GE(outcome.ike_sas, 3u * 9);
+    EXPECT_LE(outcome.ike_sas, 3u * 30);
+  }
+}
+
 TEST(MeshRun, WhatAnInventoryMayHave) {
   const config::Inventory mesh = inventory(
       "mesh: prod\n"

@@ -28,6 +28,34 @@ TEST(Watch, AChildOfADyingIkeSaNeverSendsAgain) {
   EXPECT_EQ(two.world.watch.violation_count(), 0u) << two.world.watch.violations().front();
 }
 
+// The peer's rekey made a child, which we delete; the peer's Delete of the one before must not put
+// the outbound SA of ours back (found by a random mesh).
+TEST(Watch, AChildThatIsBeingDeletedNeverSendsAgain) {
+  Two two(7);
+  ASSERT_TRUE(two.start());
+  Host& bender = two.world.host("bender");
+  const auto informational = [](ByteView datagram) {
+    return is_request(datagram, wire::ike::ExchangeType::kInformational);
+  };
+  two.world.filter = [&](const Host&, const Host&, ByteView d) { return !informational(d); };
+  const Spi old = bender.twin.inbound.begin()->first;
+  two.world.command("flexo", ike::Rekey{"flexo-bender", false});
+  two.world.run_for(6s);
+  ASSERT_EQ(bender.twin.inbound.size(), 2u);
+  for (const auto& [spi, sa] : std::map(bender.twin.inbound)) {
+    if (spi == old) continue;
+    two.world.complete(bender, ike::HardExpired{ike::Direction::kIn, spi, sa.path.remote.ip});
+  }
+  two.world.run_for(100ms);
+  const std::size_t left = bender.twin.outbound.size();
+  two.world.filter = [&](const Host& from, const Host&, ByteView d) {
+    return from.name == "flexo" || !informational(d);
+  };
+  two.world.run_for(5s);
+  EXPECT_LT(bender.twin.outbound.size(), left);
+  EXPECT_EQ(two.world.watch.violation_count(), 0u) << two.world.watch.violations().front();
+}
+
 TEST(Watch, AKeyInstalledTwiceIsFound) {
   Two two(2);
   ASSERT_TRUE(two.start());

@@ -107,7 +107,7 @@ Result<DaemonOptions> parse_daemon_options(std::span<const std::string> argument
     return options;
   }
   if (parsed.has("--version")) {
-    options.action = DaemonAction::kVersion;
+    options.action = DaemonAction::kShowVersion;
     return options;
   }
   if (!parsed.words.empty()) {

@@ -15,7 +15,7 @@
 
 namespace espalier::control {
 
-enum class DaemonAction : std::uint8_t { kRun, kHelp, kVersion };
+enum class DaemonAction : std::uint8_t { kRun, kHelp, kShowVersion };
 enum class DataplaneChoice : std::uint8_t { kAuto, kUserspace };
 
 struct DaemonOptions {

@@ -77,7 +77,7 @@ TEST(DaemonOptionsTest, wrong_usage_is_named) {
 
 TEST(DaemonOptionsTest, help_and_version_win) {
   EXPECT_EQ(parse({"--swanctl", "/x", "-h"})->action, DaemonAction::kHelp);
-  EXPECT_EQ(parse({"--version"})->action, DaemonAction::kVersion);
+  EXPECT_EQ(parse({"--version"})->action, DaemonAction::kShowVersion);
 }
 
 TEST(DaemonOptionsTest, help_has_every_option) {

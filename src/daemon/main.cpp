@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
     fmt::print("{}", control::daemon_help());
     return 0;
   }
-  if (options->action == control::DaemonAction::kVersion) {
+  if (options->action == control::DaemonAction::kShowVersion) {
     fmt::print("espalierd {}\n", control::kVersion);
     return 0;
   }

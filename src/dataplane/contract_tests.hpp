@@ -16,12 +16,15 @@ inline policy::TrafficSelector host(std::string_view address) {
   return {0, 0, 65535, ip, ip};
 }
 
+// One of our reqids (ARCHITECTURE.md): a plane may take others for somebody else's.
+inline ReqId id(std::uint32_t number) { return ReqId(0xE5000000 + number); }
+
 inline SaSpec sa(Direction direction, std::uint32_t spi, std::uint32_t reqid = 7,
                  std::string_view remote = "192.0.2.2") {
   SaSpec out;
   out.direction = direction;
   out.spi = Spi(spi);
-  out.reqid = ReqId(reqid);
+  out.reqid = id(reqid);
   out.pair = "bender-flexo";
   out.local = {IpAddress::parse("192.0.2.1").value(), 4500};
   out.remote = {IpAddress::parse(remote).value(), 4500};
@@ -33,12 +36,29 @@ inline SaSpec sa(Direction direction, std::uint32_t spi, std::uint32_t reqid = 7
 }
 
 inline PolicySpec policy(std::uint32_t reqid, std::string_view remote = "192.0.2.2") {
-  return {"bender-flexo", ReqId(reqid), {host("192.0.2.1")}, {host(remote)}};
+  return {"bender-flexo",
+          id(reqid),
+          {host("192.0.2.1")},
+          {host(remote)},
+          policy::Mode::kTunnel,
+          IpAddress::parse("192.0.2.1").value(),
+          IpAddress::parse("192.0.2.2").value()};
 }
+
+// A plane that cannot run everywhere has why_not(): the reason, or nothing.
+template <class Plane>
+concept MayBeMissing = requires(const Plane& plane) {
+  plane.why_not();
+};
 
 template <class Plane>
 class PortContract : public ::testing::Test {
  protected:
+  void SetUp() override {
+    if constexpr (MayBeMissing<Plane>) {
+      if (const auto reason = plane_.why_not()) GTEST_SKIP() << "SKIPPED, NOT TESTED: " << *reason;
+    }
+  }
   Status apply(std::vector<Change> changes) { return plane_.port().apply(changes); }
   Snapshot snapshot() { return plane_.port().query().value(); }
   std::vector<SaKey> keys() {
@@ -64,7 +84,7 @@ TYPED_TEST_P(PortContract, readsBackWhatIsThereInOrder) {
   ASSERT_EQ(now.sas.size(), 2u);
   EXPECT_EQ(now.sas[0].key, in.key());
   EXPECT_EQ(now.sas[1].key, out.key());
-  EXPECT_EQ(now.sas[1].reqid, ReqId(7));
+  EXPECT_EQ(now.sas[1].reqid, id(7));
   EXPECT_EQ(now.sas[1].local, out.local);
   EXPECT_EQ(now.sas[1].remote, out.remote);
   EXPECT_EQ(now.sas[1].counters, SaCounters{});
@@ -98,13 +118,10 @@ TYPED_TEST_P(PortContract, theFirstFailureStopsTheBatchAndNamesItself) {
 
 TYPED_TEST_P(PortContract, deletingWhatIsNotThereIsDone) {
   ASSERT_TRUE(this->apply({AddSa{sa(Direction::kIn, 0x2000)}, SetPolicy{policy(7)}}).ok());
-  EXPECT_TRUE(
-      this->apply({DeleteSa{sa(Direction::kOut, 0x2000).key()}, DeletePolicy{ReqId(8)}}).ok());
+  EXPECT_TRUE(this->apply({DeleteSa{sa(Direction::kOut, 0x2000).key()}, DeletePolicy{id(8)}}).ok());
   EXPECT_EQ(this->keys().size(), 1u);
-  EXPECT_TRUE(
-      this->apply({DeleteSa{sa(Direction::kIn, 0x2000).key()}, DeletePolicy{ReqId(7)}}).ok());
-  EXPECT_TRUE(
-      this->apply({DeleteSa{sa(Direction::kIn, 0x2000).key()}, DeletePolicy{ReqId(7)}}).ok());
+  EXPECT_TRUE(this->apply({DeleteSa{sa(Direction::kIn, 0x2000).key()}, DeletePolicy{id(7)}}).ok());
+  EXPECT_TRUE(this->apply({DeleteSa{sa(Direction::kIn, 0x2000).key()}, DeletePolicy{id(7)}}).ok());
   EXPECT_TRUE(this->snapshot().sas.empty());
   EXPECT_TRUE(this->snapshot().policies.empty());
 }

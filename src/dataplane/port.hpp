@@ -58,6 +58,8 @@ struct PolicySpec {
   ReqId reqid;
   policy::SelectorList local_ts;
   policy::SelectorList remote_ts;
+  policy::Mode mode = policy::Mode::kTunnel;
+  IpAddress local{}, remote{};  // outer addresses; a tunnel's ends
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 

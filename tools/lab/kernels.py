@@ -1,4 +1,4 @@
-"""The kernels that ./run lab can boot: what each needs, and the command that starts it."""
+"""The kernel that ./run lab boots: what it needs, and the command that starts it."""
 import glob
 import os
 import shlex
@@ -19,6 +19,7 @@ class UserModeLinux:
     """Debian's user-mode-linux: a kernel that is an ordinary program. Real time, one CPU, the machine's own speed in
     user space; system calls are dear. It has no xfrm interfaces and of nftables only the bridge family."""
 
+    name = "uml"
     packages = "user-mode-linux kmod iproute2"
     mount_shared = 'mount_shared() { mount -t hostfs none "$2" -o "$1"; }\n'
 
@@ -51,5 +52,3 @@ class UserModeLinux:
                 f"ssl0={reads},fd:{streams['stdout']}", f"ssl1=null,fd:{streams['stderr']}", "panic=-1", *network,
                 *([] if chosen.verbose else ["quiet"])]
 
-
-KINDS = {"uml": UserModeLinux}

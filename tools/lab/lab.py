@@ -39,9 +39,6 @@ def options(argv):
         description="Runs a command as root in a kernel of its own: real ESP, AH, XFRM, netem, network namespaces. It sees "
                     "this machine's files; what it writes stays in the guest, except under --share. Without a command: a shell.",
         epilog="Exit status: the command's; 124 after the time limit, 125 when the guest ended without one, 2 for a bad option.")
-    parser.add_argument("--kernel", choices=sorted(kernels.KINDS), default="uml",
-                        help="uml: User-Mode Linux, boots in about 5 seconds (the default). stock: Debian's kernel under qemu's "
-                             "emulation, slow, with xfrm interfaces and every family of nftables")
     parser.add_argument("--timeout", type=float, metavar="SECONDS",
                         help="end the guest after that long (300; a shell: no limit; 0: no limit)")
     parser.add_argument("--memory", type=int, default=512, metavar="MIB", help="the guest's memory (512)")
@@ -105,7 +102,7 @@ def write_job(chosen, kernel):
 
     passed = {k: v for k, v in os.environ.items() if k not in NOT_PASSED}
     passed.update(PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME="/root",
-                  TERM=os.environ.get("TERM", "dumb"), ESPALIER_LAB=chosen.kernel)
+                  TERM=os.environ.get("TERM", "dumb"), ESPALIER_LAB=kernel.name)
     put("environment", joined(f"{k}={v}" for k, v in passed.items()))
     put("command", joined(chosen.command))
     put("shares", joined(chosen.share))
@@ -255,7 +252,7 @@ def main():
     chosen = options(sys.argv[1:])
     if os.geteuid() != 0:
         fail("only root can give the guest its namespaces (./run lab uses sudo)")
-    kernel = kernels.KINDS[chosen.kernel]()
+    kernel = kernels.UserModeLinux()
     lacking = kernel.lacking()
     if lacking:
         fail(f"{lacking}. ./run lab installs what tools/packages.txt lists in the group lab; by hand: "

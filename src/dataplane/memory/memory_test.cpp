@@ -20,14 +20,14 @@ using contract::sa;
 
 TEST(Memory, theNewestOutboundSaCarriesThePolicy) {
   Memory plane;
-  EXPECT_EQ(plane.newest_outbound(ReqId(7)), nullptr);
+  EXPECT_EQ(plane.newest_outbound(contract::id(7)), nullptr);
   const std::vector<Change> both{AddSa{sa(Direction::kOut, 0x1000)},
                                  AddSa{sa(Direction::kOut, 0x0900)}};
   ASSERT_TRUE(plane.apply(both).ok());
-  EXPECT_EQ(plane.newest_outbound(ReqId(7))->spi, Spi(0x0900));
+  EXPECT_EQ(plane.newest_outbound(contract::id(7))->spi, Spi(0x0900));
   EXPECT_TRUE(plane.lose(sa(Direction::kOut, 0x0900).key()));
   EXPECT_FALSE(plane.lose(sa(Direction::kOut, 0x0900).key()));
-  EXPECT_EQ(plane.newest_outbound(ReqId(7))->spi, Spi(0x1000));
+  EXPECT_EQ(plane.newest_outbound(contract::id(7))->spi, Spi(0x1000));
   EXPECT_TRUE(plane.poll_events().empty());
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/result.hpp"
-#include "dataplane/userspace/netlink.hpp"
+#include "dataplane/netlink.hpp"
 
 namespace espalier::dataplane::userspace {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/netlink.hpp"
 #include "dataplane/userspace/host_setup.hpp"
-#include "dataplane/userspace/netlink.hpp"
 
 namespace espalier::dataplane::userspace {
 

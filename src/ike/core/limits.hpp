@@ -87,6 +87,8 @@ inline constexpr std::uint64_t kPacketsWithoutEsn = 3'900'000'000;
 
 // An AUTH_LIFETIME of a peer below this counts as this (RFC 4478 sections 3 and 5).
 inline constexpr Duration kReauthMin = 5min;
+// Of the jitter, for when authentication is repeated: three times this is taken off at most.
+inline constexpr unsigned kReauthJitterMax = 15;  // per cent
 
 // A rekey answered with TEMPORARY_FAILURE is tried again after this (RFC 7296 section 2.25), plus
 // jitter.

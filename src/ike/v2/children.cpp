@@ -85,7 +85,8 @@ ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now
 }
 
 void install_outbound(Context& ctx, ChildSa& child) {
-  if (child.outbound_installed) return;
+  // One that is being deleted was installed and taken away: its key has been used and is gone.
+  if (child.outbound_installed || child.state == ChildState::kDeleting) return;
   child.outbound_installed = true;
   ctx.effect(InstallSa{Direction::kOut, child.spec});
   child.spec.encr_out = SecretBytes();

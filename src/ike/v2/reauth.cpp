@@ -69,7 +69,8 @@ void schedule_reauth(Context& ctx, IkeSa& sa, const Message& auth_message) {
   sa.reauth_at.reset();
   sa.reauth_by.reset();
   if (!life) return;
-  const Duration early = *life * std::max(lifetimes.jitter_percent, 5u) / 100;
+  // Up to three of it are taken off: a large jitter must leave an SA the better part of its life.
+  const Duration early = *life * std::clamp(lifetimes.jitter_percent, 5u, kReauthJitterMax) / 100;
   sa.reauth_by = ctx.now + *life;
   // The responder begins only if the initiator has let most of its time pass.
   sa.reauth_at = *sa.reauth_by - early - (sa.began ? early + ctx.jitter(early) : Duration(0));

@@ -1,0 +1,384 @@
+#include "dataplane/kernel/kernel.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "dataplane/check.hpp"
+#include "dataplane/limits.hpp"
+#include "policy/selectors.hpp"
+
+namespace espalier::dataplane {
+
+using kernel::KernelPolicy;
+using kernel::KernelSa;
+using kernel::PolicyKey;
+using kernel::SaId;
+
+namespace {
+
+// Packets that an outbound SA may send between being read and being replaced: no number of theirs
+// is used again. A second at 10 million packets a second is more than any of our moves takes.
+constexpr std::uint32_t kMoveSkip = 1u << 24;
+constexpr std::uint32_t kMoveSkipWithoutEsn = 1u << 20;
+
+Error about(const std::string& what, const Error& error) {
+  return make_error(error.code, fmt::format("{}: {}.", what, error.message));
+}
+
+IpAddress destination_of(Direction direction, const SocketAddress& local,
+                         const SocketAddress& remote) {
+  return direction == Direction::kIn ? local.ip : remote.ip;
+}
+
+void add_once(policy::SelectorList& list, const Prefix& prefix, std::uint8_t protocol,
+              std::uint16_t port, std::uint16_t mask) {
+  policy::TrafficSelector selector = policy::from_prefix(prefix);
+  selector.protocol = protocol;
+  if (mask != 0) {
+    selector.start_port = port;
+    selector.end_port = static_cast<std::uint16_t>(port | static_cast<std::uint16_t>(~mask));
+  }
+  if (std::find(list.begin(), list.end(), selector) == list.end()) list.push_back(selector);
+}
+
+// What the kernel has for a reqid that nobody here set, or that somebody changed.
+PolicySpec rebuild(ReqId reqid, const std::map<PolicyKey, KernelPolicy>& entries) {
+  PolicySpec spec;
+  spec.reqid = reqid;
+  for (const auto& [key, policy] : entries) {
+    if (key.direction != kernel::PolicyDirection::kOut) continue;
+    add_once(spec.local_ts, key.source, key.protocol, key.source_port, key.source_mask);
+    add_once(spec.remote_ts, key.destination, key.protocol, key.destination_port,
+             key.destination_mask);
+    spec.mode = policy.mode;
+    spec.local = policy.source;
+    spec.remote = policy.destination;
+  }
+  return spec;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
+  auto requests = Netlink::open(NETLINK_XFRM);
+  if (!requests) {
+    return make_error(ErrorCode::kUnsupported,
+                      fmt::format("This kernel has no XFRM, which is Linux' IPsec: {}",
+                                  requests.error().message));
+  }
+  TRY_ASSIGN(Netlink events, Netlink::open(NETLINK_XFRM));
+  for (const unsigned group : {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE, XFRMNLGRP_MAPPING}) {
+    TRY(events.join(group));
+  }
+  std::unique_ptr<Kernel> plane(
+      new Kernel(std::move(options), std::move(*requests), std::move(events)));
+  TRY(plane->remove_leftovers());
+  return plane;
+}
+
+int Kernel::notify_fd() const { return events_.fd(); }
+
+Status Kernel::apply(std::span<const Change> changes) {
+  for (const Change& change : changes) {
+    TRY(std::visit([this](const auto& one) { return apply(one); }, change));
+  }
+  return {};
+}
+
+Status Kernel::apply(const AddSa& change) {
+  const SaSpec& sa = change.sa;
+  TRY(check(sa));
+  const std::string what = fmt::format("Pair {}: {}", sa.pair, describe(sa.key()));
+  if (locate(sa.key()) != sas_.end()) {
+    return make_error(ErrorCode::kAlreadyExists, what + " is there already.");
+  }
+  if (sas_.size() >= kMaxSas) {
+    return make_error(ErrorCode::kLimit,
+                      fmt::format("{}: there are {} SAs already.", what, kMaxSas));
+  }
+  TRY(install(sa, nullptr));
+  sas_[sa.key()] = {sa.pair, sa.reqid, destination_of(sa.direction, sa.local, sa.remote), sa.local,
+                    sa.remote};
+  return {};
+}
+
+Status Kernel::install(const SaSpec& sa, const kernel::ReplayState* resume) {
+  NetlinkMessage message(XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL);
+  TRY(kernel::put_sa(message, sa, resume));
+  const Status made = requests_.request(message);
+  if (made) return {};
+  return about(fmt::format("Pair {}: {} was refused by the kernel", sa.pair, describe(sa.key())),
+               made.error());
+}
+
+Status Kernel::remove(const SaId& id) {
+  NetlinkMessage message(XFRM_MSG_DELSA, 0);
+  kernel::put_sa_id(message, id);
+  const Status done = requests_.request(message);
+  if (done || done.error().code == ErrorCode::kNotFound) return {};
+  return about(fmt::format("SA {} to {} could not be removed", to_string(id.spi),
+                           id.destination.to_string()),
+               done.error());
+}
+
+Status Kernel::apply(const DeleteSa& change) {
+  const auto at = locate(change.key);
+  if (at == sas_.end()) return {};
+  TRY(remove({at->second.destination, at->first.spi}));
+  sas_.erase(at);
+  return {};
+}
+
+// In place where the kernel can; else the new one before the old one goes, unless both have one
+// name.
+Status Kernel::apply(const MoveSa& change) {
+  const auto at = locate(change.key);
+  if (at == sas_.end()) {
+    return make_error(ErrorCode::kNotFound,
+                      fmt::format("There is no {} to move.", describe(change.key)));
+  }
+  Held held = at->second;
+  const SaKey before = at->first;
+  const std::string what = fmt::format("Pair {}: moving {}", held.pair, describe(before));
+  const SaKey after{before.direction, before.spi, change.remote.ip};
+  if (after != before && locate(after) != at && locate(after) != sas_.end()) {
+    return make_error(ErrorCode::kAlreadyExists,
+                      fmt::format("{}: there is {} already.", what, describe(after)));
+  }
+  const SaId old{held.destination, before.spi};
+  const bool same_place = held.local.ip == change.local.ip && held.remote.ip == change.remote.ip;
+  held.destination = destination_of(before.direction, change.local, change.remote);
+  const bool same_name = held.destination == old.destination;
+
+  NetlinkMessage get(XFRM_MSG_GETSA, 0);
+  kernel::put_sa_id(get, old);
+  NetlinkMessage put(same_place ? XFRM_MSG_UPDSA : XFRM_MSG_NEWSA,
+                     same_place ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL);
+  Status built = make_error(ErrorCode::kNotFound, "the kernel does not have it any more");
+  const Status read = requests_.visit(get, [&](const nlmsghdr& header) {
+    const auto sa = kernel::parse_sa(header);
+    const std::uint32_t skip = sa && sa->replay.esn ? kMoveSkip : kMoveSkipWithoutEsn;
+    built = kernel::put_moved_sa(
+        put, header, {before.direction, change.local, change.remote, same_place ? 0 : skip});
+  });
+  if (!read) return about(what, read.error());
+  if (!built) return about(what, built.error());
+  if (!same_place && same_name) TRY(remove(old));
+  if (const Status moved = requests_.request(put); !moved) {
+    if (same_name && !same_place) sas_.erase(at);
+    return about(what, moved.error());
+  }
+  if (!same_name) TRY(remove(old));
+  held.local = change.local;
+  held.remote = change.remote;
+  sas_.erase(at);
+  sas_[after] = std::move(held);
+  return {};
+}
+
+Status Kernel::apply(const SetPolicy& change) {
+  const PolicySpec& policy = change.policy;
+  TRY(check(policy));
+  TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(policy));
+  std::set<PolicyKey> had;
+  if (const auto old = policies_.find(policy.reqid); old != policies_.end()) {
+    TRY_ASSIGN(had, kernel::expand(old->second));
+  } else if (policies_.size() >= kMaxPolicies) {
+    return make_error(ErrorCode::kLimit, fmt::format("Pair {}: there are {} policies already.",
+                                                     policy.pair, kMaxPolicies));
+  }
+  policies_[policy.reqid] = policy;
+  for (const PolicyKey& key : wanted) {
+    NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
+    kernel::put_policy(message, key, policy);
+    if (const Status set = requests_.request(message); !set) {
+      return about(fmt::format("Pair {}: the policy {}", policy.pair, key.text()), set.error());
+    }
+    std::vector<ReqId>& owners = owners_[key];
+    std::erase(owners, policy.reqid);
+    owners.push_back(policy.reqid);
+  }
+  for (const PolicyKey& key : had) {
+    if (!wanted.contains(key)) TRY(release(key, policy.reqid, policy.pair));
+  }
+  return {};
+}
+
+Status Kernel::apply(const DeletePolicy& change) {
+  const auto old = policies_.find(change.reqid);
+  if (old == policies_.end()) return {};
+  TRY_ASSIGN(const std::set<PolicyKey> had, kernel::expand(old->second));
+  const std::string pair = old->second.pair;
+  policies_.erase(old);
+  for (const PolicyKey& key : had) TRY(release(key, change.reqid, pair));
+  return {};
+}
+
+// The kernel has one policy of each key: with its last owner it goes, else the owner before has it.
+Status Kernel::release(const PolicyKey& key, ReqId reqid, const std::string& pair) {
+  const auto at = owners_.find(key);
+  if (at == owners_.end()) return {};
+  const bool was_active = at->second.back() == reqid;
+  std::erase(at->second, reqid);
+  Status done;
+  if (at->second.empty()) {
+    owners_.erase(at);
+    NetlinkMessage message(XFRM_MSG_DELPOLICY, 0);
+    kernel::put_policy_id(message, key);
+    done = requests_.request(message);
+    if (!done && done.error().code == ErrorCode::kNotFound) done = Status();
+  } else if (was_active) {
+    NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
+    kernel::put_policy(message, key, policies_.at(at->second.back()));
+    done = requests_.request(message);
+  }
+  if (done) return {};
+  return about(fmt::format("Pair {}: the policy {}", pair, key.text()), done.error());
+}
+
+Kernel::Sas::iterator Kernel::locate(const SaKey& key) {
+  if (key.direction == Direction::kOut) return sas_.find(key);
+  // Ordered by direction, then SPI: an inbound SPI has one peer.
+  const auto at = sas_.lower_bound(SaKey{Direction::kIn, key.spi, IpAddress::any(Family::kIpv4)});
+  return at != sas_.end() && at->first.direction == Direction::kIn && at->first.spi == key.spi
+             ? at
+             : sas_.end();
+}
+
+Kernel::Sas::const_iterator Kernel::find(const KernelSa& sa) const {
+  auto& self = const_cast<Kernel&>(*this);
+  const auto in = self.locate({Direction::kIn, sa.spi, {}});
+  if (in != sas_.end() && in->second.destination == sa.destination) return in;
+  return sas_.find({Direction::kOut, sa.spi, sa.destination});
+}
+
+Result<std::vector<KernelSa>> Kernel::dump_sas() {
+  std::vector<KernelSa> found;
+  NetlinkMessage message(XFRM_MSG_GETSA, 0);
+  TRY(requests_.dump(message, [&](const nlmsghdr& header) {
+    auto sa = kernel::parse_sa(header);
+    if (sa && kernel::is_ours(sa->reqid)) found.push_back(std::move(*sa));
+  }));
+  return found;
+}
+
+Result<std::vector<KernelPolicy>> Kernel::dump_policies() {
+  std::vector<KernelPolicy> found;
+  NetlinkMessage message(XFRM_MSG_GETPOLICY, 0);
+  TRY(requests_.dump(message, [&](const nlmsghdr& header) {
+    auto policy = kernel::parse_policy(header);
+    if (policy && kernel::is_ours(policy->reqid)) found.push_back(std::move(*policy));
+  }));
+  return found;
+}
+
+Status Kernel::remove_leftovers() {
+  TRY_ASSIGN(const std::vector<KernelSa> left, dump_sas());
+  for (const KernelSa& sa : left) TRY(remove({sa.destination, sa.spi}));
+  if (!left.empty() && options_.log != nullptr) {
+    options_.log->log(
+        {LogLevel::kInfo, "dataplane", "",
+         fmt::format("{} SAs of an earlier daemon removed from the kernel", left.size())});
+  }
+  return {};
+}
+
+SaState Kernel::state_of(const SaKey& key, const Held& held, const KernelSa& sa) const {
+  SaState state;
+  state.key = key;
+  state.reqid = ReqId(sa.reqid);
+  const bool in = key.direction == Direction::kIn;
+  state.local = {in ? sa.destination : sa.source, in ? sa.destination_port : sa.source_port};
+  state.remote = {in ? sa.source : sa.destination, in ? sa.source_port : sa.destination_port};
+  if (!sa.udp_encap) {
+    state.local.port = held.local.port;
+    state.remote.port = held.remote.port;
+  }
+  state.counters.bytes = sa.bytes;
+  state.counters.packets = sa.packets;
+  if (sa.packets > 0 && sa.last_used > 0) {
+    const std::int64_t ago = options_.unix_now() - static_cast<std::int64_t>(sa.last_used);
+    state.counters.last_used =
+        options_.clock() - std::chrono::seconds(std::max<std::int64_t>(ago, 0));
+  }
+  return state;
+}
+
+// Ours as they were set where the kernel has them whole; else what it has. One that a later policy
+// covers is whole while that one is there.
+Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>& found) const {
+  std::map<PolicyKey, ReqId> active;
+  std::map<ReqId, std::map<PolicyKey, KernelPolicy>> by_reqid;
+  for (const KernelPolicy& policy : found) {
+    active[policy.key] = ReqId(policy.reqid);
+    by_reqid[ReqId(policy.reqid)][policy.key] = policy;
+  }
+  std::map<ReqId, PolicySpec> specs;
+  for (const auto& [reqid, entries] : by_reqid) specs[reqid] = rebuild(reqid, entries);
+  for (const auto& [reqid, held] : policies_) {
+    TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(held));
+    const bool whole = std::all_of(wanted.begin(), wanted.end(), [&](const PolicyKey& key) {
+      const auto now = active.find(key);
+      return now != active.end() && now->second == owners_.at(key).back();
+    });
+    const auto rebuilt = specs.find(reqid);
+    if (whole) {
+      specs[reqid] = held;
+    } else if (rebuilt != specs.end()) {
+      rebuilt->second.pair = held.pair;
+    }
+  }
+  std::vector<PolicySpec> list;
+  for (auto& [reqid, spec] : specs) list.push_back(std::move(spec));
+  return list;
+}
+
+Result<Snapshot> Kernel::query() {
+  Snapshot snapshot;
+  TRY_ASSIGN(const std::vector<KernelSa> sas, dump_sas());
+  for (const KernelSa& sa : sas) {
+    const auto held = find(sa);
+    if (held != sas_.end()) snapshot.sas.push_back(state_of(held->first, held->second, sa));
+  }
+  std::sort(snapshot.sas.begin(), snapshot.sas.end(),
+            [](const SaState& a, const SaState& b) { return a.key < b.key; });
+
+  TRY_ASSIGN(const std::vector<KernelPolicy> policies, dump_policies());
+  TRY_ASSIGN(snapshot.policies, compare(policies));
+  snapshot.counters.assign(counters_.begin(), counters_.end());
+  return snapshot;
+}
+
+void Kernel::take_event(const nlmsghdr& header, std::vector<Event>& events) {
+  if (header.nlmsg_type == XFRM_MSG_EXPIRE) {
+    const auto expire = kernel::parse_expire(header);
+    if (!expire || !kernel::is_ours(expire->sa.reqid)) return;
+    const auto held = find(expire->sa);
+    if (held == sas_.end()) return;
+    if (!expire->hard) return events.push_back(SoftExpire{held->first});
+    events.push_back(HardExpire{held->first});
+    sas_.erase(held);  // the kernel has removed it
+  } else if (header.nlmsg_type == XFRM_MSG_ACQUIRE) {
+    const auto reqid = kernel::parse_acquire(header);
+    if (reqid && kernel::is_ours(*reqid)) events.push_back(Acquire{ReqId(*reqid)});
+  } else if (header.nlmsg_type == XFRM_MSG_MAPPING) {
+    const auto mapping = kernel::parse_mapping(header);
+    if (!mapping) return;
+    const auto held = locate({Direction::kIn, mapping->spi, {}});
+    if (held != sas_.end() && held->second.local.ip == mapping->destination) {
+      events.push_back(PeerMoved{held->first, mapping->from});
+    }
+  }
+}
+
+std::vector<Event> Kernel::poll_events() {
+  std::vector<Event> events;
+  const Status read =
+      events_.receive_waiting([&](const nlmsghdr& header) { take_event(header, events); });
+  // Too many at once: what was lost is found by comparing, not by events.
+  if (!read) ++counters_["events-lost"];
+  return events;
+}
+
+}  // namespace espalier::dataplane

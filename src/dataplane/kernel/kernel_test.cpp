@@ -1,0 +1,153 @@
+// Against a kernel with ESP, in a network namespace of its own: the lab's
+// (tests/lab/test_kernel_plane.py runs these in it). Elsewhere they are skipped in words.
+#include "dataplane/kernel/kernel.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include "dataplane/contract_tests.hpp"
+#include "dataplane/userspace/fd.hpp"
+
+namespace espalier::dataplane {
+namespace {
+
+KernelOptions options() {
+  KernelOptions out;
+  out.clock = [] { return Instant(std::chrono::steady_clock::now().time_since_epoch()); };
+  out.unix_now = [] { return static_cast<std::int64_t>(std::time(nullptr)); };
+  return out;
+}
+
+// Whether this kernel takes an SA: its errors for the lack of ESP differ by version.
+std::optional<std::string> lacks_esp(Port& plane) {
+  const SaSpec sa = contract::sa(Direction::kIn, 0xC0FFEE00);
+  const Change add = AddSa{sa};
+  if (const Status added = plane.apply({&add, 1}); !added) {
+    return "this kernel has no ESP (" + added.error().message + ")";
+  }
+  const Change remove = DeleteSa{sa.key()};
+  EXPECT_TRUE(plane.apply({&remove, 1}).ok());
+  return std::nullopt;
+}
+
+// A plane whose sockets belong to a namespace of their own; the test stays where it is.
+struct KernelUnderTest {
+  KernelUnderTest() {
+    const userspace::Fd before(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    if (geteuid() != 0 || !before || unshare(CLONE_NEWNET) != 0) {
+      reason = "this needs root (a network namespace of its own)";
+      return;
+    }
+    ours = userspace::Fd(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(setns(before.get(), CLONE_NEWNET), 0);
+    auto made = make();
+    if (!made) {
+      reason = made.error().message;
+      return;
+    }
+    plane = std::move(*made);
+    reason = lacks_esp(*plane);
+  }
+  // Another plane in the same namespace.
+  Result<std::unique_ptr<Kernel>> make() const {
+    const userspace::Fd before(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(setns(ours.get(), CLONE_NEWNET), 0);
+    auto made = Kernel::make(options());
+    EXPECT_EQ(setns(before.get(), CLONE_NEWNET), 0);
+    return made;
+  }
+  Port& port() { return *plane; }
+  std::optional<std::string> why_not() const { return reason; }
+
+  userspace::Fd ours;
+  std::unique_ptr<Kernel> plane;
+  std::optional<std::string> reason;
+};
+
+}  // namespace
+namespace contract {
+INSTANTIATE_TYPED_TEST_SUITE_P(Kernel, PortContract, KernelUnderTest);
+}
+namespace {
+
+class KernelPlane : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (under_.reason) GTEST_SKIP() << "SKIPPED, NOT TESTED: " << *under_.reason;
+  }
+  Status apply(std::vector<Change> changes) { return under_.plane->apply(changes); }
+  KernelUnderTest under_;
+};
+
+TEST_F(KernelPlane, ANewDaemonRemovesTheSasOfTheLastAndLeavesItsPolicies) {
+  ASSERT_TRUE(
+      apply({AddSa{contract::sa(Direction::kIn, 0x2000)}, SetPolicy{contract::policy(7)}}).ok());
+  auto next = under_.make();
+  ASSERT_TRUE(next.ok());
+  const Snapshot now = (*next)->query().value();
+  EXPECT_TRUE(under_.plane->query().value().sas.empty());
+  ASSERT_EQ(now.policies.size(), 1u);
+  EXPECT_EQ(now.policies[0].reqid, contract::id(7));
+  EXPECT_EQ(now.policies[0].local_ts, contract::policy(7).local_ts);
+  EXPECT_EQ(now.policies[0].remote_ts, contract::policy(7).remote_ts);
+}
+
+// One selector, two reqids: the kernel has it once, the later owner first.
+TEST_F(KernelPlane, APolicyGoesBackToTheOwnerBefore) {
+  ASSERT_TRUE(apply({SetPolicy{contract::policy(7)}, SetPolicy{contract::policy(8)}}).ok());
+  const auto stranger = under_.make();  // sees what the kernel has, and knows no owners
+  ASSERT_TRUE(stranger.ok());
+  ASSERT_EQ((*stranger)->query().value().policies.size(), 1u);
+  EXPECT_EQ((*stranger)->query().value().policies[0].reqid, contract::id(8));
+  ASSERT_TRUE(apply({DeletePolicy{contract::id(8)}}).ok());
+  EXPECT_EQ((*stranger)->query().value().policies[0].reqid, contract::id(7));
+  const Snapshot now = under_.plane->query().value();
+  ASSERT_EQ(now.policies.size(), 1u);
+  EXPECT_EQ(now.policies[0], contract::policy(7));
+}
+
+TEST_F(KernelPlane, EverySuiteAndEveryWindow) {
+  using crypto::EncrId;
+  using crypto::IntegId;
+  struct Suite {
+    crypto::CipherSuite suite;
+    std::size_t encr, integ;
+  };
+  std::uint32_t spi = 0x3000;
+  for (const Suite& one : {Suite{{EncrId::kAesGcm16, 128, IntegId::kNone}, 20, 0},
+                           Suite{{EncrId::kAesGcm16, 192, IntegId::kNone}, 28, 0},
+                           Suite{{EncrId::kAesGcm16, 256, IntegId::kNone}, 36, 0},
+                           Suite{{EncrId::kChaCha20Poly1305, 0, IntegId::kNone}, 36, 0},
+                           Suite{{EncrId::kAesCbc, 128, IntegId::kHmacSha1_96}, 16, 20},
+                           Suite{{EncrId::kAesCbc, 256, IntegId::kHmacSha2_256_128}, 32, 32},
+                           Suite{{EncrId::kAesCbc, 256, IntegId::kHmacSha2_384_192}, 32, 48},
+                           Suite{{EncrId::kAesCbc, 256, IntegId::kHmacSha2_512_256}, 32, 64}}) {
+    for (const std::uint32_t window : {32u, 64u, 1024u, 4096u}) {
+      SaSpec sa = contract::sa(spi % 2 == 0 ? Direction::kIn : Direction::kOut, spi);
+      ++spi;
+      sa.suite = one.suite;
+      sa.encr_key = SecretBytes(Bytes(one.encr, 9));
+      sa.integ_key = SecretBytes(Bytes(one.integ, 9));
+      sa.replay_window = window;
+      sa.esn = window > 32;
+      const Status added = apply({AddSa{sa}});
+      EXPECT_TRUE(added.ok()) << added.error().message;
+    }
+  }
+  EXPECT_EQ(under_.plane->query().value().sas.size(), 32u);
+}
+
+TEST_F(KernelPlane, WhatTheKernelRefusesComesWithItsWords) {
+  SaSpec sa = contract::sa(Direction::kIn, 0x2000);
+  sa.encr_key = SecretBytes(Bytes(7, 1));
+  const Status refused = apply({AddSa{sa}});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("bender-flexo"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("00002000"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace espalier::dataplane

@@ -1,0 +1,200 @@
+#include "dataplane/kernel/xfrm_policy.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+
+#include "dataplane/kernel/xfrm_sa.hpp"
+#include "policy/selectors.hpp"
+
+namespace espalier::dataplane::kernel {
+namespace {
+
+struct Ports {
+  std::uint16_t port = 0, mask = 0;
+};
+
+bool is_icmp(std::uint8_t protocol) {
+  return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
+// A range that is a value and a mask.
+Result<Ports> ports_of(const PolicySpec& policy, const policy::TrafficSelector& selector) {
+  if (selector.start_port == 0 && selector.end_port == 65535) return Ports{};
+  const std::uint32_t size = std::uint32_t(selector.end_port) - selector.start_port + 1;
+  const bool power = selector.end_port >= selector.start_port && (size & (size - 1)) == 0 &&
+                     selector.start_port % size == 0;
+  if (!power || is_icmp(selector.protocol)) {
+    return make_error(
+        ErrorCode::kUnsupported,
+        fmt::format("Pair {}: the selector {} cannot be a kernel policy: its ports must be "
+                    "one port or a range whose size is a power of two.",
+                    policy.pair, policy::to_string(selector)));
+  }
+  return Ports{selector.start_port, static_cast<std::uint16_t>(~(size - 1))};
+}
+
+// The key of one direction: from `from` to `to`.
+PolicyKey make_key(PolicyDirection direction, const Prefix& from, Ports from_ports,
+                   const Prefix& to, Ports to_ports, std::uint8_t protocol) {
+  return {direction,
+          static_cast<std::uint16_t>(from.ip.is_v4() ? AF_INET : AF_INET6),
+          from,
+          to,
+          protocol,
+          from_ports.port,
+          from_ports.mask,
+          to_ports.port,
+          to_ports.mask};
+}
+
+Status add_pair(const PolicySpec& policy, const policy::TrafficSelector& local,
+                const policy::TrafficSelector& remote, std::set<PolicyKey>& keys) {
+  if (local.start.is_v4() != remote.start.is_v4()) return {};
+  if (local.protocol != 0 && remote.protocol != 0 && local.protocol != remote.protocol) return {};
+  const std::uint8_t protocol = local.protocol != 0 ? local.protocol : remote.protocol;
+  TRY_ASSIGN(const Ports here, ports_of(policy, local));
+  TRY_ASSIGN(const Ports there, ports_of(policy, remote));
+  for (const Prefix& own : policy::to_prefixes(local)) {
+    for (const Prefix& peer : policy::to_prefixes(remote)) {
+      keys.insert(make_key(PolicyDirection::kOut, own, here, peer, there, protocol));
+      keys.insert(make_key(PolicyDirection::kIn, peer, there, own, here, protocol));
+      if (policy.mode == policy::Mode::kTunnel) {
+        keys.insert(make_key(PolicyDirection::kForward, peer, there, own, here, protocol));
+      }
+    }
+  }
+  return {};
+}
+
+xfrm_selector to_selector(const PolicyKey& key) {
+  xfrm_selector selector{};
+  selector.saddr = to_kernel(key.source.ip);
+  selector.daddr = to_kernel(key.destination.ip);
+  selector.prefixlen_s = static_cast<std::uint8_t>(key.source.length);
+  selector.prefixlen_d = static_cast<std::uint8_t>(key.destination.length);
+  selector.family = key.family;
+  selector.proto = key.protocol;
+  selector.sport = htons(key.source_port);
+  selector.sport_mask = htons(key.source_mask);
+  selector.dport = htons(key.destination_port);
+  selector.dport_mask = htons(key.destination_mask);
+  return selector;
+}
+
+// The longer the prefixes, the smaller: 4 for each bit of them, at most 1,024, and 1 each for
+// protocol and ports.
+std::uint32_t priority_of(const PolicyKey& key) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(key.source.length + key.destination.length);
+  const std::uint32_t narrow = (key.protocol != 0 ? 1u : 0u) + (key.source_mask != 0 ? 1u : 0u) +
+                               (key.destination_mask != 0 ? 1u : 0u);
+  return kPriorityLast - 4 * bits - narrow;
+}
+
+xfrm_user_tmpl to_template(const PolicyKey& key, const PolicySpec& policy) {
+  xfrm_user_tmpl tmpl{};
+  const bool out = key.direction == PolicyDirection::kOut;
+  tmpl.id.proto = IPPROTO_ESP;
+  tmpl.reqid = policy.reqid.value;
+  tmpl.aalgos = tmpl.ealgos = tmpl.calgos = ~0u;
+  tmpl.family = key.family;
+  if (policy.mode == policy::Mode::kTransport) {
+    tmpl.mode = XFRM_MODE_TRANSPORT;
+    return tmpl;  // the addresses are the packet's own
+  }
+  tmpl.mode = XFRM_MODE_TUNNEL;
+  tmpl.family = policy.local.is_v4() ? AF_INET : AF_INET6;
+  tmpl.saddr = to_kernel(out ? policy.local : policy.remote);
+  tmpl.id.daddr = to_kernel(out ? policy.remote : policy.local);
+  return tmpl;
+}
+
+Result<Prefix> prefix_of(const xfrm_address_t& address, std::uint16_t family, unsigned length) {
+  return Prefix::make(from_kernel(address, family), length);
+}
+
+}  // namespace
+
+std::string_view name(PolicyDirection direction) {
+  switch (direction) {
+    case PolicyDirection::kIn: return "in";
+    case PolicyDirection::kOut: return "out";
+    case PolicyDirection::kForward: return "fwd";
+  }
+  return "";
+}
+
+std::string PolicyKey::text() const {
+  std::string out =
+      fmt::format("{} {} to {}", name(direction), source.to_string(), destination.to_string());
+  if (protocol != 0) out += fmt::format(", protocol {}", protocol);
+  if (source_mask != 0) out += fmt::format(", from port {}/{:#x}", source_port, source_mask);
+  if (destination_mask != 0)
+    out += fmt::format(", to port {}/{:#x}", destination_port, destination_mask);
+  return out;
+}
+
+Result<std::set<PolicyKey>> expand(const PolicySpec& policy) {
+  std::set<PolicyKey> keys;
+  for (const policy::TrafficSelector& local : policy.local_ts) {
+    for (const policy::TrafficSelector& remote : policy.remote_ts) {
+      TRY(add_pair(policy, local, remote, keys));
+    }
+  }
+  return keys;
+}
+
+void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy) {
+  auto& info = message.body<xfrm_userpolicy_info>();
+  info.sel = to_selector(key);
+  info.lft.soft_byte_limit = info.lft.hard_byte_limit = XFRM_INF;
+  info.lft.soft_packet_limit = info.lft.hard_packet_limit = XFRM_INF;
+  info.priority = priority_of(key);
+  info.dir = static_cast<std::uint8_t>(key.direction);
+  info.action = XFRM_POLICY_ALLOW;
+  message.put_struct(XFRMA_TMPL, to_template(key, policy));
+}
+
+void put_policy_id(NetlinkMessage& message, const PolicyKey& key) {
+  auto& id = message.body<xfrm_userpolicy_id>();
+  id.sel = to_selector(key);
+  id.dir = static_cast<std::uint8_t>(key.direction);
+}
+
+std::optional<KernelPolicy> parse_policy(const nlmsghdr& header) {
+  if (mnl_nlmsg_get_payload_len(&header) < sizeof(xfrm_userpolicy_info)) return std::nullopt;
+  xfrm_userpolicy_info info;
+  std::memcpy(&info, mnl_nlmsg_get_payload(&header), sizeof info);
+  const Attributes all = attributes(header, sizeof info);
+  const bool plain = info.dir <= XFRM_POLICY_FWD && all.count(XFRMA_MARK) == 0 &&
+                     all.count(XFRMA_IF_ID) == 0 && info.sel.ifindex == 0 &&
+                     (info.sel.family == AF_INET || info.sel.family == AF_INET6);
+  if (!plain) return std::nullopt;
+  const auto source = prefix_of(info.sel.saddr, info.sel.family, info.sel.prefixlen_s);
+  const auto destination = prefix_of(info.sel.daddr, info.sel.family, info.sel.prefixlen_d);
+  if (!source || !destination) return std::nullopt;
+  KernelPolicy policy;
+  policy.key = {static_cast<PolicyDirection>(info.dir),
+                info.sel.family,
+                *source,
+                *destination,
+                info.sel.proto,
+                ntohs(info.sel.sport),
+                ntohs(info.sel.sport_mask),
+                ntohs(info.sel.dport),
+                ntohs(info.sel.dport_mask)};
+  policy.priority = info.priority;
+  policy.allow = info.action == XFRM_POLICY_ALLOW;
+  const auto tmpl = all.find(XFRMA_TMPL);
+  if (tmpl != all.end() && mnl_attr_get_payload_len(tmpl->second) >= sizeof(xfrm_user_tmpl)) {
+    xfrm_user_tmpl first;
+    std::memcpy(&first, mnl_attr_get_payload(tmpl->second), sizeof first);
+    policy.reqid = first.reqid;
+    policy.mode =
+        first.mode == XFRM_MODE_TRANSPORT ? policy::Mode::kTransport : policy::Mode::kTunnel;
+    policy.source = from_kernel(first.saddr, first.family);
+    policy.destination = from_kernel(first.id.daddr, first.family);
+  }
+  return policy;
+}
+
+}  // namespace espalier::dataplane::kernel

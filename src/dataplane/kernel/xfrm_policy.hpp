@@ -1,0 +1,58 @@
+// Policies in the kernel's words: a PolicySpec is one kernel policy for each pair of prefixes and
+// each direction. Pure: octets in, octets out.
+#pragma once
+
+#include <linux/xfrm.h>
+
+#include <set>
+
+#include "dataplane/netlink.hpp"
+#include "dataplane/port.hpp"
+
+namespace espalier::dataplane::kernel {
+
+// Priorities of ours (smaller wins): exceptions first, then protection, the more specific selector
+// before the less specific. Other programs' are not in this band (ARCHITECTURE.md).
+inline constexpr std::uint32_t kPriorityFirst = 0xE500;
+inline constexpr std::uint32_t kPriorityLast = 0xEA7F;
+
+enum class PolicyDirection : std::uint8_t {
+  kIn = XFRM_POLICY_IN,
+  kOut = XFRM_POLICY_OUT,
+  kForward = XFRM_POLICY_FWD
+};
+std::string_view name(PolicyDirection direction);  // "in", "out", "fwd"
+
+// What makes a policy the same one for the kernel (without marks and interfaces).
+struct PolicyKey {
+  PolicyDirection direction = PolicyDirection::kOut;
+  std::uint16_t family = 0;  // AF_INET, AF_INET6
+  Prefix source, destination;
+  std::uint8_t protocol = 0;
+  std::uint16_t source_port = 0, source_mask = 0, destination_port = 0, destination_mask = 0;
+  friend auto operator<=>(const PolicyKey&, const PolicyKey&) = default;
+  std::string text() const;  // "out 192.0.2.1/32 to 192.0.2.2/32"
+};
+
+// The kernel policies of a spec: out and in for each pair of prefixes of one family, and fwd in
+// tunnel mode. Errors: kUnsupported for ports that are no power-of-two range, ICMP types and opaque
+// ports.
+Result<std::set<PolicyKey>> expand(const PolicySpec& policy);
+
+// XFRM_MSG_NEWPOLICY or XFRM_MSG_UPDPOLICY (which makes one when there is none).
+void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy);
+// XFRM_MSG_DELPOLICY.
+void put_policy_id(NetlinkMessage& message, const PolicyKey& key);
+
+struct KernelPolicy {
+  PolicyKey key;
+  std::uint32_t priority = 0;
+  bool allow = true;
+  std::uint32_t reqid = 0;  // of its template; 0 without one
+  policy::Mode mode = policy::Mode::kTunnel;
+  IpAddress source, destination;  // the template's
+};
+// Nothing for what has a mark, an interface or another type than ours.
+std::optional<KernelPolicy> parse_policy(const nlmsghdr& header);
+
+}  // namespace espalier::dataplane::kernel

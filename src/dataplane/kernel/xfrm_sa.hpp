@@ -1,0 +1,88 @@
+// SAs in the kernel's words (include/uapi/linux/xfrm.h): SaSpec to XFRM_MSG_NEWSA, and what dumps
+// and events say back. Pure: octets in, octets out.
+#pragma once
+
+#include <linux/xfrm.h>
+
+#include "dataplane/netlink.hpp"
+#include "dataplane/port.hpp"
+
+namespace espalier::dataplane::kernel {
+
+// Ours are told by these reqids, whoever made the daemon that made them (ARCHITECTURE.md).
+inline constexpr std::uint32_t kReqIdFirst = 0xE5000000;
+inline constexpr std::uint32_t kReqIdLast = 0xE5FFFFFF;
+inline bool is_ours(std::uint32_t reqid) { return reqid >= kReqIdFirst && reqid <= kReqIdLast; }
+
+// Packets; what the kernel takes at most (XFRMA_REPLAY_ESN_MAX is 4096 bits).
+inline constexpr std::uint32_t kReplayWindowMax = 4096;
+
+xfrm_address_t to_kernel(const IpAddress& address);
+IpAddress from_kernel(const xfrm_address_t& address, std::uint16_t family);
+
+// Where an outbound SA goes on counting (its highest sequence number used), or what an inbound one
+// has received.
+struct ReplayState {
+  bool esn = false;
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+  std::vector<std::uint32_t> bitmap;
+};
+
+// XFRM_MSG_NEWSA into `message` (of that type). With `resume` the SA goes on where another left
+// off. Errors: kUnsupported for a suite without a name in the kernel, or a window beyond
+// kReplayWindowMax.
+Status put_sa(NetlinkMessage& message, const SaSpec& sa, const ReplayState* resume = nullptr);
+
+// XFRM_MSG_DELSA and XFRM_MSG_GETSA: by destination, SPI and protocol.
+struct SaId {
+  IpAddress destination;
+  Spi spi;
+};
+void put_sa_id(NetlinkMessage& message, const SaId& id);
+
+// A kernel SA as it stands, keys and counters included, with other outer addresses: into `message`,
+// an XFRM_MSG_NEWSA or XFRM_MSG_UPDSA. skip: how far ahead an outbound SA goes on counting, for
+// packets that it sends until it is replaced (their numbers must never be used again). Errors:
+// kLimit when the numbers do not suffice for that.
+struct Moved {
+  Direction direction = Direction::kIn;
+  SocketAddress local, remote;
+  std::uint32_t skip = 0;
+};
+Status put_moved_sa(NetlinkMessage& message, const nlmsghdr& from, const Moved& moved);
+
+// One SA of a dump, of an answer or of an event.
+struct KernelSa {
+  Spi spi;
+  IpAddress source, destination;
+  std::uint32_t reqid = 0;
+  policy::Mode mode = policy::Mode::kTunnel;
+  bool udp_encap = false;
+  std::uint16_t source_port = 0, destination_port = 0;  // 0 without encapsulation
+  std::uint64_t bytes = 0, packets = 0;
+  std::uint64_t last_used = 0;  // seconds since 1970; 0: never
+  ReplayState replay;
+};
+// Nothing for what is not ESP over IPv4 or IPv6.
+std::optional<KernelSa> parse_sa(const nlmsghdr& header);
+
+// XFRM_MSG_EXPIRE: which SA, and whether it is dead.
+struct KernelExpire {
+  KernelSa sa;
+  bool hard = false;
+};
+std::optional<KernelExpire> parse_expire(const nlmsghdr& header);
+
+// XFRM_MSG_ACQUIRE: the reqid of the policy's template.
+std::optional<std::uint32_t> parse_acquire(const nlmsghdr& header);
+
+// XFRM_MSG_MAPPING: an authentic packet came from another address or port.
+struct KernelMapping {
+  Spi spi;
+  IpAddress destination;
+  SocketAddress from;
+};
+std::optional<KernelMapping> parse_mapping(const nlmsghdr& header);
+
+}  // namespace espalier::dataplane::kernel

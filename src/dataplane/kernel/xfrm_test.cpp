@@ -1,0 +1,198 @@
+// Messages to the kernel read back as the kernel would send them; no kernel is asked.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/bytes.hpp"
+#include "dataplane/contract_tests.hpp"
+#include "dataplane/kernel/xfrm_policy.hpp"
+#include "dataplane/kernel/xfrm_sa.hpp"
+#include "policy/selectors.hpp"
+
+namespace espalier::dataplane::kernel {
+namespace {
+
+using contract::host;
+using ::testing::HasSubstr;
+
+SaSpec sa_of(Direction direction, bool esn) {
+  SaSpec sa = contract::sa(direction, 0xC0FFEE01);
+  sa.esn = esn;
+  sa.local.port = 4500;
+  sa.remote.port = 1024;
+  return sa;
+}
+
+const nlattr* attribute_of(const NetlinkMessage& message, std::uint16_t type, std::size_t body) {
+  const auto all = attributes(*const_cast<NetlinkMessage&>(message).header(), body);
+  const auto found = all.find(type);
+  return found == all.end() ? nullptr : found->second;
+}
+
+TEST(XfrmSa, WhatIsPutIsRead) {
+  for (const Direction direction : {Direction::kIn, Direction::kOut}) {
+    for (const bool esn : {false, true}) {
+      const SaSpec sa = sa_of(direction, esn);
+      NetlinkMessage message(XFRM_MSG_NEWSA, 0);
+      ASSERT_TRUE(put_sa(message, sa).ok());
+      const auto read = parse_sa(*message.header());
+      ASSERT_TRUE(read);
+      const bool in = direction == Direction::kIn;
+      EXPECT_EQ(read->spi, sa.spi);
+      EXPECT_EQ(read->reqid, sa.reqid.value);
+      EXPECT_EQ(read->destination, in ? sa.local.ip : sa.remote.ip);
+      EXPECT_EQ(read->source, in ? sa.remote.ip : sa.local.ip);
+      EXPECT_EQ(read->destination_port, in ? 4500 : 1024);
+      EXPECT_EQ(read->source_port, in ? 1024 : 4500);
+      EXPECT_EQ(read->mode, policy::Mode::kTunnel);
+      EXPECT_EQ(read->replay.esn, esn);
+    }
+  }
+}
+
+// include/uapi/linux/xfrm.h: names of 64 octets, lengths in bits, the key behind.
+TEST(XfrmSa, AnAeadIsOneAttribute) {
+  NetlinkMessage message(XFRM_MSG_NEWSA, 0);
+  ASSERT_TRUE(put_sa(message, sa_of(Direction::kIn, true)).ok());
+  const nlattr* aead = attribute_of(message, XFRMA_ALG_AEAD, sizeof(xfrm_usersa_info));
+  ASSERT_NE(aead, nullptr);
+  ASSERT_EQ(mnl_attr_get_payload_len(aead), sizeof(xfrm_algo_aead) + 36);
+  xfrm_algo_aead head;
+  std::memcpy(&head, mnl_attr_get_payload(aead), sizeof head);
+  EXPECT_STREQ(head.alg_name, "rfc4106(gcm(aes))");
+  EXPECT_EQ(head.alg_key_len, 36u * 8);
+  EXPECT_EQ(head.alg_icv_len, 128u);
+  EXPECT_EQ(static_cast<const std::uint8_t*>(mnl_attr_get_payload(aead))[sizeof head], 0x01);
+  EXPECT_EQ(attribute_of(message, XFRMA_ALG_AUTH_TRUNC, sizeof(xfrm_usersa_info)), nullptr);
+}
+
+TEST(XfrmSa, ACipherAndItsHmacAreTwo) {
+  SaSpec sa = sa_of(Direction::kOut, false);
+  sa.suite = {crypto::EncrId::kAesCbc, 256, crypto::IntegId::kHmacSha2_256_128};
+  sa.encr_key = SecretBytes(Bytes(32, 1));
+  sa.integ_key = SecretBytes(Bytes(32, 2));
+  NetlinkMessage message(XFRM_MSG_NEWSA, 0);
+  ASSERT_TRUE(put_sa(message, sa).ok());
+  const nlattr* auth = attribute_of(message, XFRMA_ALG_AUTH_TRUNC, sizeof(xfrm_usersa_info));
+  ASSERT_NE(auth, nullptr);
+  xfrm_algo_auth head;
+  std::memcpy(&head, mnl_attr_get_payload(auth), sizeof head);
+  EXPECT_STREQ(head.alg_name, "hmac(sha256)");
+  EXPECT_EQ(head.alg_trunc_len, 128u);
+  // Nothing to replay and no high half: no window.
+  EXPECT_EQ(attribute_of(message, XFRMA_REPLAY_ESN_VAL, sizeof(xfrm_usersa_info)), nullptr);
+}
+
+TEST(XfrmSa, TheWindowIsTheKernelsAtMost) {
+  SaSpec sa = sa_of(Direction::kIn, true);
+  sa.replay_window = 4096;
+  NetlinkMessage message(XFRM_MSG_NEWSA, 0);
+  ASSERT_TRUE(put_sa(message, sa).ok());
+  EXPECT_EQ(parse_sa(*message.header())->replay.bitmap.size(), 128u);
+  sa.replay_window = 8192;
+  NetlinkMessage larger(XFRM_MSG_NEWSA, 0);
+  const Status refused = put_sa(larger, sa);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(refused.error().message, HasSubstr("replay_window"));
+}
+
+// What was sent between the reading and the replacing must not be sent under the same numbers.
+TEST(XfrmSa, AMovedSaCountsOnFurtherAhead) {
+  for (const bool esn : {false, true}) {
+    SaSpec sa = sa_of(Direction::kOut, esn);
+    ReplayState sent;
+    sent.esn = esn;
+    sent.sent = esn ? 0x1'FFFF'FFF0 : 1000;
+    NetlinkMessage before(XFRM_MSG_NEWSA, 0);
+    ASSERT_TRUE(put_sa(before, sa, &sent).ok());
+    NetlinkMessage after(XFRM_MSG_NEWSA, 0);
+    const SocketAddress local{IpAddress::parse("2001:db8::1").value(), 4500};
+    const SocketAddress remote{IpAddress::parse("2001:db8::2").value(), 4501};
+    ASSERT_TRUE(
+        put_moved_sa(after, *before.header(), {Direction::kOut, local, remote, 0x100}).ok());
+    const auto read = parse_sa(*after.header());
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->replay.sent, sent.sent + 0x100);
+    EXPECT_EQ(read->destination, remote.ip);
+    EXPECT_EQ(read->destination_port, 4501);
+    EXPECT_NE(attribute_of(after, XFRMA_ALG_AEAD, sizeof(xfrm_usersa_info)), nullptr);
+  }
+  ReplayState nearly;
+  nearly.sent = 0xFFFFFFF0;
+  NetlinkMessage before(XFRM_MSG_NEWSA, 0);
+  const SaSpec sa = sa_of(Direction::kOut, false);
+  ASSERT_TRUE(put_sa(before, sa, &nearly).ok());
+  NetlinkMessage after(XFRM_MSG_NEWSA, 0);
+  EXPECT_EQ(put_moved_sa(after, *before.header(), {Direction::kOut, sa.local, sa.remote, 0x100})
+                .error()
+                .code,
+            ErrorCode::kLimit);
+}
+
+PolicySpec spec(policy::SelectorList local, policy::SelectorList remote) {
+  PolicySpec out = contract::policy(7);
+  out.local_ts = std::move(local);
+  out.remote_ts = std::move(remote);
+  return out;
+}
+
+TEST(XfrmPolicy, EachPairOfPrefixesInEachDirection) {
+  const auto tunnel = expand(spec({host("192.0.2.1"), host("2001:db8::1")},
+                                  {host("192.0.2.2"), host("198.51.100.1"), host("2001:db8::2")}));
+  ASSERT_TRUE(tunnel.ok());
+  EXPECT_EQ(tunnel->size(), 3u * 3);  // two IPv4 pairs, one IPv6 pair; out, in, fwd
+  PolicySpec transport = spec({host("192.0.2.1")}, {host("192.0.2.2")});
+  transport.mode = policy::Mode::kTransport;
+  EXPECT_EQ(expand(transport)->size(), 2u);
+}
+
+TEST(XfrmPolicy, WhatIsPutIsRead) {
+  policy::TrafficSelector ssh = host("192.0.2.2");
+  ssh.protocol = 6;
+  ssh.start_port = ssh.end_port = 22;
+  const PolicySpec policy = spec({host("192.0.2.1")}, {ssh});
+  const auto keys = expand(policy);
+  ASSERT_TRUE(keys.ok());
+  for (const PolicyKey& key : *keys) {
+    NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
+    put_policy(message, key, policy);
+    const auto read = parse_policy(*message.header());
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->key, key) << key.text();
+    EXPECT_EQ(read->reqid, policy.reqid.value);
+    EXPECT_GE(read->priority, kPriorityFirst);
+    EXPECT_LE(read->priority, kPriorityLast);
+    const bool out = key.direction == PolicyDirection::kOut;
+    EXPECT_EQ(out ? key.destination_port : key.source_port, 22);
+    EXPECT_EQ(read->source, out ? policy.local : policy.remote);
+  }
+}
+
+TEST(XfrmPolicy, TheMoreSpecificComesFirst) {
+  const auto priority = [](std::string_view prefix) {
+    const PolicySpec policy =
+        spec({host("192.0.2.1")}, {policy::from_prefix(Prefix::parse(prefix).value())});
+    NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
+    put_policy(message, *expand(policy)->begin(), policy);
+    return parse_policy(*message.header())->priority;
+  };
+  EXPECT_LT(priority("10.0.0.0/16"), priority("10.0.0.0/8"));
+  EXPECT_LT(priority("10.0.0.1/32"), priority("10.0.0.0/31"));
+}
+
+TEST(XfrmPolicy, PortsThatAreNoMaskAreRefusedByName) {
+  policy::TrafficSelector some = host("192.0.2.2");
+  some.protocol = 17;
+  some.start_port = 1000;
+  some.end_port = 2000;
+  const auto refused = expand(spec({host("192.0.2.1")}, {some}));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(refused.error().message, HasSubstr("1000"));
+  some.start_port = 1024;
+  some.end_port = 2047;
+  EXPECT_TRUE(expand(spec({host("192.0.2.1")}, {some})).ok());
+}
+
+}  // namespace
+}  // namespace espalier::dataplane::kernel
