@@ -74,6 +74,7 @@ bool run(const sim::Scenario& scenario, const sim::Budget& budget) {
   if (!report.violation.empty()) {
     fmt::print("{}\nsteps: {}\n{}", report.violation, report.path, report.story);
   }
+  if (report.slowest > 60s) fmt::print("slowest: {}\n", report.slowest_path);
   std::fflush(stdout);
   return report.violation.empty() && report.exhaustive;
 }

@@ -43,7 +43,8 @@ struct Scenario {
   // The four nonces of two rekeys that collide decide which survives (RFC 7296 section 2.8.1): the
   // SA that was begun first, or the other one.
   bool nonces_fall = false;
-  // Rekeys only: at every moment each end's newest outbound SA has its inbound one at the peer.
+  // Starts and rekeys, without crashes: at every moment from the first on when traffic could pass
+  // in both directions, each end's newest outbound SA has its inbound one at the peer.
   bool keeps_traffic = false;
 };
 
@@ -61,6 +62,7 @@ struct Report {
   std::size_t quiet = 0;        // distinct quiet states, each run on to a whole pair
   std::size_t deepest = 0;      // steps of the longest path
   Duration slowest{};           // the longest that a quiet state took to be whole
+  std::string slowest_path;     // the steps to that state
   bool exhaustive = true;
   std::string violation;  // empty: none. A sentence
   std::string path;       // the steps to it, for replay()

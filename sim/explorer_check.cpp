@@ -135,16 +135,23 @@ std::string PairState::unwhole() const {
   return "";
 }
 
+// What the end sends arrives in an SA.
+bool PairState::works(std::size_t who) const {
+  const auto& outbound = ends_[who].outbound;
+  return !outbound.empty() && ends_[1 - who].inbound.contains(outbound.back().spi);
+}
+
 // Whether the end sends into nothing although it need not.
 std::string PairState::hole(std::size_t who) const {
   const ExplorerEnd& end = ends_[who];
   const ExplorerEnd& far = ends_[1 - who];
   const auto works = [&](const OutboundSa& sa) { return far.inbound.contains(sa.spi); };
+  const bool keeps = scenario_->keeps_traffic && was_up_;
   if (end.outbound.empty()) {
-    return scenario_->keeps_traffic ? fmt::format("{} has no outbound SA", kNames[who]) : "";
+    return keeps ? fmt::format("{} has no outbound SA", kNames[who]) : "";
   }
   if (works(end.outbound.back())) return "";
-  if (scenario_->keeps_traffic || std::any_of(end.outbound.begin(), end.outbound.end(), works)) {
+  if (keeps || std::any_of(end.outbound.begin(), end.outbound.end(), works)) {
     return fmt::format("{} sends into an SA that its peer does not have", kNames[who]);
   }
   return "";

@@ -298,7 +298,7 @@ std::uint64_t Canon::shape(const Letter& letter) const {
 }
 
 Fingerprint Canon::of() {
-  put(state_.faults_left());
+  put(state_.faults_left() * 2 + (state_.was_up() ? 1 : 0));
   for (const ExplorerEnd& each : state_.ends()) {
     ++end_;
     end(each);

@@ -144,6 +144,7 @@ PairState::PairState(const Scenario& scenario, const Budget& budget)
   }
   ASSERT(run_until_whole(15s));
   for (ExplorerEnd& end : ends_) end.chance.reset();
+  was_up_ = true;
 }
 
 crypto::Rng& PairState::rng(std::size_t who) {
@@ -288,6 +289,7 @@ void PairState::take(const Step& step) {
       break;
   }
   forget_dead_strays();
+  was_up_ = was_up_ || (works(0) && works(1));
 }
 
 // A stray that nobody can take any more: its SA is gone, or the window went past it for good.

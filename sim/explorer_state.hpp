@@ -91,6 +91,7 @@ class PairState {
   const std::array<ExplorerEnd, 2>& ends() const { return ends_; }
   const std::vector<Letter>& letters() const { return letters_; }
   const Scenario& scenario() const { return *scenario_; }
+  bool was_up() const { return was_up_; }
   unsigned faults_left() const { return faults_left_; }
   Instant now() const { return now_; }
   // Events since the last call, for a replay.
@@ -111,6 +112,7 @@ class PairState {
   bool busy(const ExplorerEnd& end) const;
   void forget_dead_strays();
   std::string hole(std::size_t who) const;
+  bool works(std::size_t who) const;
 
   const Scenario* scenario_;
   unsigned faults_left_;
@@ -119,7 +121,8 @@ class PairState {
   std::array<ExplorerEnd, 2> ends_;
   std::vector<Letter> letters_;
   std::uint64_t dh_ = 0;
-  std::string broken_;  // a double install, a delete of what is not there
+  bool was_up_ = false;  // traffic passed in both directions
+  std::string broken_;   // a double install, a delete of what is not there
   std::vector<std::string> log_;
   bool logging_ = false;
 };

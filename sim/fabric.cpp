@@ -51,6 +51,8 @@ void World::send(Host& from, ike::Transmit transmit) {
   if (fate != Fate::kSent) return;
   ike::Path path{transmit.path.remote,
                  {source_address(from, transmit.path), transmit.path.local.port}};
+  if (from.nat.address) path.remote.ip = *from.nat.address;
+  if (to->nat.address && path.local.ip == *to->nat.address) path.local.ip = to->address;
   if (const auto mapped = from.nat.outside.find(path.remote.port);
       mapped != from.nat.outside.end()) {
     path.remote.port = mapped->second;
@@ -95,6 +97,12 @@ void World::mend(HostId from, HostId to) {
   if (observer != nullptr) {
     observer->on_fault(hosts_[from]->name + " reaches " + hosts_[to]->name + " again");
   }
+}
+
+void World::put_behind_nat(Host& host, const IpAddress& address) {
+  ASSERT(!addresses_.contains(address));
+  host.nat.address = address;
+  addresses_[address] = host.id;
 }
 
 void World::rebind(Host& host) {

@@ -36,6 +36,7 @@ struct PlaneFaults {
 // A translator before the host: what it sends comes from another port, and what comes to that port
 // reaches it. Its own ports stay open from outside, as with a port forward.
 struct Nat {
+  std::optional<IpAddress> address;                // that the peers see; nothing: the host's own
   std::map<std::uint16_t, std::uint16_t> outside;  // own port -> port that the peers see
 };
 

@@ -52,6 +52,8 @@ TEST(MeshRun, TwentyHostsInTheSameMillisecondAtTwentyPercentLoss) {
     const RunOutcome outcome = run(mesh, options, seed);
     ASSERT_EQ(outcome.pairs, 190u);
     ASSERT_TRUE(outcome.whole.has_value());
+    // What came up stays up: no duplicate is deleted before the other stands at both ends.
+    EXPECT_TRUE(outcome.down.empty()) << text(outcome);
     if (HasFailure()) return;
   }
 }

@@ -302,5 +302,78 @@ TEST(MultipleKe, IntermediateIsHalfOpen) {
   EXPECT_TRUE(two.inside("flexo").sas.empty());
 }
 
+// One that the other end does not have, and that is required: named, on both.
+TEST(MultipleKe, RequiredAndMissingIsNamed) {
+  for (const char* lacks : {"bender", "flexo"}) {
+    Two two(1, with_more);
+    two.of(lacks).proposals = ike({"aes256gcm16-prfsha384-x25519"});
+    two.of("flexo").start = policy::Start::kNone;
+    two.world.configure_all();
+    two.world.run_for(10s);
+    EXPECT_FALSE(two.world.all_up());
+    EXPECT_GE(two.count("flexo", ike::Counter::kNoProposal), 1u);
+    EXPECT_NE(two.log().find("ke1_ecp256"), std::string::npos) << two.log();
+  }
+}
+
+// Changes a request of bender's as it leaves: what a peer with the keys may do.
+void spoil_intermediate(const std::function<void(ike::v2::IkeSa&)>& change, const char* why) {
+  Two two(1, with_more);
+  two.of("flexo").start = policy::Start::kNone;
+  bool done = false;
+  two.world.run_job = [&](const ike::Job& job, crypto::Rng& rng) {
+    for (auto& [spi, sa] : two.inside("bender").sas) {
+      if (!done && sa.state == ike::v2::IkeState::kIntermediate) {
+        done = true;
+        change(sa);
+      }
+    }
+    return ike::run_job(job, rng, two.world.keys, 1'800'000'000);
+  };
+  two.world.configure_all();
+  two.world.run_for(1s);
+  EXPECT_TRUE(done);
+  EXPECT_EQ(two.count("flexo", ike::Counter::kEstablished), 0u) << two.log();
+  EXPECT_NE(two.log().find(why), std::string::npos) << why << "\n" << two.log();
+  // And the next attempt, which is as it should be, comes up.
+  EXPECT_TRUE(two.heals(120s)) << two.log();
+}
+
+TEST(MultipleKe, AnotherMethodThanAgreedIsInvalidSyntax) {
+  spoil_intermediate([](ike::v2::IkeSa& sa) { sa.suite.additional[0] = DhId::kModp3072; },
+                     "which is not the one agreed to");
+}
+
+TEST(MultipleKe, TheWrongOrderIsInvalidSyntax) {
+  spoil_intermediate(
+      [](ike::v2::IkeSa& sa) { std::swap(sa.suite.additional[0], sa.suite.additional[2]); },
+      "which is not the one agreed to");
+}
+
+// IKE_AUTH before the additional key exchanges are done, and IKE_INTERMEDIATE when none is due, are
+// not legal: dropped and counted, and what was going on goes on.
+TEST(MultipleKe, AnExchangeLeftOutIsDropped) {
+  Two two(1, with_more);
+  two.of("flexo").start = policy::Start::kNone;
+  const std::uint64_t before = two.count("flexo", ike::Counter::kDropUnexpected);
+  bool done = false;
+  two.world.run_job = [&](const ike::Job& job, crypto::Rng& rng) {
+    for (auto& [spi, sa] : two.inside("bender").sas) {
+      if (!done && sa.state == ike::v2::IkeState::kIntermediate &&
+          std::holds_alternative<ike::DhSharedJob>(job)) {
+        done = true;
+        sa.suite.additional = {};  // bender believes that this was the last
+      }
+    }
+    return ike::run_job(job, rng, two.world.keys, 1'800'000'000);
+  };
+  two.world.configure_all();
+  two.world.run_for(3s);
+  EXPECT_TRUE(done);
+  EXPECT_GT(two.count("flexo", ike::Counter::kDropUnexpected), before) << two.log();
+  EXPECT_EQ(two.count("flexo", ike::Counter::kEstablished), 0u);
+  EXPECT_TRUE(two.heals(120s)) << two.log();
+}
+
 }  // namespace
 }  // namespace espalier::sim

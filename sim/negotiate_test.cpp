@@ -148,6 +148,55 @@ TEST(Selectors, SeveralWithProtocolsAndPortsAreNarrowed) {
   }
 }
 
+// RFC 7296 section 2.9: a peer that wants an SA for each pair of addresses says so, and gets
+// requests for one pair of networks at a time.
+TEST(Selectors, SinglePairRequiredIsFollowed) {
+  Two two(3, [](policy::Connection& connection) {
+    policy::ChildConfig more = connection.children.front();
+    more.name = "more";
+    more.local_ts = more.remote_ts = {selector("10.2.0.0/16"), selector("10.3.0.0/16")};
+    connection.children.push_back(std::move(more));
+  });
+  bool answered = false;
+  two.world.filter = [&](const Host& from, const Host&, ByteView datagram) {
+    return answered || from.name != "bender" ||
+           !is_request(datagram, wire::ike::ExchangeType::kCreateChildSa);
+  };
+  two.world.configure_all();
+  ASSERT_TRUE(two.world.run_until(
+      [&] {
+        const auto& sa = two.sa("bender");
+        return sa.is_up() && sa.outstanding &&
+               sa.outstanding->exchange == wire::ike::ExchangeType::kCreateChildSa;
+      },
+      10s));
+  Host& bender = two.world.host("bender");
+  auto& sa = two.sa("bender");
+  wire::ike::Header header;
+  header.spi_i = sa.spi_i;
+  header.spi_r = sa.spi_r;
+  header.exchange = wire::ike::ExchangeType::kCreateChildSa;
+  header.flags = wire::ike::kFlagResponse;
+  header.message_id = sa.outstanding->id;
+  ASSERT_EQ(sa.role, ike::v2::Role::kInitiator);
+  std::uint64_t counter = std::uint64_t{1} << 62;
+  const wire::ike::NotifyPayload single{
+      wire::ike::ProtocolId::kNone, wire::ike::NotifyType::kSinglePairRequired, {}, {}};
+  const auto sealed = ike::seal(header, {single}, {sa.suite.cipher, sa.keys.er, sa.keys.ar},
+                                {counter, bender.rng}, 0);
+  two.sa("flexo").expected_request = MessageId(header.message_id.value + 1);
+  answered = true;
+  const ike::Path path = sa.path;
+  bender.engine.handle_datagram(two.world.now(), bender.rng, path, sealed.front());
+  two.world.run_for(30s);
+  EXPECT_EQ(two.pair("bender").state, "up") << two.log();
+  ASSERT_EQ(two.pair("bender").children.size(), 5u) << two.log();
+  for (const auto& child : two.pair("bender").children) {
+    EXPECT_EQ(child.spec.local_ts.size(), 1u);
+    EXPECT_EQ(child.spec.remote_ts.size(), 1u);
+  }
+}
+
 // RFC 7296 section 2.3: a larger window is an offer. We take it note of nothing: one at a time.
 TEST(Window, ALargerOneOfThePeerIsAcceptedAndNotUsed) {
   Two two(3);

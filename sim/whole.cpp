@@ -9,6 +9,14 @@
 namespace espalier::sim {
 namespace {
 
+// Selectors of transport mode with the address that the other end has for them.
+policy::SelectorList as_there(policy::SelectorList list, const IpAddress* original) {
+  for (auto& one : list) {
+    if (original != nullptr) one.start = one.end = *original;
+  }
+  return list;
+}
+
 std::string child_fault(const Host& near, const Host& far, const ike::ChildSnapshot& child) {
   const ike::ChildSaSpec& spec = child.spec;
   const auto in = near.twin.inbound.find(spec.spi_in);
@@ -24,7 +32,9 @@ std::string child_fault(const Host& near, const Host& far, const ike::ChildSnaps
   if (!(there.encr_in == out->second.encr_out) || !(there.integ_in == out->second.integ_out)) {
     return "has other keys than its peer";
   }
-  if (there.local_ts != spec.remote_ts || there.remote_ts != spec.local_ts) {
+  const ike::NatOriginal* nat = spec.nat_original ? &*spec.nat_original : nullptr;
+  if (there.local_ts != as_there(spec.remote_ts, nat != nullptr ? &nat->remote : nullptr) ||
+      there.remote_ts != as_there(spec.local_ts, nat != nullptr ? &nat->local : nullptr)) {
     return "has other selectors than its peer";
   }
   if (!(there.suite == spec.suite)) return "has another suite than its peer";

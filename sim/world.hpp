@@ -76,6 +76,8 @@ class World {
   // mend() of the same two.
   void cut(HostId from, HostId to);
   void mend(HostId from, HostId to);
+  // A translator before the host: the others see and reach it at that address.
+  void put_behind_nat(Host& host, const IpAddress& address);
   // The translator before the host forgets its mappings: its ports look different from now on.
   void rebind(Host& host);
   // The host's addresses change, and its engine is told or has to find out. What is on its way to

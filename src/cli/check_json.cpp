@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/check_report.hpp"
+#include "policy/auth_words.hpp"
 #include "policy/identity.hpp"
 #include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
@@ -54,7 +55,7 @@ Json pair_json(const policy::Connection& pair) {
               {"remote_addresses", addresses(pair.remote_addresses)},
               {"local_id", policy::to_string(pair.local_id)},
               {"remote_id", policy::to_string(pair.remote_id)},
-              {"auth", pair.auth == policy::AuthKind::kPsk ? "psk" : "cert"},
+              {"auth", policy::auth_words(pair)},
               {"start", std::string(start_word(pair.start))},
               {"proposals", proposals(pair.proposals)},
               {"children", array(pair.children, child_json)}};

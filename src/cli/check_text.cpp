@@ -3,6 +3,7 @@
 
 #include "cli/check_report.hpp"
 #include "cli/text.hpp"
+#include "policy/auth_words.hpp"
 #include "policy/identity.hpp"
 #include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
@@ -42,7 +43,7 @@ void append_connection(std::vector<std::vector<Cell>>& rows, const policy::Conne
       fmt::format("{} as {}", addresses(pair.local_addresses), policy::to_string(pair.local_id)));
   row("remote",
       fmt::format("{} as {}", addresses(pair.remote_addresses), policy::to_string(pair.remote_id)));
-  row("auth", pair.auth == policy::AuthKind::kPsk ? "psk" : "cert");
+  row("auth", policy::auth_words(pair));
   row("start", std::string(start_text(pair.start)));
   row("ike", proposals(pair.proposals));
   for (const auto& child : pair.children) {

@@ -16,6 +16,7 @@
 #include <ctime>
 
 #include "cli/vici_client.hpp"
+#include "dataplane/kernel/kernel.hpp"
 #include "dataplane/userspace/host_setup.hpp"
 
 namespace espalier::cli {
@@ -156,7 +157,9 @@ std::string OsEnvironment::local_time(std::int64_t unix_ms) {
 }
 
 Status OsEnvironment::teardown(Logger& logger) {
-  return dataplane::userspace::teardown_host(logger);
+  const Status userspace = dataplane::userspace::teardown_host(logger);
+  const Status kernel = dataplane::teardown_kernel(logger);
+  return userspace ? kernel : userspace;
 }
 
 }  // namespace espalier::cli

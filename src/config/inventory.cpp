@@ -27,21 +27,23 @@ struct Layers {
   void own_choice(Maybe<T> SettingsLayer::*key, T& out) const {
     first_of({pair, foreign, own, defaults}, key, out);
   }
+  // The line that says it; 0: none does.
   template <class T>
-  void agreed(Maybe<T> SettingsLayer::*key, T& out) const {
-    first_of({pair, foreign, own, other, defaults}, key, out);
+  std::uint32_t agreed(Maybe<T> SettingsLayer::*key, T& out) const {
+    return first_of({pair, foreign, own, other, defaults}, key, out);
   }
 
  private:
   template <class T>
-  static void first_of(std::initializer_list<const SettingsLayer*> layers,
-                       Maybe<T> SettingsLayer::*key, T& out) {
+  static std::uint32_t first_of(std::initializer_list<const SettingsLayer*> layers,
+                                Maybe<T> SettingsLayer::*key, T& out) {
     for (const SettingsLayer* layer : layers) {
       if (layer != nullptr && (layer->*key)) {
         out = (layer->*key)->value;
-        return;
+        return (layer->*key)->at.line;
       }
     }
+    return 0;
   }
 };
 
@@ -96,12 +98,14 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
     result.esp_proposals = std::move(list);
   }
   bool esn = true;
-  layers.agreed(&SettingsLayer::mode, result.mode);
+  result.lines[policy::Setting::kMode] = layers.agreed(&SettingsLayer::mode, result.mode);
   layers.agreed(&SettingsLayer::protect, result.protect);
-  layers.agreed(&SettingsLayer::auth, result.auth);
-  layers.agreed(&SettingsLayer::ppk, result.ppk);
-  layers.agreed(&SettingsLayer::ike_proposals, result.ike_proposals);
-  layers.agreed(&SettingsLayer::esp_proposals, result.esp_proposals);
+  result.lines[policy::Setting::kAuth] = layers.agreed(&SettingsLayer::auth, result.auth);
+  result.lines[policy::Setting::kPpk] = layers.agreed(&SettingsLayer::ppk, result.ppk);
+  result.lines[policy::Setting::kIkeProposals] =
+      layers.agreed(&SettingsLayer::ike_proposals, result.ike_proposals);
+  result.lines[policy::Setting::kEspProposals] =
+      layers.agreed(&SettingsLayer::esp_proposals, result.esp_proposals);
   layers.agreed(&SettingsLayer::esn, esn);
   layers.own_choice(&SettingsLayer::start, result.start);
   layers.own_choice(&SettingsLayer::ike_lifetime, result.lifetimes.ike);
@@ -116,6 +120,8 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
   layers.own_choice(&SettingsLayer::revocation, result.revocation);
   layers.own_choice(&SettingsLayer::replay_window, result.replay_window);
   layers.own_choice(&SettingsLayer::encap, result.encap);
+  layers.own_choice(&SettingsLayer::childless, result.childless);
+  layers.own_choice(&SettingsLayer::resumption, result.resumption);
   if (!esn) {
     std::vector<policy::EspProposal> list = result.esp_proposals;
     for (policy::EspProposal& proposal : list) {

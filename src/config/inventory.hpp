@@ -54,6 +54,8 @@ struct SettingsLayer {
   Maybe<bool> esn;
   Maybe<std::uint32_t> replay_window;
   Maybe<policy::Encap> encap;
+  Maybe<policy::Childless> childless;
+  Maybe<bool> resumption;
   friend bool operator==(const SettingsLayer&, const SettingsLayer&) = default;
 };
 
@@ -73,6 +75,9 @@ struct PairSettings {
   crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
   std::uint32_t replay_window = 1024;  // packets
   policy::Encap encap = policy::Encap::kAuto;
+  policy::Childless childless = policy::Childless::kAllow;
+  bool resumption = false;
+  policy::Lines lines;  // of what both ends have to agree on
   friend bool operator==(const PairSettings&, const PairSettings&) = default;
 };
 
@@ -95,6 +100,8 @@ struct Foreign {
   std::optional<std::string> secret_file;    // relative to private/
   std::optional<std::vector<Prefix>> local_subnets;
   bool nat = false;
+  policy::NullAuth null_auth = policy::NullAuth::kNone;
+  std::optional<policy::Redirect> redirect;
   SettingsLayer settings;
 };
 

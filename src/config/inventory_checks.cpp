@@ -210,6 +210,14 @@ policy::AuthKind auth_towards(const Inventory& inventory, const Host& host, cons
 void check_secrets(const Inventory& inventory, Diagnostics& diagnostics) {
   for (const Foreign& peer : inventory.foreign) {
     const Host* shared = nullptr;
+    if (peer.null_auth == policy::NullAuth::kBoth) {
+      if (peer.secret_file) {
+        diagnostics.bad(peer.at, "foreign peer " + quoted(peer.name) +
+                                     " has a 'secret' that 'null_auth: both' does not use; take "
+                                     "one of them out");
+      }
+      continue;
+    }
     for (const Host& host : inventory.hosts) {
       if (auth_towards(inventory, host, peer) == policy::AuthKind::kPsk) shared = &host;
     }

@@ -235,6 +235,10 @@ class Loader {
     if (const YamlEntry* secret = map.find("secret")) {
       peer.secret_file = secret_file_of(*secret, diagnostics_);
     }
+    if (const YamlEntry* which = map.find("null_auth")) read_null_auth(*which, map, peer);
+    if (const YamlEntry* redirect = map.find("redirect")) {
+      peer.redirect = redirect_of(*redirect, diagnostics_);
+    }
     if (const YamlEntry* version = map.find("version")) read_version(*version);
     peer.settings = read_settings(map, diagnostics_);
     peer.id = read_identity(map, peer.name, &policy::parse_identity_pattern);
@@ -242,6 +246,21 @@ class Loader {
       peer.local_id = read_identity(map, "", &policy::parse_identity, "local_id");
     }
     inventory_.foreign.push_back(std::move(peer));
+  }
+
+  // Who proves nothing has no identity to be told.
+  void read_null_auth(const YamlEntry& entry, const YamlNode& map, Foreign& peer) {
+    peer.null_auth = null_auth_of(entry, diagnostics_);
+    const YamlEntry* id = map.find("id");
+    if (id != nullptr && policy::peer_is_anonymous(peer.null_auth)) {
+      diagnostics_.bad(id->at, "'id' is of a peer that does not prove it ('null_auth: " +
+                                   entry.value.text + "'); take one of them out");
+    }
+    const YamlEntry* local = map.find("local_id");
+    if (local != nullptr && policy::we_are_anonymous(peer.null_auth)) {
+      diagnostics_.bad(local->at, "'local_id' is of hosts that do not prove it ('null_auth: " +
+                                      entry.value.text + "'); take one of them out");
+    }
   }
 
   bool read_nat(const YamlEntry& entry) {

@@ -14,6 +14,7 @@
 namespace espalier::config {
 namespace {
 
+using ::testing::_;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -292,6 +293,57 @@ TEST(InventoryFaults, NotSupportedYet) {
     EXPECT_EQ(outcome.diagnostics[0].code, ErrorCode::kUnsupported) << c.text;
     EXPECT_FALSE(outcome.ok());
   }
+}
+
+TEST(Inventory, HowTheFirstExchangesGo) {
+  const Inventory inventory = good(
+      "mesh: p\n"
+      "defaults: {childless: prefer, resumption: on}\n"
+      "hosts: {a: {address: 192.0.2.1, childless: force, resumption: off}, b: 192.0.2.2}\n"
+      "foreign:\n"
+      "  f: {address: 192.0.2.9, null_auth: both}\n"
+      "  g: {address: 192.0.2.8, null_auth: local, secret: \"file:g\",\n"
+      "      redirect: {accept: [198.51.100.0/24, 203.0.113.1], to: 192.0.2.7, when: auth}}\n");
+  EXPECT_EQ(inventory.settings_between("a", "b").childless, policy::Childless::kForce);
+  EXPECT_EQ(inventory.settings_between("b", "a").childless, policy::Childless::kPrefer);
+  EXPECT_FALSE(inventory.settings_between("a", "b").resumption);
+  EXPECT_TRUE(inventory.settings_between("b", "a").resumption);
+  EXPECT_EQ(inventory.find_foreign("f")->null_auth, policy::NullAuth::kBoth);
+  EXPECT_FALSE(inventory.find_foreign("f")->redirect);
+  const Foreign& g = *inventory.find_foreign("g");
+  EXPECT_EQ(g.null_auth, policy::NullAuth::kLocal);
+  ASSERT_TRUE(g.redirect);
+  EXPECT_THAT(g.redirect->accept, SizeIs(2));
+  EXPECT_EQ(g.redirect->to, IpAddress::parse("192.0.2.7").value());
+  EXPECT_TRUE(g.redirect->after_auth);
+}
+
+TEST(InventoryFaults, HowTheFirstExchangesGo) {
+  const auto foreign = [](const std::string& settings) {
+    return faults(two("foreign: {f: {address: 192.0.2.9, " + settings + "}}\n"));
+  };
+  EXPECT_THAT(
+      faults(a_with("childless: maybe")),
+      ElementsAre("m:4:16: 'childless' is 'maybe', which is no value of it; known here are: "
+                  "allow, prefer, force, never"));
+  EXPECT_THAT(faults(a_with("null_auth: both")),
+              ElementsAre(StartsWith("m:4:5: the key 'null_auth' is unknown")));
+  EXPECT_THAT(foreign("null_auth: yes"),
+              ElementsAre(_, StartsWith("m:5:46: 'null_auth' is 'yes', which is no value of it")));
+  EXPECT_THAT(foreign("null_auth: both, secret: \"file:f\""),
+              ElementsAre(HasSubstr("has a 'secret' that 'null_auth: both' does not use")));
+  EXPECT_THAT(foreign("null_auth: both, id: gw"),
+              ElementsAre(HasSubstr("'id' is of a peer that does not prove it")));
+  EXPECT_THAT(foreign("null_auth: both, local_id: gw"),
+              ElementsAre(HasSubstr("'local_id' is of hosts that do not prove it")));
+  EXPECT_THAT(foreign("secret: \"file:f\", redirect: {when: auth}"),
+              ElementsAre(HasSubstr("'when' of 'redirect' is about 'to', which is not there")));
+  EXPECT_THAT(foreign("secret: \"file:f\", redirect: {to: gw.example.net}"),
+              ElementsAre(HasSubstr("'to' is 'gw.example.net'")));
+  EXPECT_THAT(foreign("secret: \"file:f\", redirect: {accept: 192.0.2.1/24}"),
+              ElementsAre(HasSubstr("'accept' is wrong: '192.0.2.1/24' has bits set")));
+  EXPECT_THAT(foreign("secret: \"file:f\", redirect: 192.0.2.1"),
+              ElementsAre(HasSubstr("it is a map with the keys accept, to, when")));
 }
 
 TEST(InventoryFaults, Values) {

@@ -14,6 +14,7 @@ constexpr Scope kLife = Scope::kLifetimes;
 constexpr Scope kPpk = Scope::kPpk;
 constexpr Scope kHost = Scope::kHost;
 constexpr Scope kForeign = Scope::kForeign;
+constexpr Scope kRedirect = Scope::kRedirect;
 constexpr Support kYes = Support::kHonoured;
 constexpr Support kPart = Support::kPartly;
 constexpr Support kNo = Support::kNotYet;
@@ -75,6 +76,14 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "ESP inside UDP (RFC 3948): `auto` where NAT or the dataplane needs it. `never` is not "
      "supported yet."},
 
+    {kSet, "childless", "word", "`allow`, `prefer`, `force`, `never`", "allow", kYes,
+     "Whether the first ESP SA comes by an exchange of its own, with its own Diffie-Hellman (RFC "
+     "6023): `allow` when the peer wants it, `prefer` where the peer can, `force` in any case."},
+    {kSet, "resumption", "switch", "`on`, `off`", "off", kYes,
+     "A peer that fell silent comes back by a session ticket, without a key exchange and an "
+     "authentication (RFC 5723), where both have it on. A ticket is good for a day at most, once, "
+     "and only while the other end runs and its credentials stay the same."},
+
     {Scope::kProposals, "ike", "word or list", "such as `aes256gcm16-prfsha384-x25519`",
      "aes256gcm16-prfsha384-x25519, aes256gcm16-prfsha384-ecp384, "
      "chacha20poly1305-prfsha256-x25519, aes128gcm16-prfsha256-ecp256, aes256-sha384-modp3072",
@@ -131,10 +140,26 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "What the hosts offer this peer instead of their own addresses and subnets."},
     {kForeign, "nat", "switch", "`on`, `off`", "off", kYes,
      "The peer sits behind NAT: its address is not its own, and only its subnets are protected."},
+    {kForeign, "null_auth", "word", "`local`, `remote`, `both`", "", kYes,
+     "Who does not prove who it is (NULL authentication, RFC 7619): our hosts, the peer, or both. "
+     "`auth` is what the other end does. Whoever reaches the address of an anonymous peer can be "
+     "it: give it only what anybody may have."},
+    {kForeign, "redirect", "map", "`accept`, `to`, `when`", "", kYes,
+     "Being sent to another gateway, and sending the peer to one (RFC 5685), see below."},
     {kForeign, "vendor", "word", "`routeros`, ...", "", kNo,
      "Exporting the peer's side in its own words."},
     {kForeign, "version", "number", "`1`, `2`", "2", kPart,
      "The version of IKE. `1` is not supported yet."},
+
+    {kRedirect, "accept", "network or list", "prefixes", "[]", kYes,
+     "Where the peer may redirect our hosts to. In the first exchange nobody has proved anything "
+     "yet, so nothing else is followed; without any the peer is told that we do not follow. The "
+     "new gateway has the identity and the credentials of this peer."},
+    {kRedirect, "to", "address", "an IPv4 or IPv6 address", "", kYes,
+     "Where our hosts redirect this peer to when it connects, if it can follow. They do not "
+     "connect to it themselves."},
+    {kRedirect, "when", "word", "`init`, `auth`", "init", kYes,
+     "`init`: at once; `auth`: when the peer has proved who it is."},
 });
 
 std::string_view title(Scope scope) {
@@ -147,6 +172,7 @@ std::string_view title(Scope scope) {
     case Scope::kPpk: return "`ppk`";
     case Scope::kHost: return "A host: these, and settings";
     case Scope::kForeign: return "A foreign peer: these, and settings";
+    case Scope::kRedirect: return "`redirect`";
   }
   return "";
 }
@@ -236,7 +262,7 @@ std::string describe_schema() {
       "with the longest domain or the fewest `*`, then `%any`. A wildcard lets one peer in at a "
       "time, whoever comes first: an entry is one pair.\n";
   for (const Scope scope : {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes,
-                            Scope::kPpk, Scope::kHost, Scope::kForeign}) {
+                            Scope::kPpk, Scope::kHost, Scope::kForeign, Scope::kRedirect}) {
     out += "\n## " + std::string(title(scope)) + "\n\n";
     out += "| key | type | values | default | supported | |\n|---|---|---|---|---|---|\n";
     for (const SchemaKey& row : kSchema) {

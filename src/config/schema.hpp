@@ -12,7 +12,16 @@
 
 namespace espalier::config {
 
-enum class Scope : std::uint8_t { kTop, kSettings, kProposals, kLifetimes, kPpk, kHost, kForeign };
+enum class Scope : std::uint8_t {
+  kTop,
+  kSettings,
+  kProposals,
+  kLifetimes,
+  kPpk,
+  kHost,
+  kForeign,
+  kRedirect,
+};
 
 enum class Support : std::uint8_t {
   kHonoured,

@@ -321,6 +321,20 @@ void read_replay_window(const YamlEntry& entry, SettingsLayer& layer, Diagnostic
       entry, within<std::uint64_t>(&parse_number, 32, 4096, "32 to 4096 packets"), diagnostics);
 }
 
+void read_childless(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  using policy::Childless;
+  layer.childless = one_of<Childless>(entry,
+                                      {{"allow", Childless::kAllow},
+                                       {"prefer", Childless::kPrefer},
+                                       {"force", Childless::kForce},
+                                       {"never", Childless::kNever}},
+                                      diagnostics);
+}
+
+void read_resumption(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.resumption = parsed<bool>(entry, &parse_switch, diagnostics);
+}
+
 struct Reader {
   std::string_view key;
   void (*read)(const YamlEntry&, SettingsLayer&, Diagnostics&);
@@ -342,6 +356,8 @@ constexpr Reader kReaders[] = {
     {"esn", read_esn},
     {"replay_window", read_replay_window},
     {"encap", read_encap},
+    {"childless", read_childless},
+    {"resumption", read_resumption},
 };
 
 }  // namespace
@@ -409,6 +425,42 @@ std::vector<std::string_view> settings_with_reader() {
   std::vector<std::string_view> keys;
   for (const Reader& reader : kReaders) keys.push_back(reader.key);
   return keys;
+}
+
+policy::NullAuth null_auth_of(const YamlEntry& entry, Diagnostics& diagnostics) {
+  using policy::NullAuth;
+  const auto which = one_of<NullAuth>(
+      entry,
+      {{"local", NullAuth::kLocal}, {"remote", NullAuth::kRemote}, {"both", NullAuth::kBoth}},
+      diagnostics);
+  return which ? which->value : NullAuth::kNone;
+}
+
+policy::Redirect redirect_of(const YamlEntry& entry, Diagnostics& diagnostics) {
+  policy::Redirect redirect;
+  if (!expect_map(entry, Scope::kRedirect, diagnostics)) return redirect;
+  if (const YamlEntry* accept = entry.value.find("accept")) {
+    for (const YamlNode* node : scalars_of(*accept, kMaxSubnets, diagnostics)) {
+      const auto prefix = parse_subnet(node->text);
+      if (prefix) {
+        redirect.accept.push_back(*prefix);
+      } else {
+        diagnostics.add(node->at, prefix.error().code, "'accept' " + prefix.error().message);
+      }
+    }
+  }
+  if (const YamlEntry* to = entry.value.find("to")) {
+    if (const auto address = parsed<IpAddress>(*to, &parse_host_address, diagnostics)) {
+      redirect.to = address->value;
+    }
+  }
+  if (const YamlEntry* when = entry.value.find("when")) {
+    const auto word = one_of<bool>(*when, {{"init", false}, {"auth", true}}, diagnostics);
+    redirect.after_auth = word && word->value;
+    if (!redirect.to)
+      diagnostics.bad(when->at, "'when' of 'redirect' is about 'to', which is not there");
+  }
+  return redirect;
 }
 
 }  // namespace espalier::config

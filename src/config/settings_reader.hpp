@@ -25,4 +25,8 @@ const YamlNode* scalar_of(const YamlEntry& entry, Diagnostics& diagnostics);
 // The file below private/ that `secret: "file:NAME"` names; a fault is reported, and "" returned.
 std::string secret_file_of(const YamlEntry& entry, Diagnostics& diagnostics);
 
+// Keys of a foreign peer alone: `null_auth` and `redirect`. A fault is reported.
+policy::NullAuth null_auth_of(const YamlEntry& entry, Diagnostics& diagnostics);
+policy::Redirect redirect_of(const YamlEntry& entry, Diagnostics& diagnostics);
+
 }  // namespace espalier::config

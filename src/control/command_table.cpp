@@ -158,6 +158,26 @@ Reply rekey(CommandContext& context, const Section& arguments) {
   return wait;
 }
 
+// swanctl --redirect: --ike or --ike-id, and --gateway.
+Reply redirect(CommandContext& context, const Section& arguments) {
+  if (!get(arguments, "peer-ip").empty() || !get(arguments, "peer-id").empty()) {
+    return unsupported("redirect by peer-ip or peer-id is not supported; name the pair with ike.");
+  }
+  auto target = find_target(context, arguments);
+  if (!target) return failure(target.error());
+  const auto gateway = IpAddress::parse(get(arguments, "gateway"));
+  if (!gateway) {
+    return failure(
+        make_error(ErrorCode::kBadInput, "'gateway' is not an address, which redirect needs."));
+  }
+  const Status done = context.view.redirect(target->pair, *gateway);
+  if (!done) return failure(done.error());
+  Section out;
+  put(out, "success", "yes");
+  put_number(out, "matches", 1);
+  return Answer{out};
+}
+
 Reply get_counters(CommandContext& context, const Section&) {
   Section values;
   for (const auto& [name, value] : context.view.counters()) put_number(values, name, value);
@@ -207,6 +227,8 @@ constexpr std::array kCommands{
     Command{"initiate", CommandKind::kWait, initiate, "bring a pair up and wait for the outcome"},
     Command{"terminate", CommandKind::kWait, terminate, "take a pair down and keep it down"},
     Command{"rekey", CommandKind::kWait, rekey, "rekey the children or the IKE SA of a pair"},
+    Command{"redirect", CommandKind::kAnswer, redirect,
+            "send a peer to another gateway (RFC 5685)"},
     Command{"get-counters", CommandKind::kAnswer, get_counters, "all counters"},
     Command{"reload-settings", CommandKind::kAnswer, reload_settings, "reload the configuration"},
     Command{"espalier-status", CommandKind::kStream, espalier_status,

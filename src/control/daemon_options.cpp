@@ -17,8 +17,10 @@ constexpr std::array kOptions{
                "machine has its own."},
     OptionSpec{"--self", "NAME", "the host name, then an own address",
                "The host of the inventory that this daemon is."},
-    OptionSpec{"--dataplane", "auto|userspace|kernel", "auto",
-               "What carries the packets. This version has userspace; kernel is refused."},
+    OptionSpec{
+        "--dataplane", "auto|userspace|kernel", "auto",
+        "What carries the packets. auto is userspace; kernel is new: see README.md for what it "
+        "lacks."},
     OptionSpec{"--swanctl", "DIR", "", "Read swanctl.conf from DIR. Not supported yet: refused."},
     OptionSpec{"--log-level", "error|warning|info|debug|trace", "info",
                "The finest level written to standard error."},
@@ -74,10 +76,9 @@ Status parse_dataplane(const std::string& word, DaemonOptions& options) {
   } else if (word == "userspace") {
     options.dataplane = DataplaneChoice::kUserspace;
   } else if (word == "kernel") {
-    return make_error(ErrorCode::kUnsupported,
-                      "--dataplane kernel is not supported yet; use auto or userspace.");
+    options.dataplane = DataplaneChoice::kKernel;
   } else {
-    return usage(fmt::format("--dataplane is auto or userspace, not '{}'.", word));
+    return usage(fmt::format("--dataplane is auto, userspace or kernel, not '{}'.", word));
   }
   return {};
 }
@@ -142,7 +143,7 @@ std::string daemon_man() {
   page.section("SYNOPSIS");
   page.synopsis(
       "espalierd",
-      "[--config DIR] [--state DIR] [--run DIR] [--self NAME] [--dataplane auto|userspace] "
+      "[--config DIR] [--state DIR] [--run DIR] [--self NAME] [--dataplane auto|userspace|kernel] "
       "[--log-level LEVEL]");
   page.section("DESCRIPTION");
   page.paragraph(

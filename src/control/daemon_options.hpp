@@ -16,7 +16,7 @@
 namespace espalier::control {
 
 enum class DaemonAction : std::uint8_t { kRun, kHelp, kShowVersion };
-enum class DataplaneChoice : std::uint8_t { kAuto, kUserspace };
+enum class DataplaneChoice : std::uint8_t { kAuto, kUserspace, kKernel };
 
 struct DaemonOptions {
   DaemonAction action = DaemonAction::kRun;

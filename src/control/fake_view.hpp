@@ -102,6 +102,10 @@ class FakeView : public View {
     calls.push_back("rekey " + pair + (ike ? " ike" : " children"));
     return result;
   }
+  Status redirect(const std::string& pair, const IpAddress& to) override {
+    calls.push_back("redirect " + pair + " " + to.to_string());
+    return result;
+  }
   Result<ReloadReport> reload() override {
     calls.push_back("reload");
     if (!result) return result.error();

@@ -47,14 +47,11 @@ TEST(DaemonOptionsTest, every_option_is_taken_in_both_spellings) {
 }
 
 TEST(DaemonOptionsTest, what_is_not_supported_yet_is_refused_and_said) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"--swanctl", "/etc/swanctl"},
-        std::vector<std::string>{"--dataplane=kernel"}}) {
-    const auto options = parse(arguments);
-    ASSERT_FALSE(options.ok());
-    EXPECT_EQ(options.error().code, ErrorCode::kUnsupported);
-    EXPECT_NE(options.error().message.find("not supported yet"), std::string::npos);
-  }
+  const auto options = parse({"--swanctl", "/etc/swanctl"});
+  ASSERT_FALSE(options.ok());
+  EXPECT_EQ(options.error().code, ErrorCode::kUnsupported);
+  EXPECT_NE(options.error().message.find("not supported yet"), std::string::npos);
+  EXPECT_EQ(parse({"--dataplane=kernel"})->dataplane, DataplaneChoice::kKernel);
 }
 
 TEST(DaemonOptionsTest, wrong_usage_is_named) {

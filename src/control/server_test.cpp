@@ -337,6 +337,16 @@ TEST_F(ServerTest, rekey_answers_at_once_or_waits_for_every_child) {
   EXPECT_EQ(get(answer(kOne), "errmsg"), "no answer.");
 }
 
+TEST_F(ServerTest, redirect) {
+  request(kOne, "redirect", arguments({{"ike", "flexo"}, {"gateway", "192.0.2.7"}}));
+  EXPECT_EQ(get(answer(kOne), "success"), "yes");
+  EXPECT_THAT(view.calls, ElementsAre("redirect bender-flexo 192.0.2.7"));
+  request(kOne, "redirect", arguments({{"ike", "flexo"}, {"gateway", "gw.example.net"}}));
+  EXPECT_EQ(get(answer(kOne), "success"), "no");
+  request(kOne, "redirect", arguments({{"peer-ip", "192.0.2.1"}, {"gateway", "192.0.2.7"}}));
+  EXPECT_EQ(get(answer(kOne), "code"), "unsupported");
+}
+
 TEST_F(ServerTest, counters_and_reload) {
   request(kOne, "get-counters");
   const auto packets = read(kOne);

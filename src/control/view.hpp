@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/address.hpp"
 #include "base/log.hpp"
 #include "base/result.hpp"
 
@@ -87,6 +88,8 @@ class View {
   virtual Status terminate(const std::string& pair) = 0;  // likewise; the pair is "disabled" until
                                                           // the next initiate or reload
   virtual Status rekey(const std::string& pair, bool ike) = 0;
+  // RFC 5685. kInvalidArgument: it is not up; kUnsupported: the peer does not follow redirects.
+  virtual Status redirect(const std::string& pair, const IpAddress& to) = 0;
   virtual Result<ReloadReport> reload() = 0;
   // (name, value), ordered by name; metric-style names: "ike_messages_in", "drop_unknown_spi", ...
   virtual std::vector<std::pair<std::string, std::uint64_t>> counters() = 0;

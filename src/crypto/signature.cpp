@@ -51,7 +51,8 @@ Status verify_signature(ByteView public_der, AuthMethod method, ByteView data, B
       return make_error(ErrorCode::kUnsupported,
                         "the peer signs with RSA and SHA-1 (method 1), which is refused; it must "
                         "support RFC 7427 (method 14)");
-    case AuthMethod::kSharedKeyMic: break;
+    case AuthMethod::kSharedKeyMic:
+    case AuthMethod::kNull: break;
   }
   return make_error(ErrorCode::kUnsupported, "authentication method " +
                                                  std::to_string(static_cast<unsigned>(method)) +

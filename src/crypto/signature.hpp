@@ -23,6 +23,7 @@ enum class AuthMethod : std::uint8_t {
   kEcdsa256 = 9,  // RFC 4754; signature is r | s
   kEcdsa384 = 10,
   kEcdsa521 = 11,
+  kNull = 13,              // RFC 7619
   kDigitalSignature = 14,  // RFC 7427
 };
 

@@ -17,7 +17,6 @@
 #include "control/version.hpp"
 #include "daemon/clock.hpp"
 #include "daemon/file.hpp"
-#include "daemon/host_network.hpp"
 #include "daemon/privileges.hpp"
 
 namespace espalier::daemon {
@@ -28,6 +27,8 @@ using dataplane::userspace::Fd;
 constexpr std::size_t kDatagramsPerTurn =
     64;  // of port 500: control clients and timers get their turn too
 constexpr Duration kRoutesRetry = 1s;
+// What the dataplane has against what the engine wants: a dump of all SAs each time.
+constexpr Duration kReconcileEvery = 30s;
 constexpr const char* kSocketName = "/vici.sock";
 // RFC 6290: outlives the daemon, so that peers believe it when it says that it lost their SAs.
 constexpr const char* kQcdSecretName = "/qcd-secret";
@@ -48,7 +49,7 @@ control::DaemonInfo daemon_info() {
 }  // namespace
 
 Daemon::~Daemon() {
-  plane_.reset();  // its worker uses the sockets and the device
+  host_.reset();  // its plane uses the sockets
   if (pid_file_) unlink((options_.run + "/espalierd.pid").c_str());
 }
 
@@ -88,22 +89,20 @@ Status Daemon::open_signals() {
 }
 
 void Daemon::warn_about_host() {
-  for (const auto& warning : dataplane::userspace::preflight(network_)) {
-    log_.log(
-        {LogLevel::kWarning, "daemon", "", warning.text + " Mend it with: " + warning.command});
+  for (std::string& line : host_->warnings()) {
+    log_.log({LogLevel::kWarning, "daemon", "", std::move(line)});
   }
 }
 
-Status Daemon::set_up_host(const mesh::HostPlan& plan) {
-  network_ = make_host_network(plan);
-  // Without an inventory the rules of an earlier run stay: its absence opens nothing.
-  if (plan.self.empty()) return {};
-  TRY(dataplane::userspace::apply_protection(network_));
+// `auto` is the userspace plane until the kernel's can do all that it can.
+Status Daemon::choose_plane() {
+  host_ = options_.dataplane == control::DataplaneChoice::kKernel ? make_kernel_host(log_)
+                                                                  : make_userspace_host(log_);
   return {};
 }
 
 void Daemon::retry_routes() {
-  const Status applied = dataplane::userspace::apply_routes(network_);
+  const Status applied = host_->apply_routes();
   const bool waited = routes_waiting_;
   routes_waiting_ = !applied;
   routes_retry_at_ = monotonic_now() + kRoutesRetry;
@@ -113,25 +112,6 @@ void Daemon::retry_routes() {
               applied.error().message + " It is tried again each second."});
 }
 
-Status Daemon::start_plane() {
-  const std::string name(dataplane::userspace::kTunName);
-  TRY_ASSIGN(tun_, dataplane::userspace::open_tun(name, true, network_.mtu));
-  dataplane::UserspaceOptions options;
-  options.tun_fd = tun_.fd.get();
-  options.udp4_fd = sockets_->natt4();
-  options.udp6_fd = sockets_->natt6();
-  options.clock = monotonic_now;
-  options.rng = &plane_rng_;
-  options.log = &log_;
-  TRY_ASSIGN(plane_, dataplane::Userspace::make(options));
-  if (!tun_.offloads) {
-    log_.log({LogLevel::kWarning, "daemon", "",
-              name + " has no offloads here: packets go one by one, which is slow"});
-  }
-  retry_routes();
-  return {};
-}
-
 Status Daemon::start() {
   TRY(open_signals());
   TRY_ASSIGN(Configuration configuration, load_configuration(options_.config, options_.self));
@@ -139,22 +119,25 @@ Status Daemon::start() {
   TRY(make_folder(options_.state));
   ike::Settings settings;
   TRY_ASSIGN(settings.qcd_secret, lasting_secret(options_.state + kQcdSecretName));
-  TRY(set_up_host(configuration.plan));
-  auto sockets = IkeSockets::open(network_.fwmark);
+  TRY(choose_plane());
+  settings.force_encap = host_->needs_udp();
+  TRY(host_->protect(configuration.plan));
+  auto sockets = IkeSockets::open(host_->socket_use());
   if (!sockets) return sockets.error();
   sockets_ = std::move(*sockets);
   // Before the routes are made, so that no change is missed.
   TRY_ASSIGN(address_watch_, AddressWatch::open());
-  TRY(start_plane());
+  TRY(host_->start(*sockets_));
+  retry_routes();
   TRY_ASSIGN(control_, ControlSocket::open(options_.run + kSocketName));
   TRY(drop_capabilities());
   configuration_ = std::make_unique<Configuration>(std::move(configuration));
-  driver_ = std::make_unique<EngineDriver>(DriverParts{*plane_, *sockets_, log_,
+  driver_ = std::make_unique<EngineDriver>(DriverParts{host_->port(), *sockets_, log_,
                                                        [this](const control::PairEvent& event) {
                                                          if (server_) server_->on_pair_event(event);
                                                        }},
                                            configuration_->keys, std::move(settings));
-  view_ = std::make_unique<DaemonView>(*driver_, *plane_, [this] { return reload(); });
+  view_ = std::make_unique<DaemonView>(*driver_, *host_, [this] { return reload(); });
   server_ = std::make_unique<control::Server>(*view_, daemon_info());
   warn_about_host();
   if (configuration_->plan.self.empty()) {
@@ -164,10 +147,9 @@ Status Daemon::start() {
                           options_.config)});
   } else {
     log_.log({LogLevel::kInfo, "daemon", "",
-              fmt::format("espalierd {} is {} in mesh {}: {} pairs, userspace dataplane on {} "
-                          "(this version has no other)",
-                          control::kVersion, configuration_->plan.self, configuration_->plan.mesh,
-                          configuration_->plan.connections.size(), network_.tun_name)});
+              fmt::format("espalierd {} is {} in mesh {}: {} pairs, {}", control::kVersion,
+                          configuration_->plan.self, configuration_->plan.mesh,
+                          configuration_->plan.connections.size(), host_->describe())});
   }
   tell_addresses();
   ++generation_;
@@ -205,9 +187,7 @@ Result<control::ReloadReport> Daemon::reload() {
   }
   const mesh::PlanDiff diff = mesh::plan_diff(configuration_->plan, loaded->plan);
   // Closed before anything opens: the rules of the new plan first.
-  const dataplane::userspace::HostNetwork before = network_;
-  if (const Status set = set_up_host(loaded->plan); !set) {
-    network_ = before;
+  if (const Status set = host_->protect(loaded->plan); !set) {
     log_.log({LogLevel::kError, "daemon", "", "not reloaded: " + set.error().message});
     return set.error();
   }
@@ -237,6 +217,7 @@ int Daemon::wait_ms() const {
     if (candidate && (!at || *candidate < *at)) at = candidate;
   };
   if (const auto wakeup = driver_->next_wakeup()) consider(wakeup->at);
+  consider(reconcile_at_);
   consider(server_->poll_timeout());
   if (routes_waiting_) consider(routes_retry_at_);
   if (!at) return -1;
@@ -257,8 +238,8 @@ void Daemon::handle_signal() {
 }
 
 void Daemon::handle_plane() {
-  for (const dataplane::IkeDatagram& datagram : plane_->take_ike_datagrams()) {
-    driver_->receive({datagram.local, datagram.remote}, datagram.bytes);
+  for (const ReceivedDatagram& datagram : host_->take_ike_datagrams()) {
+    driver_->receive(datagram.path, datagram.bytes);
   }
   driver_->handle_plane_events();
 }
@@ -275,11 +256,15 @@ void Daemon::handle_control(const pollfd& entry) {
 }
 
 void Daemon::poll_once() {
-  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0},      {plane_->notify_fd(), POLLIN, 0},
-                           {log_.notify_fd(), POLLIN, 0},    {sockets_->ike4(), POLLIN, 0},
-                           {sockets_->ike6(), POLLIN, 0},    {address_watch_.fd(), POLLIN, 0},
-                           {control_->listener(), POLLIN, 0}};
-  const std::size_t fixed = wait.size() - 1;
+  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0},
+                           {log_.notify_fd(), POLLIN, 0},
+                           {sockets_->ike4(), POLLIN, 0},
+                           {sockets_->ike6(), POLLIN, 0},
+                           {address_watch_.fd(), POLLIN, 0}};
+  const std::size_t plane = wait.size();
+  for (const int fd : host_->poll_fds()) wait.push_back({fd, POLLIN, 0});
+  const std::size_t clients = wait.size();
+  wait.push_back({control_->listener(), POLLIN, 0});
   for (const auto& [fd, full] : control_->clients()) {
     wait.push_back({fd, static_cast<short>(POLLIN | (full ? POLLOUT : 0)), 0});
   }
@@ -289,8 +274,9 @@ void Daemon::poll_once() {
     return;
   }
   if (wait[0].revents != 0) handle_signal();
-  if (wait[1].revents != 0) handle_plane();
-  if (wait[3].revents != 0 || wait[4].revents != 0) {
+  const auto is_ready = [](const pollfd& entry) { return entry.revents != 0; };
+  if (std::any_of(wait.begin() + plane, wait.begin() + clients, is_ready)) handle_plane();
+  if (is_ready(wait[2]) || is_ready(wait[3])) {
     for (const ReceivedDatagram& datagram : sockets_->receive(kDatagramsPerTurn)) {
       driver_->receive(datagram.path, datagram.bytes);
     }
@@ -298,10 +284,15 @@ void Daemon::poll_once() {
   const Instant now = monotonic_now();
   if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now)
     driver_->handle_timeout();
-  const bool addresses_changed = wait[5].revents != 0 && address_watch_.take_changes();
+  if (now >= reconcile_at_) {
+    handle_plane();  // what it has to say first
+    driver_->reconcile();
+    reconcile_at_ = now + kReconcileEvery;
+  }
+  const bool addresses_changed = is_ready(wait[4]) && address_watch_.take_changes();
   if (addresses_changed) tell_addresses();
   if (addresses_changed || (routes_waiting_ && now >= routes_retry_at_)) retry_routes();
-  for (std::size_t i = fixed; i < wait.size(); ++i) {
+  for (std::size_t i = clients; i < wait.size(); ++i) {
     if (wait[i].revents != 0) handle_control(wait[i]);
   }
   server_->handle_timeout(now);
@@ -317,6 +308,9 @@ void Daemon::run() {
   // their liveness check.
   if (const Status told = driver_->command(ike::Shutdown{}); !told) {
     log_.log({LogLevel::kWarning, "daemon", "", told.error().message});
+  }
+  if (const Status stopped = host_->stop(); !stopped) {
+    log_.log({LogLevel::kWarning, "daemon", "", stopped.error().message});
   }
 }
 

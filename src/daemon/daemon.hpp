@@ -13,9 +13,8 @@
 #include "daemon/control_socket.hpp"
 #include "daemon/daemon_view.hpp"
 #include "daemon/logger.hpp"
-#include "dataplane/userspace/host_setup.hpp"
-#include "dataplane/userspace/tun.hpp"
-#include "dataplane/userspace/userspace.hpp"
+#include "daemon/plane_host.hpp"
+#include "dataplane/userspace/fd.hpp"
 
 namespace espalier::daemon {
 
@@ -34,8 +33,7 @@ class Daemon {
  private:
   Status claim_run_folder();
   Status open_signals();
-  Status set_up_host(const mesh::HostPlan& plan);
-  Status start_plane();
+  Status choose_plane();
   Result<control::ReloadReport> reload();
   void retry_routes();
   void tell_addresses();
@@ -49,18 +47,16 @@ class Daemon {
 
   control::DaemonOptions options_;
   DaemonLogger& log_;
-  crypto::SystemRng plane_rng_;
   std::unique_ptr<Configuration> configuration_;
   std::uint64_t generation_ = 0;
-  dataplane::userspace::HostNetwork network_;
   bool routes_waiting_ = false;
   Instant routes_retry_at_{};
+  Instant reconcile_at_{};
   bool stopping_ = false;
   dataplane::userspace::Fd signals_, pid_file_;
   std::optional<IkeSockets> sockets_;
   AddressWatch address_watch_;
-  dataplane::userspace::Tun tun_;
-  std::unique_ptr<dataplane::Userspace> plane_;
+  std::unique_ptr<PlaneHost> host_;
   std::unique_ptr<EngineDriver> driver_;
   std::unique_ptr<DaemonView> view_;
   std::unique_ptr<control::Server> server_;

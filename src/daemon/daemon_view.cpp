@@ -7,6 +7,7 @@
 
 #include "control/version.hpp"
 #include "daemon/clock.hpp"
+#include "policy/auth_words.hpp"
 #include "policy/identity.hpp"
 #include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
@@ -100,7 +101,7 @@ control::ConnectionConfig describe(const policy::Connection& connection) {
   config.remote_addresses = texts(connection.remote_addresses);
   config.local_id = policy::to_string(connection.local_id);
   config.remote_id = policy::to_string(connection.remote_id);
-  config.auth = connection.auth == policy::AuthKind::kPsk ? "psk" : "cert";
+  config.auth = policy::auth_words(connection);
   config.rekey_time_s = whole_seconds(connection.lifetimes.ike);
   for (const policy::ChildConfig& child : connection.children) {
     control::ConnectionConfig::Child entry;
@@ -135,7 +136,7 @@ control::StatusSnapshot DaemonView::status() {
   out.mesh = mesh_;
   out.self = self_;
   out.version = std::string(control::kVersion);
-  out.dataplane = "userspace";
+  out.dataplane = std::string(host_.name());
   out.generation = generation_;
   for (const ike::PairSnapshot& pair : driver_.engine().snapshot())
     out.pairs.push_back(describe(pair, counters, now));
@@ -190,6 +191,9 @@ Status DaemonView::terminate(const std::string& pair) {
 }
 Status DaemonView::rekey(const std::string& pair, bool ike) {
   return driver_.command(ike::Rekey{pair, ike});
+}
+Status DaemonView::redirect(const std::string& pair, const IpAddress& to) {
+  return driver_.command(ike::Redirect{pair, to});
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> DaemonView::counters() {

@@ -5,15 +5,16 @@
 
 #include "control/view.hpp"
 #include "daemon/engine_driver.hpp"
+#include "daemon/plane_host.hpp"
 #include "mesh/plan.hpp"
 
 namespace espalier::daemon {
 
 class DaemonView final : public control::View {
  public:
-  DaemonView(EngineDriver& driver, dataplane::Port& plane,
+  DaemonView(EngineDriver& driver, PlaneHost& host,
              std::function<Result<control::ReloadReport>()> reload)
-      : driver_(driver), plane_(plane), reload_(std::move(reload)) {}
+      : driver_(driver), host_(host), plane_(host.port()), reload_(std::move(reload)) {}
 
   void set_plan(const mesh::HostPlan& plan, std::uint64_t generation);
 
@@ -25,11 +26,13 @@ class DaemonView final : public control::View {
   Status initiate(const std::string& pair) override;
   Status terminate(const std::string& pair) override;
   Status rekey(const std::string& pair, bool ike) override;
+  Status redirect(const std::string& pair, const IpAddress& to) override;
   Result<control::ReloadReport> reload() override { return reload_(); }
   std::vector<std::pair<std::string, std::uint64_t>> counters() override;
 
  private:
   EngineDriver& driver_;
+  PlaneHost& host_;
   dataplane::Port& plane_;
   std::function<Result<control::ReloadReport>()> reload_;
   std::string mesh_, self_;

@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "daemon/clock.hpp"
+#include "ike/core/limits.hpp"
+#include "ike/core/wanted.hpp"
+#include "reconcile/reconcile.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -27,6 +32,10 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.remote = child.path.remote;
   spec.udp_encap = child.udp_encap;
   spec.mode = child.mode;
+  if (child.nat_original) {
+    spec.original_local = child.nat_original->local;
+    spec.original_remote = child.nat_original->remote;
+  }
   spec.suite = child.suite.cipher;
   spec.encr_key = in ? child.encr_in : child.encr_out;
   spec.integ_key = in ? child.integ_in : child.integ_out;
@@ -39,6 +48,40 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.soft_packets = child.soft_packets;
   spec.hard_packets = child.hard_packets;
   return spec;
+}
+
+dataplane::PolicySpec to_spec(const ike::SetPolicy& set) {
+  return {set.pair, set.reqid,         set.local_ts,      set.remote_ts,
+          set.mode, set.path.local.ip, set.path.remote.ip};
+}
+
+reconcile::SaName sa_name(bool in, Spi spi, const IpAddress& peer) {
+  return {in ? reconcile::Direction::kIn : reconcile::Direction::kOut, spi,
+          in ? IpAddress() : peer};
+}
+
+reconcile::Repair difference(const ike::Core& core, const dataplane::Snapshot& snapshot) {
+  const ike::Wanted wanted = ike::wanted(core);
+  std::vector<reconcile::DesiredSa> desired;
+  for (const ike::WantedSa& sa : wanted.sas) {
+    desired.push_back(
+        {sa_name(sa.direction == ike::Direction::kIn, sa.spi, sa.peer), sa.reqid, sa.needed});
+  }
+  std::vector<reconcile::PolicySpec> policies, there;
+  for (const ike::SetPolicy& each : wanted.policies) {
+    policies.push_back({each.pair, each.reqid, each.local_ts, each.remote_ts});
+  }
+  std::vector<reconcile::ActualSa> actual;
+  for (const dataplane::SaState& sa : snapshot.sas) {
+    const bool in = sa.key.direction == dataplane::Direction::kIn;
+    actual.push_back({sa_name(in, sa.key.spi, sa.key.peer), sa.reqid});
+  }
+  for (const dataplane::PolicySpec& each : snapshot.policies) {
+    if (each.closed) continue;  // the host's, not the engine's
+    there.push_back({each.pair, each.reqid, each.local_ts, each.remote_ts});
+  }
+  return reconcile::compare(std::move(desired), std::move(policies), std::move(actual),
+                            std::move(there), {ReqId(ike::kReqIdFirst), ReqId(ike::kReqIdLast)});
 }
 
 std::optional<control::PairEvent::Kind> pair_event(ike::EventKind kind) {
@@ -138,7 +181,7 @@ void EngineDriver::collect(const ike::Effect& effect, std::vector<dataplane::Cha
                           update->path.local,
                           update->path.remote});
   } else if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) {
-    changes.push_back(dataplane::SetPolicy{{set->pair, set->reqid, set->local_ts, set->remote_ts}});
+    changes.push_back(dataplane::SetPolicy{to_spec(*set)});
   } else if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect)) {
     changes.push_back(dataplane::DeletePolicy{gone->reqid});
   }
@@ -191,6 +234,47 @@ void EngineDriver::answer(const ike::QueryUse& query) {
   report.last_inbound = latest(dataplane::Direction::kIn, query.inbound);
   report.last_outbound = latest(dataplane::Direction::kOut, query.outbound);
   engine_.handle_completion(monotonic_now(), rng_, report);
+}
+
+std::size_t EngineDriver::reconcile() {
+  const auto snapshot = parts_.plane.query();
+  if (!snapshot) {
+    parts_.log.log({LogLevel::kWarning, "daemon", "",
+                    "the dataplane does not say what it has: " + snapshot.error().message});
+    return 0;
+  }
+  const reconcile::Repair repair = difference(engine_.core(), *snapshot);
+  if (repair.empty()) return 0;
+  parts_.log.log(
+      {LogLevel::kWarning, "daemon", "",
+       fmt::format("the dataplane was not as it should be: {} SAs were lost, {} policies "
+                   "missing or changed, {} SAs and {} policies there that nobody wants",
+                   repair.renew.size(), repair.set.size(), repair.remove.size(),
+                   repair.remove_policies.size())});
+  std::vector<dataplane::Change> changes;
+  for (const ike::SetPolicy& each : ike::wanted(engine_.core()).policies) {
+    const bool missing =
+        std::any_of(repair.set.begin(), repair.set.end(),
+                    [&](const reconcile::PolicySpec& one) { return one.reqid == each.reqid; });
+    if (missing) changes.push_back(dataplane::SetPolicy{to_spec(each)});
+  }
+  for (const reconcile::SaName& sa : repair.remove) {
+    const bool in = sa.direction == reconcile::Direction::kIn;
+    changes.push_back(dataplane::DeleteSa{
+        {in ? dataplane::Direction::kIn : dataplane::Direction::kOut, sa.spi, sa.peer}});
+  }
+  for (const ReqId reqid : repair.remove_policies) {
+    changes.push_back(dataplane::DeletePolicy{reqid});
+  }
+  if (!changes.empty()) apply(changes);
+  for (const reconcile::SaName& sa : repair.renew) {
+    const bool in = sa.direction == reconcile::Direction::kIn;
+    engine_.handle_completion(
+        monotonic_now(), rng_,
+        ike::SaLost{in ? ike::Direction::kIn : ike::Direction::kOut, sa.spi, sa.peer});
+  }
+  drain();
+  return repair.renew.size() + changes.size();
 }
 
 void EngineDriver::publish(const ike::Event& event) {

@@ -31,6 +31,9 @@ class EngineDriver {
   void handle_timeout();
   Status command(const ike::Command& command);
   void handle_plane_events();
+  // Compares what the engine wants with what the dataplane has, and repairs
+  // (reconcile/reconcile.hpp). After handle_plane_events(). How much was wrong.
+  std::size_t reconcile();
   void use_keys(const ike::KeyStore& keys) { keys_ = &keys; }
 
   // At most a second old: liveness checks of a thousand SAs read the dataplane once a second, not a

@@ -1,8 +1,14 @@
 #include "daemon/ike_sockets.hpp"
 
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+// After the C library's: the kernel's headers leave out what that one has.
+#include <linux/udp.h>
+#include <linux/xfrm.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -89,7 +95,7 @@ std::optional<IpAddress> destination(msghdr& message) {
   return std::nullopt;
 }
 
-std::optional<ReceivedDatagram> receive_one(int fd) {
+std::optional<ReceivedDatagram> receive_one(int fd, std::uint16_t port) {
   alignas(cmsghdr) std::array<char, 256> control{};
   std::array<std::uint8_t, 65536> buffer;
   AnyAddress from{};
@@ -105,27 +111,58 @@ std::optional<ReceivedDatagram> receive_one(int fd) {
   if (got < 0) return std::nullopt;
   const auto local = destination(message);
   if (!local) return ReceivedDatagram{{}, {}};
-  return ReceivedDatagram{{{*local, kIkePort}, read_address(from)},
+  return ReceivedDatagram{{{*local, port}, read_address(from)},
                           {buffer.begin(), buffer.begin() + got}};
 }
 
-Result<Fd> open_port(Family family, std::uint16_t port, std::uint32_t fwmark) {
-  auto fd = dataplane::userspace::open_udp(family, port, fwmark, port == kNatTPort);
+// The host's policies do not concern the socket, in either direction (ip(7), IP_XFRM_POLICY).
+Status bypass_policies(int fd, Family family) {
+  for (const std::uint8_t direction : {XFRM_POLICY_IN, XFRM_POLICY_OUT}) {
+    xfrm_userpolicy_info policy{};
+    policy.action = XFRM_POLICY_ALLOW;
+    policy.dir = direction;
+    policy.sel.family = family == Family::kIpv4 ? AF_INET : AF_INET6;
+    const int level = family == Family::kIpv4 ? IPPROTO_IP : IPPROTO_IPV6;
+    const int option = family == Family::kIpv4 ? IP_XFRM_POLICY : IPV6_XFRM_POLICY;
+    if (setsockopt(fd, level, option, &policy, sizeof policy) != 0) {
+      return make_error(ErrorCode::kSystem,
+                        fmt::format("exempting an IKE socket from the host's IPsec policies: {}",
+                                    std::strerror(errno)));
+    }
+  }
+  return {};
+}
+
+Status prepare_for_kernel(int fd, Family family, std::uint16_t port) {
+  TRY(bypass_policies(fd, family));
+  if (port != kNatTPort) return {};
+  const int encap = UDP_ENCAP_ESPINUDP;
+  if (setsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &encap, sizeof encap) != 0) {
+    return make_error(ErrorCode::kUnsupported,
+                      fmt::format("this kernel takes no ESP in UDP: {}", std::strerror(errno)));
+  }
+  return {};
+}
+
+Result<Fd> open_port(Family family, std::uint16_t port, const SocketUse& use) {
+  const bool gro = port == kNatTPort && !use.kernel_esp;
+  auto fd = dataplane::userspace::open_udp(family, port, use.fwmark, gro);
   if (!fd && fd.error().code == ErrorCode::kBusy) {
     return make_error(ErrorCode::kBusy, dataplane::userspace::describe_port_conflict(port));
   }
   if (!fd && fd.error().code == ErrorCode::kUnsupported && family == Family::kIpv6) return Fd();
+  if (fd && use.kernel_esp) TRY(prepare_for_kernel(fd->get(), family, port));
   return fd;
 }
 
 }  // namespace
 
-Result<IkeSockets> IkeSockets::open(std::uint32_t fwmark) {
+Result<IkeSockets> IkeSockets::open(const SocketUse& use) {
   IkeSockets sockets;
-  TRY_ASSIGN(sockets.ike4_, open_port(Family::kIpv4, kIkePort, fwmark));
-  TRY_ASSIGN(sockets.natt4_, open_port(Family::kIpv4, kNatTPort, fwmark));
-  TRY_ASSIGN(sockets.ike6_, open_port(Family::kIpv6, kIkePort, fwmark));
-  TRY_ASSIGN(sockets.natt6_, open_port(Family::kIpv6, kNatTPort, fwmark));
+  TRY_ASSIGN(sockets.ike4_, open_port(Family::kIpv4, kIkePort, use));
+  TRY_ASSIGN(sockets.natt4_, open_port(Family::kIpv4, kNatTPort, use));
+  TRY_ASSIGN(sockets.ike6_, open_port(Family::kIpv6, kIkePort, use));
+  TRY_ASSIGN(sockets.natt6_, open_port(Family::kIpv6, kNatTPort, use));
   return sockets;
 }
 
@@ -161,9 +198,29 @@ std::vector<ReceivedDatagram> IkeSockets::receive(std::size_t max_datagrams) con
   std::vector<ReceivedDatagram> datagrams;
   for (const int fd : {ike4(), ike6()}) {
     while (fd >= 0 && datagrams.size() < max_datagrams) {
-      auto datagram = receive_one(fd);
+      auto datagram = receive_one(fd, kIkePort);
       if (!datagram) break;
       if (!datagram->bytes.empty()) datagrams.push_back(std::move(*datagram));
+    }
+  }
+  return datagrams;
+}
+
+std::vector<ReceivedDatagram> IkeSockets::receive_natt(std::size_t max_datagrams) const {
+  std::vector<ReceivedDatagram> datagrams;
+  constexpr std::size_t kMarkerOctets = 4;
+  for (const int fd : {natt4(), natt6()}) {
+    while (fd >= 0 && datagrams.size() < max_datagrams) {
+      auto datagram = receive_one(fd, kNatTPort);
+      if (!datagram) break;
+      Bytes& bytes = datagram->bytes;
+      // ESP that the kernel has no SA for stays with the kernel; a keepalive is one octet.
+      const bool ike = bytes.size() > kMarkerOctets &&
+                       std::all_of(bytes.begin(), bytes.begin() + kMarkerOctets,
+                                   [](std::uint8_t octet) { return octet == 0; });
+      if (!ike) continue;
+      bytes.erase(bytes.begin(), bytes.begin() + kMarkerOctets);
+      datagrams.push_back(std::move(*datagram));
     }
   }
   return datagrams;

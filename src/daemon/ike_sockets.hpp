@@ -15,17 +15,28 @@ struct ReceivedDatagram {
   Bytes bytes;
 };
 
+// What the dataplane needs of the sockets.
+struct SocketUse {
+  std::uint32_t fwmark = 0;  // 0: none
+  // The kernel's ESP: policies do not hold these sockets' packets, the kernel takes ESP off port
+  // 4500, and what is left there is read here.
+  bool kernel_esp = false;
+};
+
 class IkeSockets {
  public:
   // Binds 500 and 4500 for both families (a host without IPv6 goes without). Errors: kBusy naming
   // who holds the port.
-  static Result<IkeSockets> open(std::uint32_t fwmark);
+  static Result<IkeSockets> open(const SocketUse& use);
 
   // Sends one datagram; the non-ESP marker is added on port 4500 (RFC 3948 section 2.2). Errors:
   // kSystem. A datagram that cannot be sent is as good as lost: the protocol sends it again.
   Status send(const ike::Transmit& transmit) const;
   // What waits on port 500, at most max_datagrams.
   std::vector<ReceivedDatagram> receive(std::size_t max_datagrams) const;
+  // What waits on port 4500 and has the non-ESP marker, which is taken off (RFC 3948 section 2.2).
+  // Only where the kernel does ESP.
+  std::vector<ReceivedDatagram> receive_natt(std::size_t max_datagrams) const;
 
   int ike4() const { return ike4_.get(); }
   int ike6() const { return ike6_.get(); }

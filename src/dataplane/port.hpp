@@ -41,6 +41,9 @@ struct SaSpec {
   SecretBytes encr_key;  // with salt at its end
   SecretBytes integ_key;
   bool esn = false;
+  // Transport mode through NAT: this end's and the peer's address as the peer has them, for the
+  // checksums behind ESP (RFC 3948 section 3.1.2; Linux: encap_oa).
+  std::optional<IpAddress> original_local, original_remote;
   std::uint32_t replay_window = 1024;  // packets; inbound
   policy::SelectorList
       local_ts;  // inbound: decrypted packets outside these are dropped (RFC 4301 section 5.2)
@@ -60,6 +63,8 @@ struct PolicySpec {
   policy::SelectorList remote_ts;
   policy::Mode mode = policy::Mode::kTunnel;
   IpAddress local{}, remote{};  // outer addresses; a tunnel's ends
+  // Nothing passes, whatever SAs there are; any other policy with the same selectors comes first.
+  bool closed = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 

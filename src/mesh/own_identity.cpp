@@ -81,14 +81,16 @@ Result<OwnIdentity> own_identity(const Credentials& credentials) {
 Status authenticate(const Credentials& credentials, const OwnIdentity& own,
                     const config::Host& self, policy::Connection& connection) {
   if (connection.auth != policy::AuthKind::kCert) return {};
-  if (credentials.certificates.empty()) {
+  const bool shows = !policy::we_are_anonymous(connection.null_auth);
+  const bool checks = !policy::peer_is_anonymous(connection.null_auth);
+  if (shows && credentials.certificates.empty()) {
     return make_error(ErrorCode::kNotFound, connection.name +
                                                 " authenticates by certificate, and there is none: "
                                                 "put it into x509/" +
                                                 self.name + ".pem and its key into private/" +
                                                 self.name + ".pem");
   }
-  if (credentials.anchors.empty()) {
+  if (checks && credentials.anchors.empty()) {
     return make_error(ErrorCode::kNotFound,
                       connection.name +
                           " authenticates by certificate, and there is no CA to "
@@ -96,7 +98,7 @@ Status authenticate(const Credentials& credentials, const OwnIdentity& own,
   }
   connection.anchors = own.anchors;
   connection.authorities = own.authorities;
-  if (credentials.stand_ins) return {};
+  if (credentials.stand_ins || !shows) return {};
   // Without its identity in it every peer would turn a certificate down, and say less about why.
   for (const OwnIdentity::One& one : own.certificates) {
     if (!policy::certificate_has_identity(one.info, connection.local_id)) continue;

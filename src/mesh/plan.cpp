@@ -76,9 +76,19 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.mobike = settings.mobike;
   connection.fragmentation = settings.fragmentation;
   connection.encap = settings.encap;
+  connection.childless = settings.childless;
+  connection.resumption = settings.resumption;
   connection.start = settings.start;
   connection.revocation = settings.revocation;
   connection.protect = settings.protect;
+  connection.lines = settings.lines;
+}
+
+void set_places(const SharedList<std::string>& file, const Host& self, config::Position peer,
+                Connection& connection) {
+  connection.lines.file = file;
+  connection.lines[policy::Setting::kOwn] = self.at.line;
+  connection.lines[policy::Setting::kPeer] = peer.line;
 }
 
 // RFC 8784. The two ends of a pair have the same id and secret.
@@ -187,11 +197,18 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   c.foreign = true;
   if (peer.local_id) c.local_id = *peer.local_id;
   c.behind_nat = peer.nat;
+  c.null_auth = peer.null_auth;
+  const policy::Identity nobody{wire::ike::IdType::kNull, {}};
+  if (policy::we_are_anonymous(c.null_auth)) c.local_id = nobody;
+  if (policy::peer_is_anonymous(c.null_auth)) c.remote_id = nobody;
+  if (peer.redirect) c.redirect = *peer.redirect;
+  // Whom we send elsewhere we do not call.
+  if (c.redirect && c.redirect->to) c.start = policy::Start::kNone;
   // Without an address there is nobody to call: only the peer initiates.
   if (peer.addresses.empty()) c.start = policy::Start::kNone;
   TRY(authenticate(credentials, own, self, c));
   TRY(add_ppk(settings, credentials, c));
-  if (c.auth == AuthKind::kPsk) {
+  if (c.auth == AuthKind::kPsk && c.null_auth != policy::NullAuth::kBoth) {
     const std::string file = peer.secret_file.value_or("");
     const auto secret = credentials.foreign_secrets.find(file);
     if (secret == credentials.foreign_secrets.end() || secret->second.empty()) {
@@ -236,11 +253,13 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
                         const std::string& why) {
     files.emplace(std::make_pair(kind, path), RequiredFile{kind, path, name, why});
   };
-  const auto need_certificates = [&](const std::string& pair) {
+  const auto need_certificates = [&](const std::string& pair, policy::NullAuth null_auth) {
     const std::string why = pair + " authenticates by certificate";
-    need(Kind::kPrivateKey, "private/" + self->name + ".pem", "", why);
-    need(Kind::kCertificate, "x509/" + self->name + ".pem", "", why);
-    need(Kind::kAnchors, "x509ca", "", why);
+    if (!policy::we_are_anonymous(null_auth)) {
+      need(Kind::kPrivateKey, "private/" + self->name + ".pem", "", why);
+      need(Kind::kCertificate, "x509/" + self->name + ".pem", "", why);
+    }
+    if (!policy::peer_is_anonymous(null_auth)) need(Kind::kAnchors, "x509ca", "", why);
   };
   const auto need_ppk = [&](const PairSettings& settings, const std::string& pair) {
     if (!settings.ppk) return;
@@ -253,7 +272,7 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     const std::string pair = pair_name(*self, peer.name);
     need_ppk(settings, pair);
     if (settings.auth == AuthKind::kCert) {
-      need_certificates(pair);
+      need_certificates(pair, policy::NullAuth::kNone);
     } else {
       need(Kind::kMeshSecret, "private/mesh.secret", "",
            pair + " authenticates by the mesh secret");
@@ -264,8 +283,8 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
     const std::string pair = pair_name(*self, peer.name);
     need_ppk(settings, pair);
     if (settings.auth == AuthKind::kCert) {
-      need_certificates(pair);
-    } else {
+      need_certificates(pair, peer.null_auth);
+    } else if (peer.null_auth != policy::NullAuth::kBoth) {
       const std::string file = peer.secret_file.value_or("");
       need(Kind::kForeignSecret, "private/" + file, file, pair + " authenticates by it");
     }
@@ -282,15 +301,18 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
   HostPlan plan{inventory.mesh, self->name, self->addresses, self->subnets, {}, {}};
   if (!credentials.mesh_secret.empty()) TRY(check_mesh_secret(credentials.mesh_secret));
   TRY_ASSIGN(const OwnIdentity own, own_identity(credentials));
+  const SharedList<std::string> file{inventory.file};
   for (const Host& peer : inventory.hosts) {
     if (&peer == self) continue;
     TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials, own));
+    set_places(file, *self, peer.at, connection);
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
   for (const Foreign& peer : inventory.foreign) {
     TRY_ASSIGN(Connection connection,
                towards_foreign(inventory, *self, peer, credentials, own, plan.warnings));
+    set_places(file, *self, peer.at, connection);
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }

@@ -284,6 +284,45 @@ TEST(Compile, PostQuantumKeys) {
   EXPECT_THAT(weak, Not(HasSubstr("short")));
 }
 
+TEST(Compile, PeersThatStayAnonymous) {
+  const auto with = [](const std::string& words) {
+    return load("mesh: p\nhosts: {a: 192.0.2.1}\nforeign: {f: {address: 192.0.2.9, " + words +
+                "}}\n");
+  };
+  const policy::Identity nobody{wire::ike::IdType::kNull, {}};
+  const config::Inventory both = with("null_auth: both");
+  EXPECT_THAT(required_files(both, "a"), IsEmpty());
+  const auto plan = compile(both, "a", Credentials{});
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->connections.front().local_id, nobody);
+  EXPECT_EQ(plan->connections.front().remote_id, nobody);
+  EXPECT_TRUE(plan->connections.front().psk.empty());
+  // We stay anonymous: the peer's certificate is checked, and we need none.
+  const config::Inventory local = with("null_auth: local, auth: cert");
+  EXPECT_THAT(required_files(local, "a"), SizeIs(1));
+  // The peer does: the other way round.
+  const config::Inventory remote = with("null_auth: remote, auth: cert");
+  EXPECT_THAT(required_files(remote, "a"), SizeIs(2));
+}
+
+TEST(Compile, Redirects) {
+  Credentials c = credentials();
+  c.foreign_secrets["f"] = secret("h%2kPq0.zzT-81aB");
+  const auto plan = compile(load("mesh: p\nhosts: {a: 192.0.2.1}\n"
+                                 "foreign: {f: {address: 192.0.2.9, secret: \"file:f\", "
+                                 "childless: force, resumption: on,\n"
+                                 "  redirect: {accept: 198.51.100.0/24, to: 192.0.2.7}}}\n"),
+                            "a", c);
+  ASSERT_TRUE(plan) << plan.error().message;
+  const Connection& f = plan->connections.front();
+  ASSERT_TRUE(f.redirect);
+  EXPECT_EQ(f.redirect->to, ip("192.0.2.7"));
+  EXPECT_THAT(f.redirect->accept, SizeIs(1));
+  EXPECT_EQ(f.start, policy::Start::kNone) << "whom we send elsewhere we do not call";
+  EXPECT_EQ(f.childless, policy::Childless::kForce);
+  EXPECT_TRUE(f.resumption);
+}
+
 TEST(RequiredFiles, OnlyWhatIsUsed) {
   using Kind = RequiredFile::Kind;
   const auto files = required_files(example("foreign.yaml"), "walt");

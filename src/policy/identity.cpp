@@ -219,6 +219,7 @@ std::string to_string(const Identity& identity) {
     case IdType::kDerDn: return name_text(identity.data);
     case IdType::kKeyId: return "@#" + to_hex(identity.data);
     case IdType::kDerGn: return to_hex(identity.data);
+    case IdType::kNull: return "%null";
   }
   if (identity.type == kAnyIdType) return "%any";
   return to_hex(identity.data);

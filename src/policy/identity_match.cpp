@@ -70,6 +70,8 @@ bool covers(const Identity& pattern, const Identity& identity) {
 std::vector<Identity> lookup_keys(const Identity& identity,
                                   const std::vector<std::uint32_t>& name_masks) {
   std::vector<Identity> keys{canonical(identity)};
+  // RFC 7619 section 2.4: an end without an identity is for those that expect one, never `%any`.
+  if (identity.type == IdType::kNull) return keys;
   const std::string text = to_text(keys.front().data);
   if (identity.type == IdType::kFqdn) {
     for (std::size_t dot = text.find('.'); dot != std::string::npos; dot = text.find('.', dot + 1))
@@ -121,7 +123,8 @@ bool certificate_has_identity(const crypto::CertificateInfo& certificate,
       return !identity.data.empty() &&
              canonical_name(certificate.subject_dn) == canonical_name(identity.data);
     case IdType::kKeyId: return !identity.data.empty() && certificate.key_id == identity.data;
-    case IdType::kDerGn: return false;
+    case IdType::kDerGn:
+    case IdType::kNull: return false;
   }
   return false;
 }

@@ -257,5 +257,16 @@ TEST(ModeName, Names) {
   EXPECT_EQ(name(Mode::kTransport), "transport");
 }
 
+// RFC 7619 section 2.4: who does not say who it is meets only those who expect that.
+TEST(Identity, NobodyIsCoveredByNoWildcard) {
+  const Identity nobody{wire::ike::IdType::kNull, {}};
+  EXPECT_EQ(to_string(nobody), "%null");
+  EXPECT_FALSE(is_wildcard(nobody));
+  EXPECT_FALSE(covers({kAnyIdType, {}}, nobody));
+  EXPECT_FALSE(covers(nobody, {wire::ike::IdType::kFqdn, to_vector(as_bytes("a"))}));
+  EXPECT_TRUE(covers(nobody, nobody));
+  EXPECT_EQ(lookup_keys(nobody, {}), std::vector<Identity>{nobody});
+}
+
 }  // namespace
 }  // namespace espalier::policy

@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/box.hpp"
 #include "base/secret.hpp"
 #include "base/shared_list.hpp"
 #include "base/time.hpp"
 #include "crypto/aead.hpp"
 #include "crypto/ids.hpp"
 #include "crypto/revocation.hpp"
+#include "policy/lines.hpp"
 #include "wire/ike/message.hpp"
 
 namespace espalier::policy {
@@ -113,6 +115,30 @@ enum class Start : std::uint8_t { kNow, kTrap, kNone };
 enum class Protect : std::uint8_t { kRequire, kUse, kOff };
 enum class Encap : std::uint8_t { kAuto, kAlways, kNever };
 
+// Whether the first child is made by CREATE_CHILD_SA, with a key exchange of its own, and not in
+// IKE_AUTH (RFC 6023); swanctl's words.
+enum class Childless : std::uint8_t {
+  kAllow,   // as responder, when the peer wants it
+  kPrefer,  // as initiator too, where the peer can
+  kForce,   // no child is made in IKE_AUTH
+  kNever,
+};
+// Which ends do not prove who they are (NULL authentication, RFC 7619).
+enum class NullAuth : std::uint8_t { kNone, kLocal, kRemote, kBoth };
+inline bool we_are_anonymous(NullAuth which) {
+  return which == NullAuth::kLocal || which == NullAuth::kBoth;
+}
+inline bool peer_is_anonymous(NullAuth which) {
+  return which == NullAuth::kRemote || which == NullAuth::kBoth;
+}
+// RFC 5685.
+struct Redirect {
+  std::vector<Prefix> accept;   // where the peer may send us; empty: nowhere
+  std::optional<IpAddress> to;  // we send the peer there
+  bool after_auth = false;      // ... in IKE_AUTH, when it has proved who it is
+  friend bool operator==(const Redirect&, const Redirect&) = default;
+};
+
 struct ChildConfig {
   std::string name;
   Mode mode = Mode::kTunnel;
@@ -148,7 +174,12 @@ struct Connection {
   Protect protect = Protect::kRequire;
   bool foreign = false;     // a peer outside the inventory's own hosts
   bool behind_nat = false;  // foreign.NAME nat: true
+  Childless childless = Childless::kAllow;
+  NullAuth null_auth = NullAuth::kNone;
+  bool resumption = false;  // tickets are given, asked for and used (RFC 5723)
+  Box<Redirect> redirect;
   std::vector<ChildConfig> children;
+  Lines lines;
   friend bool operator==(const Connection&, const Connection&) = default;
 };
 

@@ -141,9 +141,9 @@ class Swan:
         return done
 
     def load(self, peer, ike, esp, auth="psk", secret=None, remote_ts=None, local_ts=None, remote_id=None,
-             more="", child_more="", ppk=None):
+             more="", child_more="", ppk=None, local=None):
         """One connection c with the child k to a lab host. secret: for psk, as swanctl writes it. more and child_more:
-        lines of the connection and of its child. ppk: (id, secret) of a post-quantum key."""
+        lines of the connection and of its child. ppk: (id, secret) of a post-quantum key. local: its addresses."""
         secrets = ""
         if auth == "psk":
             secrets = (f"secrets {{ ike-1 {{\n  secret = {secret}\n  id-1 = {self.host.name}\n"
@@ -159,7 +159,7 @@ class Swan:
             return ",".join([a + ("/128" if ":" in a else "/32") for a in bare(host)] + host.subnets)
 
         self.put("swanctl.conf", CONNECTION.format(
-            local=bare(self.host)[0], remote=bare(peer)[0], ike=ike, esp=esp, secrets=secrets, more=more,
+            local=local or bare(self.host)[0], remote=bare(peer)[0], ike=ike, esp=esp, secrets=secrets, more=more,
             child_more=child_more,
             auth="psk" if auth == "psk" else "pubkey", local_id=self.host.name, remote_id=remote_id or peer.name,
             certs="" if auth == "psk" else f"certs = {self.host.name}.pem",

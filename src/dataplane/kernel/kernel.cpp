@@ -73,7 +73,7 @@ Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
   }
   std::unique_ptr<Kernel> plane(
       new Kernel(std::move(options), std::move(*requests), std::move(events)));
-  TRY(plane->remove_leftovers());
+  TRY(plane->remove_all_sas());
   return plane;
 }
 
@@ -177,12 +177,30 @@ Status Kernel::apply(const MoveSa& change) {
   return {};
 }
 
+Status Kernel::put(const PolicyKey& key, const PolicySpec& policy) {
+  NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
+  kernel::put_policy(message, key, policy);
+  const Status set = requests_.request(message);
+  if (set) return {};
+  return about(fmt::format("Pair {}: the policy {}", policy.pair, key.text()), set.error());
+}
+
+Status Kernel::remove_policy(const PolicyKey& key) {
+  NetlinkMessage message(XFRM_MSG_DELPOLICY, 0);
+  kernel::put_policy_id(message, key);
+  const Status done = requests_.request(message);
+  if (done || done.error().code == ErrorCode::kNotFound) return {};
+  return about(fmt::format("The policy {}", key.text()), done.error());
+}
+
 Status Kernel::apply(const SetPolicy& change) {
   const PolicySpec& policy = change.policy;
   TRY(check(policy));
   TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(policy));
   std::set<PolicyKey> had;
   if (const auto old = policies_.find(policy.reqid); old != policies_.end()) {
+    // A closed one is set again with every reload; any other may be missing in the kernel.
+    if (policy.closed && old->second == policy) return {};
     TRY_ASSIGN(had, kernel::expand(old->second));
   } else if (policies_.size() >= kMaxPolicies) {
     return make_error(ErrorCode::kLimit, fmt::format("Pair {}: there are {} policies already.",
@@ -190,17 +208,14 @@ Status Kernel::apply(const SetPolicy& change) {
   }
   policies_[policy.reqid] = policy;
   for (const PolicyKey& key : wanted) {
-    NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
-    kernel::put_policy(message, key, policy);
-    if (const Status set = requests_.request(message); !set) {
-      return about(fmt::format("Pair {}: the policy {}", policy.pair, key.text()), set.error());
-    }
     std::vector<ReqId>& owners = owners_[key];
     std::erase(owners, policy.reqid);
-    owners.push_back(policy.reqid);
+    // A closed one comes last, whenever it was set.
+    owners.insert(policy.closed ? owners.begin() : owners.end(), policy.reqid);
+    if (owners.back() == policy.reqid) TRY(put(key, policy));
   }
   for (const PolicyKey& key : had) {
-    if (!wanted.contains(key)) TRY(release(key, policy.reqid, policy.pair));
+    if (!wanted.contains(key)) TRY(release(key, policy.reqid));
   }
   return {};
 }
@@ -209,32 +224,64 @@ Status Kernel::apply(const DeletePolicy& change) {
   const auto old = policies_.find(change.reqid);
   if (old == policies_.end()) return {};
   TRY_ASSIGN(const std::set<PolicyKey> had, kernel::expand(old->second));
-  const std::string pair = old->second.pair;
   policies_.erase(old);
-  for (const PolicyKey& key : had) TRY(release(key, change.reqid, pair));
+  for (const PolicyKey& key : had) TRY(release(key, change.reqid));
   return {};
 }
 
 // The kernel has one policy of each key: with its last owner it goes, else the owner before has it.
-Status Kernel::release(const PolicyKey& key, ReqId reqid, const std::string& pair) {
+Status Kernel::release(const PolicyKey& key, ReqId reqid) {
   const auto at = owners_.find(key);
   if (at == owners_.end()) return {};
   const bool was_active = at->second.back() == reqid;
   std::erase(at->second, reqid);
-  Status done;
-  if (at->second.empty()) {
-    owners_.erase(at);
-    NetlinkMessage message(XFRM_MSG_DELPOLICY, 0);
-    kernel::put_policy_id(message, key);
-    done = requests_.request(message);
-    if (!done && done.error().code == ErrorCode::kNotFound) done = Status();
-  } else if (was_active) {
-    NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
-    kernel::put_policy(message, key, policies_.at(at->second.back()));
-    done = requests_.request(message);
+  if (!at->second.empty()) {
+    return was_active ? put(key, policies_.at(at->second.back())) : Status();
   }
-  if (done) return {};
-  return about(fmt::format("Pair {}: the policy {}", pair, key.text()), done.error());
+  owners_.erase(at);
+  return remove_policy(key);
+}
+
+Status Kernel::close(const std::vector<PolicySpec>& closed) {
+  for (const PolicyKey& key : kernel::neighbour_discovery()) {
+    NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
+    kernel::put_exception(message, key);
+    if (const Status set = requests_.request(message); !set) {
+      return about(fmt::format("The exception {}", key.text()), set.error());
+    }
+  }
+  std::set<ReqId> wanted;
+  for (const PolicySpec& policy : closed) {
+    ASSERT(policy.closed);
+    wanted.insert(policy.reqid);
+    TRY(apply(SetPolicy{policy}));
+  }
+  std::vector<ReqId> gone;
+  for (const auto& [reqid, policy] : policies_) {
+    if (policy.closed && !wanted.contains(reqid)) gone.push_back(reqid);
+  }
+  for (const ReqId reqid : gone) TRY(apply(DeletePolicy{reqid}));
+  return remove_left_policies();
+}
+
+Status Kernel::remove_left_policies() {
+  TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
+  const std::vector<PolicyKey> exceptions = kernel::neighbour_discovery();
+  std::size_t removed = 0;
+  for (const KernelPolicy& policy : found) {
+    const bool exempt =
+        std::find(exceptions.begin(), exceptions.end(), policy.key) != exceptions.end();
+    if (exempt || owners_.contains(policy.key)) continue;
+    TRY(remove_policy(policy.key));
+    ++removed;
+  }
+  if (removed > 0 && options_.log != nullptr) {
+    options_.log->log(
+        {LogLevel::kInfo, "dataplane", "",
+         fmt::format("{} policies of an earlier daemon removed from the kernel: nothing wants them",
+                     removed)});
+  }
+  return {};
 }
 
 Kernel::Sas::iterator Kernel::locate(const SaKey& key) {
@@ -268,18 +315,18 @@ Result<std::vector<KernelPolicy>> Kernel::dump_policies() {
   NetlinkMessage message(XFRM_MSG_GETPOLICY, 0);
   TRY(requests_.dump(message, [&](const nlmsghdr& header) {
     auto policy = kernel::parse_policy(header);
-    if (policy && kernel::is_ours(policy->reqid)) found.push_back(std::move(*policy));
+    if (policy && kernel::is_our_priority(policy->priority)) found.push_back(std::move(*policy));
   }));
   return found;
 }
 
-Status Kernel::remove_leftovers() {
+Status Kernel::remove_all_sas() {
   TRY_ASSIGN(const std::vector<KernelSa> left, dump_sas());
   for (const KernelSa& sa : left) TRY(remove({sa.destination, sa.spi}));
+  sas_.clear();
   if (!left.empty() && options_.log != nullptr) {
-    options_.log->log(
-        {LogLevel::kInfo, "dataplane", "",
-         fmt::format("{} SAs of an earlier daemon removed from the kernel", left.size())});
+    options_.log->log({LogLevel::kInfo, "dataplane", "",
+                       fmt::format("{} SAs removed from the kernel", left.size())});
   }
   return {};
 }
@@ -312,7 +359,7 @@ Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>&
   std::map<ReqId, std::map<PolicyKey, KernelPolicy>> by_reqid;
   for (const KernelPolicy& policy : found) {
     active[policy.key] = ReqId(policy.reqid);
-    by_reqid[ReqId(policy.reqid)][policy.key] = policy;
+    if (policy.reqid != 0) by_reqid[ReqId(policy.reqid)][policy.key] = policy;
   }
   std::map<ReqId, PolicySpec> specs;
   for (const auto& [reqid, entries] : by_reqid) specs[reqid] = rebuild(reqid, entries);
@@ -320,7 +367,9 @@ Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>&
     TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(held));
     const bool whole = std::all_of(wanted.begin(), wanted.end(), [&](const PolicyKey& key) {
       const auto now = active.find(key);
-      return now != active.end() && now->second == owners_.at(key).back();
+      if (now == active.end()) return false;
+      const PolicySpec& owner = policies_.at(owners_.at(key).back());
+      return now->second == (owner.closed ? ReqId() : owner.reqid);
     });
     const auto rebuilt = specs.find(reqid);
     if (whole) {
@@ -379,6 +428,33 @@ std::vector<Event> Kernel::poll_events() {
   // Too many at once: what was lost is found by comparing, not by events.
   if (!read) ++counters_["events-lost"];
   return events;
+}
+
+Result<std::size_t> Kernel::open() {
+  TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
+  Status first;
+  for (const KernelPolicy& policy : found) {
+    const Status removed = remove_policy(policy.key);
+    if (first && !removed) first = removed;
+  }
+  policies_.clear();
+  owners_.clear();
+  if (!first) return first.error();
+  return found.size();
+}
+
+Status teardown_kernel(Logger& logger) {
+  KernelOptions options;
+  options.log = &logger;
+  auto plane = Kernel::make(std::move(options));  // which removes the SAs
+  if (!plane && plane.error().code == ErrorCode::kUnsupported) return {};
+  if (!plane) return plane.error();
+  TRY_ASSIGN(const std::size_t removed, (*plane)->open());
+  if (removed > 0) {
+    logger.log({LogLevel::kInfo, "dataplane", "",
+                fmt::format("{} policies removed from the kernel", removed)});
+  }
+  return {};
 }
 
 }  // namespace espalier::dataplane

@@ -27,9 +27,19 @@ class Kernel final : public Port {
   // more; its policies stay, so that nothing leaves in the clear meanwhile.
   static Result<std::unique_ptr<Kernel>> make(KernelOptions options);
 
+  // Every SA of ours, one by one; policies stay.
+  Status remove_all_sas();
+  // Removes every policy of ours, exceptions included, whoever wants it. Returns how many there
+  // were.
+  Result<std::size_t> open();
+
   Status apply(std::span<const Change> changes) override;
   Result<Snapshot> query() override;
   std::vector<Event> poll_events() override;
+
+  // What must be protected: these (all of them `closed`) stand from now on, until another call
+  // leaves them out; what other policies of ours an earlier daemon left goes. Additions come first.
+  Status close(const std::vector<PolicySpec>& closed);
 
   // Readable while poll_events() has something. For poll; do not read it.
   int notify_fd() const;
@@ -55,8 +65,10 @@ class Kernel final : public Port {
 
   Status install(const SaSpec& sa, const kernel::ReplayState* resume);
   Status remove(const kernel::SaId& id);
-  Status release(const kernel::PolicyKey& key, ReqId reqid, const std::string& pair);
-  Status remove_leftovers();
+  Status release(const kernel::PolicyKey& key, ReqId reqid);
+  Status remove_left_policies();
+  Status put(const kernel::PolicyKey& key, const PolicySpec& policy);
+  Status remove_policy(const kernel::PolicyKey& key);
   // Every SA and policy of ours that the kernel has.
   Result<std::vector<kernel::KernelSa>> dump_sas();
   Result<std::vector<kernel::KernelPolicy>> dump_policies();
@@ -77,5 +89,9 @@ class Kernel final : public Port {
   std::map<kernel::PolicyKey, std::vector<ReqId>> owners_;
   std::map<std::string, std::uint64_t> counters_;
 };
+
+// Removes every policy and every SA of ours from the kernel and tells the logger how many there
+// were. Nothing of it where there is no XFRM. Goes on after a failure; the first one is returned.
+[[nodiscard]] Status teardown_kernel(Logger& logger);
 
 }  // namespace espalier::dataplane

@@ -143,15 +143,47 @@ Result<std::set<PolicyKey>> expand(const PolicySpec& policy) {
   return keys;
 }
 
-void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy) {
+namespace {
+
+xfrm_userpolicy_info& put_head(NetlinkMessage& message, const PolicyKey& key,
+                               std::uint32_t priority) {
   auto& info = message.body<xfrm_userpolicy_info>();
   info.sel = to_selector(key);
   info.lft.soft_byte_limit = info.lft.hard_byte_limit = XFRM_INF;
   info.lft.soft_packet_limit = info.lft.hard_packet_limit = XFRM_INF;
-  info.priority = priority_of(key);
+  info.priority = priority;
   info.dir = static_cast<std::uint8_t>(key.direction);
   info.action = XFRM_POLICY_ALLOW;
-  message.put_struct(XFRMA_TMPL, to_template(key, policy));
+  return info;
+}
+
+}  // namespace
+
+void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy) {
+  auto& info = put_head(message, key, priority_of(key));
+  if (policy.closed) {
+    info.action = XFRM_POLICY_BLOCK;
+  } else {
+    message.put_struct(XFRMA_TMPL, to_template(key, policy));
+  }
+}
+
+std::vector<PolicyKey> neighbour_discovery() {
+  // RFC 4861 section 4: router solicitation to redirect. The kernel has an ICMP type where the
+  // source port of others stands.
+  constexpr std::uint16_t kFirst = 133, kLast = 137;
+  const Prefix any = Prefix::make(IpAddress::any(Family::kIpv6), 0).value();
+  std::vector<PolicyKey> keys;
+  for (std::uint16_t type = kFirst; type <= kLast; ++type) {
+    for (const PolicyDirection direction : {PolicyDirection::kIn, PolicyDirection::kOut}) {
+      keys.push_back({direction, AF_INET6, any, any, IPPROTO_ICMPV6, type, 0xFFFF, 0, 0});
+    }
+  }
+  return keys;
+}
+
+void put_exception(NetlinkMessage& message, const PolicyKey& key) {
+  put_head(message, key, kPriorityFirst);
 }
 
 void put_policy_id(NetlinkMessage& message, const PolicyKey& key) {

@@ -15,6 +15,9 @@ namespace espalier::dataplane::kernel {
 // before the less specific. Other programs' are not in this band (ARCHITECTURE.md).
 inline constexpr std::uint32_t kPriorityFirst = 0xE500;
 inline constexpr std::uint32_t kPriorityLast = 0xEA7F;
+inline bool is_our_priority(std::uint32_t priority) {
+  return priority >= kPriorityFirst && priority <= kPriorityLast;
+}
 
 enum class PolicyDirection : std::uint8_t {
   kIn = XFRM_POLICY_IN,
@@ -41,6 +44,10 @@ Result<std::set<PolicyKey>> expand(const PolicySpec& policy);
 
 // XFRM_MSG_NEWPOLICY or XFRM_MSG_UPDPOLICY (which makes one when there is none).
 void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy);
+// The same for what passes as it is: neighbour discovery (RFC 4861), without which no IPv6 packet
+// finds its way, protected or not.
+std::vector<PolicyKey> neighbour_discovery();
+void put_exception(NetlinkMessage& message, const PolicyKey& key);
 // XFRM_MSG_DELPOLICY.
 void put_policy_id(NetlinkMessage& message, const PolicyKey& key);
 

@@ -37,7 +37,15 @@ struct Part {
   bool was_covered = false;  // since the child was last missing as a whole
   unsigned refusals = 0;     // in a row
   Instant again{};           // asked for then; the epoch: at once
+  bool single = false;       // the peer takes one pair of networks at a time (SINGLE_PAIR_REQUIRED)
   friend bool operator==(const Part&, const Part&) = default;
+};
+
+// Redirects followed since, against loops (RFC 5685 section 7).
+struct RedirectCount {
+  Instant since{};
+  unsigned followed = 0;
+  friend bool operator==(const RedirectCount&, const RedirectCount&) = default;
 };
 
 // What the supervisor knows of a configured pair.
@@ -49,6 +57,7 @@ struct Pair {
   Duration backoff{};
   std::optional<Instant> retry_at;
   std::string last_error;
+  Box<std::string> refused;      // why the peer's own attempts fail here, since it was last up
   std::optional<Instant> armed;  // its entry in pair_timers
   std::size_t next_address = 0;  // of remote_addresses, tried in turn
   std::set<IkeSpi> sas;          // local SPIs
@@ -56,6 +65,8 @@ struct Pair {
   Box<policy::Identity> holder;
   std::vector<Part> parts;  // empty unless a peer narrowed a child
   Instant next_hint{};      // before it, stray ESP of the peer begins no attempt
+  Box<v2::Ticket> ticket;   // as client (RFC 5723)
+  Box<RedirectCount> redirects;
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
@@ -90,6 +101,8 @@ struct Core {
   std::map<std::pair<IkeSpi, SocketAddress>, IkeSpi> init_requests;
   HalfOpen half_open;
   CookieSecret cookie;
+  v2::TicketKeys ticket_keys;
+  std::set<v2::TicketHandle> used_tickets;  // until they expire
   std::map<JobId, IkeSpi> jobs;
   std::uint64_t last_job = 0;
   // Our inbound SPIs, with the local SPI of the IKE SA whose child has it; 0: set aside for a child
@@ -171,7 +184,16 @@ void pair_timeout(Context& ctx, const std::string& pair);  // its retry_at has c
 void initiate_pair(Context& ctx, const std::string& pair);
 void terminate_pair(Context& ctx, const std::string& pair, bool disable);
 Status rekey_pair(Context& ctx, const std::string& pair, bool ike);
+Status redirect_pair(Context& ctx, const std::string& pair, const IpAddress& to);
 void attempt_failed(Context& ctx, const std::string& pair, const std::string& why);
+
+// ---- core/diagnosis.cpp: why the peer's attempts fail here
+// --------------------------------------------
+// The pair is known, or all that is known is an address, which then names the pairs that have it.
+void refused_peer(Context& ctx, const std::string& pair, const std::string& why);
+void refused_address(Context& ctx, const IpAddress& from, const std::string& why);
+// The pair's last error and what the peer's attempts fail for, in one sentence.
+std::string explain(const Pair& pair);
 
 // ---- core/coverage.cpp: the configured selectors against those of the child SAs
 // --------------------------------------------
@@ -184,6 +206,9 @@ struct Coverage {
 Coverage look_at_coverage(Context& ctx, Pair& pair, const std::vector<const v2::IkeSa*>& live);
 // Queues the requests for the missing parts that are due.
 void ask_for_parts(Context& ctx, Pair& pair, v2::IkeSa& sa);
+// The peer wants an SA for each pair of networks (SINGLE_PAIR_REQUIRED, RFC 7296 section 2.9):
+// false when the child has but one.
+bool split_into_pairs(Context& ctx, const std::string& pair, const std::string& child);
 // The peer refused a part: it is asked again, ever more rarely.
 void part_refused(Context& ctx, const std::string& pair, const v2::Task& task,
                   const std::string& why);

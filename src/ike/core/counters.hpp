@@ -21,6 +21,7 @@ namespace espalier::ike {
   X(kChildInstalled, "child_installed", "child SA pairs installed, rekeys included")               \
   X(kChildRekeyed, "child_rekeyed", "child SA pairs rekeyed")                                      \
   X(kDuplicates, "ike_duplicates_resolved", "IKE SAs removed by the rule for simultaneous starts") \
+  X(kSasLost, "child_sas_lost", "SAs that the dataplane had lost; their children were rekeyed")    \
   X(kLivenessChecks, "ike_liveness_checks", "liveness checks sent")                                \
   X(kHintChecks, "ike_hint_checks", "checks begun for a hint that the peer lost its state")        \
   X(kHintsIgnored, "ike_hints_ignored", "hints that fit no SA, or came too often")                 \
@@ -30,6 +31,14 @@ namespace espalier::ike {
   X(kUnknownEsp, "ike_unknown_esp", "reports of ESP with an unknown SPI")                          \
   X(kQcdAccepted, "ike_crash_tokens_accepted", "IKE SAs dropped because the peer proved a crash")  \
   X(kQcdRefused, "ike_crash_tokens_refused", "messages with a crash token that does not match")    \
+  X(kTicketsGranted, "ike_tickets_granted", "session tickets given to peers (RFC 5723)")           \
+  X(kTicketsRefused, "ike_tickets_refused",                                                        \
+    "IKE_SESSION_RESUME requests answered with TICKET_NACK")                                       \
+  X(kResumed, "ike_resumed", "IKE SAs established by a session ticket")                            \
+  X(kRedirected, "ike_redirected", "peers redirected (RFC 5685)")                                  \
+  X(kRedirectsFollowed, "ike_redirects_followed", "redirects of peers followed")                   \
+  X(kRedirectsRefused, "ike_redirects_refused",                                                    \
+    "redirects of peers that were forged, not allowed, or too many")                               \
   X(kCookiesDemanded, "ike_cookies_demanded", "IKE_SA_INIT requests answered with COOKIE")         \
   X(kDropShort, "drop_short", "datagrams too short or with a wrong length field")                  \
   X(kDropVersion, "drop_version", "datagrams of another major version")                            \
@@ -39,7 +48,7 @@ namespace espalier::ike {
   X(kDropMessageId, "drop_message_id", "messages outside the window")                              \
   X(kDropBusy, "drop_busy", "requests that came while one was being worked on")                    \
   X(kDropUnexpected, "drop_unexpected", "messages that are not legal in the SA's state")           \
-  X(kDropFragment, "drop_fragment", "fragments beyond the limits")                                 \
+  X(kDropFragment, "drop_fragment", "fragments that came before, or beyond the limits")            \
   X(kHalfOpenEvicted, "half_open_evicted",                                                         \
     "old half-open IKE SAs that made room for a peer that returned a cookie")                      \
   X(kDropHalfOpen, "drop_half_open",                                                               \
@@ -49,6 +58,7 @@ namespace espalier::ike {
   X(kMobikeRefused, "mobike_refused",                                                              \
     "changes of addresses that were refused, by us or by the peer (RFC 4555)")                     \
   X(kNoProposal, "refused_proposal", "requests refused for their proposals")                       \
+  X(kGroupRefused, "refused_group", "requests answered with INVALID_KE_PAYLOAD: another group")    \
   X(kAuthFailed, "refused_auth", "IKE_AUTH exchanges that failed authentication")                  \
   X(kTsRefused, "refused_selectors", "child requests refused for their selectors")
 

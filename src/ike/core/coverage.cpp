@@ -68,13 +68,41 @@ void split(Context& ctx, Pair& pair, const policy::ChildConfig& config, v2::Role
   }
 }
 
+bool is_single(const Pair& pair, const std::string& child) {
+  return std::any_of(pair.parts.begin(), pair.parts.end(),
+                     [&](const Part& part) { return part.single && part.child == child; });
+}
+
 }  // namespace
 
+bool split_into_pairs(Context& ctx, const std::string& name, const std::string& child) {
+  const auto found = ctx.core.pairs.find(name);
+  if (found == ctx.core.pairs.end()) return false;
+  Pair& pair = found->second;
+  const auto& children = pair.connection->children;
+  const auto config = std::find_if(children.begin(), children.end(),
+                                   [&](const auto& one) { return one.name == child; });
+  if (config == children.end() || config->local_ts.size() * config->remote_ts.size() < 2) {
+    return false;
+  }
+  split(ctx, pair, *config, v2::Role::kInitiator);
+  for (Part& part : pair.parts) part.single = part.single || part.child == child;
+  ctx.touch(name);
+  return is_single(pair, child);
+}
+
 Coverage look_at_coverage(Context& ctx, Pair& pair, const std::vector<const v2::IkeSa*>& live) {
+  static const policy::SelectorList kAny;
   Coverage coverage;
   for (const policy::ChildConfig& config : pair.connection->children) {
-    if (is_carried(live, config.name, config.local_ts, config.remote_ts)) {
+    // In transport mode the addresses of the IKE SA are all there can be, whatever is configured.
+    const bool transport = config.mode == policy::Mode::kTransport;
+    const policy::SelectorList& local = transport ? kAny : config.local_ts;
+    const policy::SelectorList& remote = transport ? kAny : config.remote_ts;
+    if (is_carried(live, config.name, local, remote)) {
       std::erase_if(pair.parts, [&](const Part& part) { return part.child == config.name; });
+    } else if (!is_carried(live, config.name, {}, {}) && is_single(pair, config.name)) {
+      coverage.whole = false;
     } else if (!is_carried(live, config.name, {}, {})) {
       coverage.missing.push_back(config.name);
       for (Part& part : pair.parts) {
@@ -109,7 +137,7 @@ Coverage look_at_coverage(Context& ctx, Pair& pair, const std::vector<const v2::
 void ask_for_parts(Context& ctx, Pair& pair, v2::IkeSa& sa) {
   const std::vector<const IkeSa*> live{&sa};
   for (Part& part : pair.parts) {
-    const bool open = is_carried(live, part.child, {}, {}) &&
+    const bool open = (part.single || is_carried(live, part.child, {}, {})) &&
                       !is_carried(live, part.child, {part.local}, {part.remote}) &&
                       !is_asked(live, part);
     if (!open || part.again > ctx.now) continue;

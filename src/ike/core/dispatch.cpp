@@ -17,8 +17,9 @@ using wire::ike::Header;
 using wire::ike::Message;
 using wire::ike::NotifyType;
 
-bool is_init_request(const Header& header) {
-  return header.exchange == ExchangeType::kIkeSaInit && !header.is_response();
+// The two exchanges that begin an IKE SA, in the clear.
+bool is_first(ExchangeType exchange) {
+  return exchange == ExchangeType::kIkeSaInit || exchange == ExchangeType::kIkeSessionResume;
 }
 
 // The connection left our address to the routes: what the peer answers to is what they chose.
@@ -30,14 +31,16 @@ void learn_local(IkeSa& sa, const Path& path) {
 
 void handle_unprotected_response(Context& ctx, IkeSa& sa, const Path& path, ByteView datagram,
                                  const Message& message) {
-  const bool expected = sa.outstanding && sa.outstanding->exchange == ExchangeType::kIkeSaInit &&
+  const bool expected = sa.outstanding && sa.outstanding->exchange == message.header.exchange &&
                         message.header.message_id == sa.outstanding->id && sa.job.value == 0;
   if (!expected || v2::find_row(sa, message.header) == nullptr) {
     ctx.count(Counter::kDropUnexpected);
     return;
   }
   learn_local(sa, path);
-  v2::process_init_response(ctx, sa, datagram, message);
+  message.header.exchange == ExchangeType::kIkeSaInit
+      ? v2::process_init_response(ctx, sa, datagram, message)
+      : v2::process_resume_response(ctx, sa, datagram, message);
 }
 
 // A request whose answer we have: the answer again (RFC 7296 section 2.1). True when it was one.
@@ -93,7 +96,8 @@ void follow_path(Context& ctx, IkeSa& sa, const Path& path, bool request) {
 
 void call(Context& ctx, IkeSa& sa, v2::Handler handler, const Message& message) {
   switch (handler) {
-    case v2::Handler::kInitResponse: break;  // never protected
+    case v2::Handler::kInitResponse:
+    case v2::Handler::kResumeResponse: break;  // never protected
     case v2::Handler::kAuthRequest: return v2::handle_auth_request(ctx, sa, message);
     case v2::Handler::kAuthResponse: return v2::process_auth_response(ctx, sa, message);
     case v2::Handler::kCreateChildRequest: return v2::handle_create_child_request(ctx, sa, message);
@@ -173,6 +177,13 @@ void handle_protected(Context& ctx, IkeSa& sa, const Path& path, ByteView datagr
 
 void refuse_version(Context& ctx, const Path& path, const Header& header) {
   ctx.count(Counter::kDropVersion);
+  // Unproved, so it ends no attempt; but it says why nothing else will come.
+  IkeSa* asked = ctx.find(header.spi_i);
+  if (asked != nullptr && asked->state == IkeState::kInit && asked->role == v2::Role::kInitiator &&
+      asked->path.remote.ip == path.remote.ip) {
+    asked->failure = fmt::format("something there answered in IKE version {}, this is version 2",
+                                 header.version >> 4);
+  }
   // RFC 7296 section 2.5: told only for a higher major version, and never in answer to a response.
   if ((header.version >> 4) > 2 && !header.is_response()) {
     v2::send_stateless(ctx, path, header, {v2::make_notify(NotifyType::kInvalidMajorVersion)});
@@ -188,11 +199,13 @@ void dispatch(Context& ctx, const Path& path, ByteView datagram) {
   if ((header->version >> 4) != 2) return refuse_version(ctx, path, *header);
   auto message = wire::ike::parse_message(datagram);
   if (!message) return ctx.count(Counter::kDropMalformed);
-  if (is_init_request(*header)) {
+  if (is_first(header->exchange) && !header->is_response()) {
     const bool legal =
         header->from_initiator() && header->message_id.value == 0 && header->spi_r.value == 0;
     if (!legal) return ctx.count(Counter::kDropUnexpected);
-    return v2::handle_init_request(ctx, path, datagram, *message);
+    return header->exchange == ExchangeType::kIkeSaInit
+               ? v2::handle_init_request(ctx, path, datagram, *message)
+               : v2::handle_resume_request(ctx, path, datagram, *message);
   }
   // The Initiator flag says that the sender made the SA: then ours is the responder's SPI.
   const IkeSpi local = header->from_initiator() ? header->spi_r : header->spi_i;
@@ -207,8 +220,9 @@ void dispatch(Context& ctx, const Path& path, ByteView datagram) {
                      (sa->role == v2::Role::kResponder) == header->from_initiator() &&
                      (sa->remote_spi() == remote || sa->remote_spi().value == 0);
   if (!known) return v2::answer_unknown_ike_spi(ctx, path, *message);
-  if (header->exchange == ExchangeType::kIkeSaInit)
+  if (is_first(header->exchange)) {
     return handle_unprotected_response(ctx, *sa, path, datagram, *message);
+  }
   if (sa->remote_spi() != remote) return ctx.count(Counter::kDropUnknownSpi);
   if (header->is_response() && message->notify(NotifyType::kInvalidIkeSpi) != nullptr) {
     return v2::handle_invalid_ike_spi(ctx, *sa, *message);  // in the clear

@@ -1,5 +1,7 @@
 #include "ike/core/endpoint.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ike/core/dispatch.hpp"
@@ -51,6 +53,22 @@ void remove_late(Context& ctx) {
 void soft_expired(Context& ctx, const SoftExpired& expired) {
   auto [sa, child] = ctx.find_child(expired.direction, expired.spi, expired.peer);
   if (sa == nullptr || child->state != v2::ChildState::kInstalled) return;
+  v2::add_task(ctx, *sa, {v2::TaskKind::kRekeyChild, child->spec.spi_in, "", ctx.now});
+  v2::run_tasks(ctx, *sa);
+}
+
+// Its sequence numbers are lost, so it is not installed again: the key would protect two packets
+// under one of them (RFC 4303 section 2.2). A rekey makes another while the peer's half still
+// stands.
+void sa_lost(Context& ctx, const SaLost& lost) {
+  auto [sa, child] = ctx.find_child(lost.direction, lost.spi, lost.peer);
+  if (sa == nullptr || child->state != v2::ChildState::kInstalled) return;
+  if (v2::has_task(*sa, v2::TaskKind::kRekeyChild, child->spec.spi_in)) return;
+  ctx.count(Counter::kSasLost);
+  ctx.event(EventKind::kNote, LogLevel::kWarning, sa->pair(),
+            fmt::format("the dataplane has lost the {} SA {} of child SA {}: it is rekeyed",
+                        lost.direction == Direction::kIn ? "inbound" : "outbound",
+                        to_string(lost.spi), child->spec.child));
   v2::add_task(ctx, *sa, {v2::TaskKind::kRekeyChild, child->spec.spi_in, "", ctx.now});
   v2::run_tasks(ctx, *sa);
 }
@@ -122,12 +140,16 @@ Status Endpoint::handle_command(Instant now, crypto::Rng& rng, const Command& co
   } else if (const auto* own = std::get_if<OwnAddresses>(&command)) {
     v2::own_addresses_changed(ctx, own->addresses);
   } else if (const auto* check = std::get_if<CheckRevocation>(&command)) {
-    if (check->lists) v2::close_revoked(ctx, *check->lists);
+    if (check->lists) {
+      v2::close_revoked(ctx, *check->lists);
+      v2::void_tickets(ctx);
+    }
   } else {
     const std::string& name =
         std::holds_alternative<Initiate>(command)    ? std::get<Initiate>(command).pair
         : std::holds_alternative<Terminate>(command) ? std::get<Terminate>(command).pair
-                                                     : std::get<Rekey>(command).pair;
+        : std::holds_alternative<Rekey>(command)     ? std::get<Rekey>(command).pair
+                                                     : std::get<Redirect>(command).pair;
     if (!core_.pairs.contains(name)) {
       return make_error(ErrorCode::kNotFound, "there is no pair '" + name + "'");
     }
@@ -135,6 +157,8 @@ Status Endpoint::handle_command(Instant now, crypto::Rng& rng, const Command& co
     if (std::holds_alternative<Terminate>(command)) terminate_pair(ctx, name, true);
     if (const auto* rekey = std::get_if<Rekey>(&command))
       status = rekey_pair(ctx, name, rekey->ike);
+    if (const auto* redirect = std::get_if<Redirect>(&command))
+      status = redirect_pair(ctx, name, redirect->to);
   }
   settle(ctx);
   return status;
@@ -178,6 +202,7 @@ void Endpoint::handle_completion(Instant now, crypto::Rng& rng, const Completion
   if (const auto* hard = std::get_if<HardExpired>(&completion)) {
     hard_expired(ctx, hard->direction, hard->spi, hard->peer);
   }
+  if (const auto* lost = std::get_if<SaLost>(&completion)) sa_lost(ctx, *lost);
   if (const auto* failed = std::get_if<InstallFailed>(&completion)) {
     auto [sa, child] = ctx.find_child(failed->direction, failed->spi, failed->peer);
     ctx.event(EventKind::kNote, LogLevel::kError, sa != nullptr ? sa->pair() : std::string(),

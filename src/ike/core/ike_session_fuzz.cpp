@@ -276,7 +276,13 @@ Payload make_payload(Orders& orders, const End& victim, const policy::Connection
       NotifyType::kChildSaNotFound,  NotifyType::kNoProposalChosen,
       NotifyType::kInvalidKePayload, NotifyType::kTsUnacceptable,
       NotifyType::kInitialContact,   NotifyType::kCookie,
-      NotifyType::kNoAdditionalSas,  NotifyType::kAuthenticationFailed};
+      NotifyType::kNoAdditionalSas,  NotifyType::kAuthenticationFailed,
+      NotifyType::kInvalidSpi,       NotifyType::kInvalidIkeSpi,
+      NotifyType::kQcdToken,         NotifyType::kUsePpk,
+      NotifyType::kPpkIdentity,      NotifyType::kNoPpkAuth,
+      NotifyType::kUseTransportMode, NotifyType::kIntermediateExchangeSupported,
+      NotifyType::kAuthLifetime,     NotifyType::kAdditionalKeyExchange,
+      NotifyType::kInvalidSyntax,    NotifyType::kChildlessIkev2Supported};
   const policy::ChildConfig& child = connection.children.front();
   switch (orders.below(14)) {
     case 0:
@@ -328,10 +334,11 @@ void forge(World& world, Orders& orders, bool raw) {
   if (sa.keys.d.empty()) return;
   const std::uint8_t kind = orders.u8();
   std::vector<Payload> payloads;
+  Bytes octets;  // raw: anything at all inside
+  auto first = PayloadType::kNone;
   if (raw) {
-    const auto first = static_cast<PayloadType>(orders.u8());
-    auto parsed = wire::ike::parse_payloads(first, orders.take(orders.u8()));
-    if (parsed) payloads = std::move(*parsed);
+    first = static_cast<PayloadType>(orders.u8());
+    octets = orders.take(orders.u8());
   } else {
     const std::size_t count = orders.below(10);
     for (std::size_t i = 0; i < count; ++i) {
@@ -342,7 +349,8 @@ void forge(World& world, Orders& orders, bool raw) {
   header.spi_i = sa.spi_i;
   header.spi_r = sa.spi_r;
   const bool response = (kind & 4) != 0;
-  header.exchange = static_cast<ExchangeType>(34 + kind % 4);
+  // IKE_SA_INIT to INFORMATIONAL, or IKE_INTERMEDIATE and IKE_FOLLOWUP_KE (RFC 9242, RFC 9370).
+  header.exchange = static_cast<ExchangeType>((kind & 0x20) != 0 ? 43 + kind % 2 : 34 + kind % 4);
   if (response && sa.outstanding && (kind & 8) == 0) header.exchange = sa.outstanding->exchange;
   const bool we_initiated = sa.role == v2::Role::kInitiator;
   header.flags = static_cast<std::uint8_t>((we_initiated ? 0 : wire::ike::kFlagInitiator) |
@@ -352,8 +360,9 @@ void forge(World& world, Orders& orders, bool raw) {
                                      : SealKeys{sa.suite.cipher, sa.keys.ei, sa.keys.ai};
   std::uint64_t counter = std::uint64_t{1} << 63 | orders.u16();
   const Path path = sa.path;
-  const auto datagrams =
-      seal(header, payloads, keys, {counter, victim.rng}, (kind & 0x40) != 0 ? 300 : 0);
+  const std::vector<Bytes> datagrams =
+      raw ? std::vector<Bytes>{seal_octets(header, first, octets, keys, {counter, victim.rng})}
+          : seal(header, payloads, keys, {counter, victim.rng}, (kind & 0x40) != 0 ? 300 : 0);
   world.forged = true;
   for (const Bytes& datagram : datagrams) {
     victim.engine.handle_datagram(world.now, victim.rng, path, datagram);
@@ -402,10 +411,12 @@ void complete(World& world, Orders& orders) {
   Reader reader(octets);
   const Spi spi(reader.u32().value());
   const IpAddress peer = end.connections.front().remote_addresses.front();
-  switch (orders.below(4)) {
+  switch (orders.below(6)) {
     case 0:
       end.engine.handle_completion(world.now, end.rng, SoftExpired{direction, spi, peer});
       break;
+    case 4: end.engine.handle_completion(world.now, end.rng, SaLost{direction, spi, peer}); break;
+    case 5: end.engine.handle_completion(world.now, end.rng, UnknownSpi{spi, {peer, 4500}}); break;
     case 1:
       end.engine.handle_completion(world.now, end.rng, HardExpired{direction, spi, peer});
       break;
@@ -498,6 +509,11 @@ policy::Connection connection_of(std::size_t who, const char* ike, const char* e
   child.remote_ts = {policy::from_prefix(Prefix::host(address(1 - who)))};
   child.proposals = {policy::parse_esp_proposal(esp).value()};
   connection.children = {child};
+  connection.resumption = true;
+  connection.childless = who == 0 ? policy::Childless::kPrefer : policy::Childless::kAllow;
+  policy::Redirect redirect;
+  redirect.accept = {Prefix::host(address(1 - who))};
+  connection.redirect = redirect;
   return connection;
 }
 
@@ -536,11 +552,12 @@ void recover(World& world) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace espalier::ike;
-  static const std::array<World, 4> beginnings = {
+  static const std::array<World, 5> beginnings = {
       begin("aes256gcm16-prfsha256-x25519", "aes256gcm16-x25519", true),
       begin("aes128-sha256-x25519-ecp256", "aes128-sha256-x25519-ecp256-modpnone", true),
       begin("aes256gcm16-prfsha256-x25519", "aes256gcm16", true),
       begin("aes256gcm16-prfsha256-x25519", "aes256gcm16-x25519", false),
+      begin("aes256gcm16-prfsha256-x25519-ke1_ecp256", "aes256gcm16-x25519", true),
   };
   Orders orders({data, size});
   World world = beginnings[orders.below(beginnings.size())];

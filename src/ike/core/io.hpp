@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "base/box.hpp"
 #include "base/log.hpp"
 #include "base/secret.hpp"
 #include "base/strong.hpp"
@@ -39,6 +40,15 @@ struct Transmit {
 
 enum class Direction : std::uint8_t { kIn, kOut };
 
+// Transport mode through NAT: the addresses as the peer has them, which the checksums of what it
+// sends are made with and those of what it receives must fit (RFC 7296 section 2.23.1, RFC 3948
+// section 3.1.2).
+struct NatOriginal {
+  IpAddress local;   // of this end, as the peer sees it
+  IpAddress remote;  // of the peer, as it has it itself
+  friend bool operator==(const NatOriginal&, const NatOriginal&) = default;
+};
+
 // A child SA pair as a dataplane needs it.
 struct ChildSaSpec {
   std::string pair;
@@ -52,6 +62,7 @@ struct ChildSaSpec {
   bool udp_encap = true;
   policy::SelectorList local_ts;
   policy::SelectorList remote_ts;
+  Box<NatOriginal> nat_original;  // transport mode, and a NAT on the way
   SecretBytes encr_in, integ_in, encr_out, integ_out;
   std::uint32_t replay_window = 1024;
   std::optional<std::uint64_t> soft_bytes, hard_bytes, soft_packets, hard_packets;
@@ -78,11 +89,13 @@ struct UpdateSa {  // the outer addresses of an installed SA changed
   bool udp_encap = true;
   friend bool operator==(const UpdateSa&, const UpdateSa&) = default;
 };
-struct SetPolicy {
+struct SetPolicy {  // again with another path when the outer addresses changed
   std::string pair;
   ReqId reqid;
   policy::SelectorList local_ts;
   policy::SelectorList remote_ts;
+  policy::Mode mode = policy::Mode::kTunnel;
+  Path path;
   friend bool operator==(const SetPolicy&, const SetPolicy&) = default;
 };
 struct DeletePolicy {
@@ -148,6 +161,10 @@ struct Rekey {
   std::string pair;
   bool ike = false;
 };
+struct Redirect {  // sends the peer, which began the session, to another address (RFC 5685)
+  std::string pair;
+  IpAddress to;
+};
 // The revocation lists are other ones now: IKE SAs whose peer's path has a certificate on them are
 // closed. Costs one look-up for each certificate of each SA.
 struct CheckRevocation {
@@ -159,8 +176,8 @@ struct OwnAddresses {
   std::vector<IpAddress> addresses;
 };
 struct Shutdown {};  // tells every peer by a Delete, once, without waiting
-using Command =
-    std::variant<Configure, Initiate, Terminate, Rekey, CheckRevocation, OwnAddresses, Shutdown>;
+using Command = std::variant<Configure, Initiate, Terminate, Rekey, Redirect, CheckRevocation,
+                             OwnAddresses, Shutdown>;
 
 // ---- completions: answers from outside
 // --------------------------------------------------------------------------
@@ -179,6 +196,11 @@ struct HardExpired {
   Spi spi;
   IpAddress peer;
 };
+struct SaLost {
+  Direction direction;
+  Spi spi;
+  IpAddress peer;
+};  // the dataplane has not got it, and nobody asked for that: it is keyed anew
 struct InstallFailed {
   Direction direction;
   Spi spi;
@@ -198,7 +220,7 @@ struct UnknownSpi {
   Spi spi;
   SocketAddress from;
 };  // ESP came from there that no inbound SA fits
-using Completion = std::variant<JobDone, SoftExpired, HardExpired, InstallFailed, PeerMoved,
+using Completion = std::variant<JobDone, SoftExpired, HardExpired, SaLost, InstallFailed, PeerMoved,
                                 UseReport, UnknownSpi>;
 
 struct Wakeup {

@@ -82,6 +82,9 @@ inline constexpr Duration kCrossingTime = 40s;
 // end may take all its retransmissions, once as the request of one end and once of the other.
 inline constexpr Duration kOverTime = 90s;
 
+// Of a sentence about a difference that is kept, or sent to a peer of our own.
+inline constexpr std::size_t kDiagnosisOctetsMax = 800;
+
 // Without ESN: with the tenth on top it stays below 2^32.
 inline constexpr std::uint64_t kPacketsWithoutEsn = 3'900'000'000;
 
@@ -102,6 +105,18 @@ inline constexpr Duration kRekeyRetry = 30s;
 // 9370 section 2.2.4: 5 to 20 s are appropriate).
 inline constexpr Duration kFollowupWait = 20s;
 inline constexpr std::size_t kLinkOctets = 16;  // ADDITIONAL_KEY_EXCHANGE; cannot be guessed
+
+// Session tickets (RFC 5723). The key that seals them changes, and the one before still opens them:
+// so a ticket can be opened for at least its lifetime, and its key is gone after twice that. The
+// handles of used ones are kept until they expire; with so many, tickets are refused.
+inline constexpr Duration kTicketLifetimeMax = 24h;
+inline constexpr Duration kTicketKeyLifetime = 24h;
+inline constexpr std::size_t kTicketOctetsMax = 4096;  // of a peer's ticket, which we keep
+inline constexpr std::size_t kUsedTicketsMax = 65536;
+
+// RFC 5685 section 7: MAX_REDIRECTS and REDIRECT_LOOP_DETECT_PERIOD.
+inline constexpr unsigned kRedirectsMax = 5;
+inline constexpr Duration kRedirectPeriod = 300s;
 
 inline constexpr std::size_t kDatagramMax = 65535;
 inline constexpr std::size_t kFragmentsMax =

@@ -93,10 +93,24 @@ void schedule_start(Context& ctx, Pair& pair) {
   pair.retry_at = ctx.now + grace + ctx.jitter(kStartJitter);
 }
 
+// The peer's addresses in turn; but a child in transport mode is between the addresses of the IKE
+// SA, so that its peer's is the only one.
+IpAddress address_to_try(const Pair& pair) {
+  const auto& addresses = pair.connection->remote_addresses;
+  for (const policy::ChildConfig& child : pair.connection->children) {
+    if (child.mode != policy::Mode::kTransport || child.remote_ts.empty()) continue;
+    const IpAddress& only = child.remote_ts.front().start;
+    if (only == child.remote_ts.front().end &&
+        std::find(addresses.begin(), addresses.end(), only) != addresses.end()) {
+      return only;
+    }
+  }
+  return addresses[pair.next_address % addresses.size()];
+}
+
 Path path_to(const Context& ctx, const Pair& pair) {
   const policy::Connection& connection = *pair.connection;
-  const IpAddress remote =
-      connection.remote_addresses[pair.next_address % connection.remote_addresses.size()];
+  const IpAddress remote = address_to_try(pair);
   IpAddress local = IpAddress::any(remote.family());
   for (const IpAddress& address : connection.local_addresses) {
     const auto& own = ctx.core.own_addresses;
@@ -127,6 +141,7 @@ Actual look(Context& ctx, Pair& pair) {
     IkeSa& sa = found->second;
     if (v2::is_attempt(sa.state)) actual.handshake = true;
     if (sa.state != IkeState::kEstablished || v2::has_task(sa, TaskKind::kDeleteIke)) continue;
+    if (sa.discard_at && sa.children.empty()) continue;  // its peer was redirected
     actual.established = true;
     live.push_back(&sa);
     if (actual.best == nullptr || sa.established_at > actual.best->established_at)
@@ -147,6 +162,7 @@ void note_up(Context& ctx, Pair& pair, const std::string& name) {
   pair.attempts = 0;
   pair.backoff = kRetryFirst;
   pair.last_error.clear();
+  pair.refused.reset();
   ctx.event(EventKind::kPairUp, LogLevel::kInfo, name, "up");
 }
 
@@ -163,7 +179,13 @@ void configure(Context& ctx, const std::vector<policy::Connection>& connections)
   for (const std::string& name : gone) remove_pair(ctx, name);
   for (const auto& [name, connection] : wanted) {
     ASSERT(!connection->proposals.empty() && !connection->children.empty());
-    if (ctx.core.pairs.contains(name)) continue;
+    if (const auto known = ctx.core.pairs.find(name); known != ctx.core.pairs.end()) {
+      auto& held = known->second.connection.ptr;
+      if (!held->lines.is_same(connection->lines)) {  // the same, elsewhere in the file
+        held = std::make_shared<const policy::Connection>(*connection);
+      }
+      continue;
+    }
     Pair pair;
     pair.connection.ptr = std::make_shared<const policy::Connection>(*connection);
     schedule_start(ctx, pair);
@@ -191,7 +213,7 @@ void supervise(Context& ctx, const std::string& name) {
     ctx.event(EventKind::kPairDown, LogLevel::kWarning, name,
               pair.disabled
                   ? "down by the operator's wish"
-                  : (pair.last_error.empty() ? std::string("down") : "down: " + pair.last_error));
+                  : (pair.last_error.empty() ? std::string("down") : "down: " + explain(pair)));
   }
   if (pair.disabled) {
     pair.retry_at.reset();
@@ -253,6 +275,7 @@ void terminate_pair(Context& ctx, const std::string& name, bool disable) {
   Pair& pair = ctx.core.pairs.at(name);
   pair.disabled = disable;
   pair.retry_at.reset();
+  pair.ticket.reset();  // RFC 5723 section 6.2
   ctx.touch(name);
   close_sas(ctx, pair);
 }
@@ -276,6 +299,15 @@ Status rekey_pair(Context& ctx, const std::string& name, bool ike) {
   }
   v2::run_tasks(ctx, *sa);
   return {};
+}
+
+Status redirect_pair(Context& ctx, const std::string& name, const IpAddress& to) {
+  const Actual actual = look(ctx, ctx.core.pairs.at(name));
+  if (!actual.established) {
+    return make_error(ErrorCode::kInvalidArgument,
+                      name + " is not up: there is nobody to redirect");
+  }
+  return v2::redirect_peer(ctx, *ctx.find(actual.best->local_spi()), to);
 }
 
 void attempt_failed(Context& ctx, const std::string& name, const std::string& why) {

@@ -112,6 +112,14 @@ std::vector<Bytes> seal_fragments(const Header& header, PayloadType first, ByteV
 
 }  // namespace
 
+Bytes seal_octets(const Header& header, PayloadType first, ByteView plaintext, const SealKeys& keys,
+                  IvSource iv) {
+  const crypto::SuiteSizes sizes = crypto::sizes(keys.suite).value();
+  const Bytes prefix =
+      wire::ike::encode_sk_prefix(header, first, body_octets(plaintext.size(), sizes));
+  return seal_body(prefix, plaintext, keys, iv);
+}
+
 std::vector<Bytes> seal(const Header& header, const std::vector<Payload>& payloads,
                         const SealKeys& keys, IvSource iv, std::size_t fragment_octets) {
   PayloadType first = PayloadType::kNone;

@@ -32,6 +32,11 @@ std::vector<Bytes> seal(const wire::ike::Header& header,
                         const std::vector<wire::ike::Payload>& payloads, const SealKeys& keys,
                         IvSource iv, std::size_t fragment_octets);
 
+// The same of a chain that is laid out already, and may be anything: one datagram. For tests and
+// fuzzers.
+Bytes seal_octets(const wire::ike::Header& header, wire::ike::PayloadType first, ByteView plaintext,
+                  const SealKeys& keys, IvSource iv);
+
 // The payloads inside the SK payload that ends `message`. Errors: kAuthentication when the ICV does
 // not verify, kMalformed or kTruncated for what is inside.
 Result<std::vector<wire::ike::Payload>> open_sk(ByteView datagram, const wire::ike::SkPayload& sk,

@@ -70,7 +70,7 @@ PairSnapshot Endpoint::describe_pair(const std::string& name, const Pair& pair) 
   snapshot.peer = pair.connection->peer;
   snapshot.connection = pair.connection;
   snapshot.peer_id = pair.connection->remote_id;
-  snapshot.last_error = pair.last_error;
+  snapshot.last_error = explain(pair);
   snapshot.attempts = pair.attempts;
   snapshot.retry_at = pair.retry_at;
   const IkeSa* best = nullptr;

@@ -65,8 +65,8 @@ ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now
   ctx.core.inbound_spis[child.spec.spi_in] = sa.local_spi();
   ctx.core.outbound_spis.insert({child.spec.spi_out, child.spec.spi_in});
   ctx.effect(InstallSa{Direction::kIn, child.spec});
-  ctx.effect(
-      SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts});
+  ctx.effect(SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts,
+                       child.spec.mode, child.spec.path});
   schedule_child(ctx, sa, child);
   sa.children.push_back(std::move(child));
   ChildSa& added = sa.children.back();
@@ -196,6 +196,8 @@ void move_children(Context& ctx, IkeSa& sa) {
       ctx.effect(
           UpdateSa{Direction::kOut, child.spec.spi_out, old_peer, path, child.spec.pair, sa.encap});
     }
+    ctx.effect(SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts,
+                         child.spec.remote_ts, child.spec.mode, path});
   }
 }
 

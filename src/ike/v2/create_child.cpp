@@ -11,6 +11,7 @@
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/negotiate.hpp"
+#include "ike/v2/transport.hpp"
 #include "policy/selectors.hpp"
 
 namespace espalier::ike::v2 {
@@ -119,7 +120,7 @@ void create_child_failed(Context& ctx, IkeSa& sa, const std::string& why,
   if (remains == Remains::kHalf) delete_orphan(ctx, sa, offered);
 }
 
-void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
+void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error, const Message& response) {
   ActiveTask& active = *sa.active;
   const Task task = active.task;
   Reader reader(error.data);
@@ -155,9 +156,15 @@ void follow_error(Context& ctx, IkeSa& sa, const NotifyPayload& error) {
     if (!name.empty()) add_task(ctx, sa, {TaskKind::kCreateChild, Spi(), name, ctx.now});
     return;
   }
-  create_child_failed(ctx, sa,
-                      fmt::format("the peer refused to {} {} with {}", name(task.kind),
-                                  active.child.name, wire::ike::name(error.type)));
+  if (error.type == NotifyType::kSinglePairRequired && task.kind == TaskKind::kCreateChild &&
+      task.local_ts.empty() && split_into_pairs(ctx, sa.pair(), active.child.name)) {
+    ctx.core.inbound_spis.erase(active.new_spi);
+    return finish_task(ctx, sa);
+  }
+  create_child_failed(
+      ctx, sa,
+      fmt::format("the peer refused to {} {} with {}{}", name(task.kind), active.child.name,
+                  wire::ike::name(error.type), detail_of(sa, response) + place_of(sa, error.type)));
 }
 
 void delete_own_loser(Context& ctx, IkeSa& sa, Spi spi_in) {
@@ -188,7 +195,8 @@ void complete_create_child(Context& ctx, IkeSa& sa, const Message& response, Byt
     active.collision.reset();
     drop_pending(ctx, sa);
   }
-  auto negotiated = accept_child(active.child, active.local_ts, active.remote_ts, response, true);
+  auto negotiated =
+      accept_child(sa, active.child, active.local_ts, active.remote_ts, response, true);
   if (!negotiated) return create_child_failed(ctx, sa, negotiated.error().message, Remains::kHalf);
   if ((negotiated->selected.suite.dh != crypto::DhId::kNone) == shared.empty()) {
     return create_child_failed(ctx, sa,
@@ -263,21 +271,22 @@ struct Refusal {
 // Between our own: both ends made the same child at once, and ours was first. The peer tries again
 // later, and finds that it has one.
 bool crosses_ours(const Context& ctx, const IkeSa& sa, const Message& request,
-                  const std::string& asked) {
+                  const NegotiatedChild& asked) {
   if (sa.connection->foreign) return false;
-  const auto& tsi = request.ts(PayloadType::kTsi)->selectors;
-  const auto& tsr = request.ts(PayloadType::kTsr)->selectors;
+  const bool as_written = asked.config.mode == policy::Mode::kTunnel;
+  const auto& remote = as_written ? request.ts(PayloadType::kTsi)->selectors : asked.remote_ts;
+  const auto& local = as_written ? request.ts(PayloadType::kTsr)->selectors : asked.local_ts;
   return std::any_of(sa.children.begin(), sa.children.end(), [&](const ChildSa& child) {
     const bool stays =
         child.state == ChildState::kInstalled || child.state == ChildState::kRekeying;
-    return child.initiator && stays && child.spec.child == asked &&
+    return child.initiator && stays && child.spec.child == asked.config.name &&
            ctx.now - child.installed_at < kCrossingTime &&
-           policy::contains(child.spec.local_ts, tsr) &&
-           policy::contains(child.spec.remote_ts, tsi);
+           policy::contains(child.spec.local_ts, local) &&
+           policy::contains(child.spec.remote_ts, remote);
   });
 }
 
-std::optional<Refusal> refuse_by_state(const Context& ctx, const IkeSa& sa, const Message& request,
+std::optional<Refusal> refuse_by_state(const IkeSa& sa, const Message& request,
                                        const ChildSa* old) {
   const NotifyPayload* rekey = rekey_notify(request);
   const bool making_one = sa.active && (sa.active->task.kind == TaskKind::kCreateChild ||
@@ -323,7 +332,14 @@ void send_refusal(Context& ctx, IkeSa& sa, const Message& request, NotifyPayload
                   wire::ike::name(notify.type), why));
   if (notify.type == NotifyType::kInvalidSyntax)
     return answer_invalid_syntax(ctx, sa, request.header, why);
-  send_response(ctx, sa, request.header.exchange, request.header.message_id, {std::move(notify)});
+  std::vector<Payload> payloads{notify};
+  const bool differs =
+      notify.type == NotifyType::kNoProposalChosen || notify.type == NotifyType::kTsUnacceptable;
+  if (differs) {
+    refused_peer(ctx, sa.pair(), why);
+    add_detail(sa, why, payloads);
+  }
+  send_response(ctx, sa, request.header.exchange, request.header.message_id, payloads);
 }
 
 void link_rekeyed(Context& ctx, IkeSa& sa, Spi old_in, ChildSa& made, const Bytes& nonce_i,
@@ -354,13 +370,13 @@ std::optional<NegotiatedChild> choose_child(Context& ctx, IkeSa& sa, const Messa
   const crypto::DhId group =
       ke != nullptr ? static_cast<crypto::DhId>(ke->group) : crypto::DhId::kNone;
   const std::string only = old != nullptr ? old->spec.child : std::string();
-  auto child = negotiate_child(*sa.connection, request, true, group, only);
+  auto child = negotiate_child(sa, request, true, group, only);
   if (!child) {
     count_refusal(ctx, child.error());
     send_refusal(ctx, sa, answered, make_notify(notify_for(child.error())), child.error().message);
     return std::nullopt;
   }
-  if (old == nullptr && crosses_ours(ctx, sa, request, child->config.name)) {
+  if (old == nullptr && crosses_ours(ctx, sa, request, *child)) {
     send_refusal(ctx, sa, answered, make_notify(NotifyType::kTemporaryFailure),
                  "an exchange of ours has just made this child SA");
     return std::nullopt;
@@ -379,7 +395,7 @@ std::optional<Asked> look_again(Context& ctx, IkeSa& sa, const Message& request,
                                 const Message& answered) {
   const NotifyPayload* rekey = rekey_notify(request);
   const ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
-  if (auto refusal = refuse_by_state(ctx, sa, request, old)) {
+  if (auto refusal = refuse_by_state(sa, request, old)) {
     send_refusal(ctx, sa, answered, std::move(refusal->notify), refusal->why);
     return std::nullopt;
   }
@@ -465,7 +481,7 @@ void answer_create_child(Context& ctx, IkeSa& sa, const Message& request, const 
 void handle_child_request(Context& ctx, IkeSa& sa, const Message& message) {
   const NotifyPayload* rekey = rekey_notify(message);
   const ChildSa* old = rekey != nullptr ? sa.child_out(notify_spi(*rekey)) : nullptr;
-  if (auto refusal = refuse_by_state(ctx, sa, message, old)) {
+  if (auto refusal = refuse_by_state(sa, message, old)) {
     return send_refusal(ctx, sa, message, std::move(refusal->notify), refusal->why);
   }
   const auto* ke = message.find<KePayload>();
@@ -526,8 +542,10 @@ void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
   if (config == nullptr) return;
   if (task.kind == TaskKind::kCreateChild) {
     if (is_covered(sa, name, task.local_ts, task.remote_ts)) return;
-    active.local_ts = task.local_ts.empty() ? config->local_ts : task.local_ts;
-    active.remote_ts = task.remote_ts.empty() ? config->remote_ts : task.remote_ts;
+    const auto& local = task.local_ts.empty() ? config->local_ts : task.local_ts;
+    const auto& remote = task.remote_ts.empty() ? config->remote_ts : task.remote_ts;
+    active.local_ts = offered_local(sa, *config, local);
+    active.remote_ts = offered_remote(sa, *config, remote);
   }
   active.child = *config;
   active.nonce = ctx.rng.bytes(kNonceOctets);
@@ -580,7 +598,7 @@ void process_create_child_response(Context& ctx, IkeSa& sa, const Message& messa
   if (const auto* error = find_error(message)) {
     if (sa.active->task.kind == TaskKind::kRekeyIke)
       return complete_rekey_ike(ctx, sa, message, JobResult());
-    return follow_error(ctx, sa, *error);
+    return follow_error(ctx, sa, *error, message);
   }
   const auto* nonce = message.find<NoncePayload>();
   const auto* ke = message.find<KePayload>();

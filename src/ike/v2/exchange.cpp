@@ -76,7 +76,9 @@ bool is_intermediate(const Message& message) {
 std::vector<Bytes> build(Context& ctx, IkeSa& sa, ExchangeType exchange, MessageId id,
                          bool response, const std::vector<Payload>& payloads) {
   const wire::ike::Header header = make_header(sa, exchange, id, response);
-  if (exchange == ExchangeType::kIkeSaInit) return {wire::ike::encode_message(header, payloads)};
+  if (exchange == ExchangeType::kIkeSaInit || exchange == ExchangeType::kIkeSessionResume) {
+    return {wire::ike::encode_message(header, payloads)};
+  }
   if (exchange == ExchangeType::kIkeIntermediate) note_sent(sa, header, payloads);
   return seal(header, payloads, sending_keys(sa), {sa.iv_counter, ctx.rng}, fragment_limit(sa));
 }
@@ -122,7 +124,10 @@ std::optional<Message> add_fragment(Context& ctx, IkeSa& sa, ByteView datagram,
     sa.reassembly = Reassembly{id, response, skf.total, PayloadType::kNone, {}, 0, {}};
   }
   Reassembly& reassembly = *sa.reassembly;
-  if (skf.total < reassembly.total || reassembly.parts.contains(skf.number)) return std::nullopt;
+  if (skf.total < reassembly.total || reassembly.parts.contains(skf.number)) {
+    ctx.count(Counter::kDropFragment);
+    return std::nullopt;
+  }
   if (reassembly.octets + part->size() > kReassembledOctetsMax) {
     ctx.count(Counter::kDropFragment);
     sa.reassembly.reset();

@@ -124,6 +124,8 @@ void start_informational(Context& ctx, IkeSa& sa, const Task& task) {
     case TaskKind::kQcdToken:
     case TaskKind::kTellAddresses:
     case TaskKind::kCheckRoute:
+    case TaskKind::kTicketRequest:
+    case TaskKind::kRedirect:
     case TaskKind::kCreateChild:
     case TaskKind::kRekeyChild:
     case TaskKind::kRekeyIke: break;
@@ -158,7 +160,9 @@ void handle_informational_request(Context& ctx, IkeSa& sa, const Message& messag
     peer_lacks_child(ctx, sa, *lacks);
   if (sa.mobike) handle_mobike(ctx, sa, message, answer);
   if (!deleted.spis.empty()) answer.push_back(std::move(deleted));
+  answer_ticket_request(ctx, sa, message, answer);
   send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, answer);
+  if (sa.state == IkeState::kEstablished) follow_redirect(ctx, sa, message);
 }
 
 void process_informational_response(Context& ctx, IkeSa& sa, const Message& message) {
@@ -178,6 +182,7 @@ void process_informational_response(Context& ctx, IkeSa& sa, const Message& mess
     case TaskKind::kTellAddresses: addresses_told(ctx, sa, sent, message); break;
     case TaskKind::kCheckRoute: route_checked(ctx, sa, sent, message); break;
     case TaskKind::kLiveness: see_nat_changes(ctx, sa, sent, message); break;
+    case TaskKind::kTicketRequest: take_ticket(ctx, sa, message); break;
     default: break;  // that an answer came is all
   }
 }

@@ -8,9 +8,9 @@
 
 #include <algorithm>
 
-#include "crypto/prf.hpp"
 #include "ike/core/limits.hpp"
 #include "ike/v2/certificates.hpp"
+#include "ike/v2/first_exchange.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "ike/v2/mobike.hpp"
 #include "ike/v2/nat.hpp"
@@ -25,65 +25,6 @@ using wire::ike::KePayload;
 using wire::ike::NoncePayload;
 using wire::ike::NotifyPayload;
 using wire::ike::SaPayload;
-
-// NAT detection, fragmentation and the hashes we verify: in both directions of IKE_SA_INIT.
-void add_notifies(Context& ctx, IkeSa& sa, const ConnectionRef& connection,
-                  std::vector<Payload>& payloads) {
-  if (wants_encap(ctx, connection) && sa.handshake().faked_nat_source.empty()) {
-    // A source hash that fits no address makes the peer see a NAT, and so encapsulate ESP in UDP:
-    // the only form that a dataplane without raw ESP can take.
-    sa.handshake().faked_nat_source = ctx.rng.bytes(20);
-  }
-  const Bytes source = sa.handshake().faked_nat_source.empty()
-                           ? nat_hash(sa.spi_i, sa.spi_r, sa.path.local)
-                           : sa.handshake().faked_nat_source;
-  payloads.push_back(make_notify(NotifyType::kNatDetectionSourceIp, source));
-  payloads.push_back(make_notify(NotifyType::kNatDetectionDestinationIp,
-                                 nat_hash(sa.spi_i, sa.spi_r, sa.path.remote)));
-  if (!connection || connection->fragmentation) {
-    payloads.push_back(make_notify(NotifyType::kIkev2FragmentationSupported));
-  }
-  Writer hashes;
-  for (const crypto::HashId hash : crypto::supported_hashes()) {
-    hashes.u16(static_cast<std::uint16_t>(hash));
-  }
-  payloads.push_back(make_notify(NotifyType::kSignatureHashAlgorithms, hashes.view()));
-}
-
-void read_notifies(Context& ctx, IkeSa& sa, const Message& message) {
-  const IkeSpi spi_r = message.header.spi_r;
-  bool source_seen = false;
-  bool source_matches = false;
-  const Bytes expected_source = nat_hash(sa.spi_i, spi_r, sa.path.remote);
-  const Bytes expected_destination = nat_hash(sa.spi_i, spi_r, sa.path.local);
-  for (const Payload& payload : message.payloads) {
-    const auto* notify = std::get_if<NotifyPayload>(&payload);
-    if (notify == nullptr) continue;
-    switch (notify->type) {
-      case NotifyType::kNatDetectionSourceIp:
-        source_seen = true;
-        source_matches = source_matches || notify->data == expected_source;
-        break;
-      case NotifyType::kNatDetectionDestinationIp:
-        sa.nat_here = notify->data != expected_destination;
-        break;
-      case NotifyType::kIkev2FragmentationSupported: sa.peer_fragmentation = true; break;
-      case NotifyType::kSignatureHashAlgorithms: {
-        Reader reader(notify->data);
-        while (sa.peer_hashes.size() < 16) {
-          const auto hash = reader.u16();
-          if (!hash) break;
-          sa.peer_hashes.push_back(static_cast<crypto::HashId>(*hash));
-        }
-        break;
-      }
-      default: break;
-    }
-  }
-  sa.nat_there = source_seen && !source_matches;
-  sa.handshake().peer_nat_traversal = source_seen;
-  sa.encap = source_seen && (sa.nat_here || sa.nat_there || wants_encap(ctx, sa.connection));
-}
 
 bool offers_additional(const std::vector<policy::IkeProposal>& proposals) {
   return std::any_of(proposals.begin(), proposals.end(),
@@ -104,8 +45,9 @@ void send_init(Context& ctx, IkeSa& sa) {
   payloads.push_back(
       KePayload{static_cast<std::uint16_t>(sa.handshake().dh.group), sa.handshake().dh.public_key});
   payloads.push_back(NoncePayload{sa.nonce_i});
-  add_notifies(ctx, sa, sa.connection, payloads);
+  add_first_notifies(ctx, sa, sa.connection, payloads);
   if (sa.connection->ppk) payloads.push_back(make_notify(NotifyType::kUsePpk));
+  add_redirect_support(sa, payloads);
   if (offers_additional(sa.connection->proposals)) {
     payloads.push_back(make_notify(NotifyType::kIntermediateExchangeSupported));
   }
@@ -128,7 +70,8 @@ Result<InitOffer> choose(const Context& ctx, const Path& path, const SaPayload& 
     auto selected = policy::select_ike(connection->proposals, sa.proposals);
     if (selected) return InitOffer{std::move(*selected), connection};
     last = selected.error();
-    last.message = connection->name + ": " + last.message;
+    last.message = connection->name + ": " + last.message +
+                   policy::where(connection->lines, policy::Setting::kIkeProposals);
     return std::nullopt;
   };
   if (const auto found = ctx.core.by_address.find(path.remote.ip);
@@ -154,57 +97,6 @@ bool may_use_ppk(const Context& ctx, const Path& path) {
   return (found != ctx.core.by_address.end() && has(found->second)) || has(ctx.core.any_address);
 }
 
-enum class Admission { kRefused, kAdmitted, kProved };
-
-void demand_cookie(Context& ctx, const Path& path, const Message& message, const Bytes& nonce) {
-  ctx.count(Counter::kCookiesDemanded);
-  send_stateless(ctx, path, message.header,
-                 {make_notify(NotifyType::kCookie,
-                              make_cookie(ctx, nonce, path.remote, message.header.spi_i))});
-}
-
-// Floods: who floods, or has its prefix in common with a flood, is asked for a cookie, and nothing
-// is kept for those who do not return it. Who does is never held up by the others.
-Admission admit(Context& ctx, const Path& path, const Message& message, const Bytes& nonce) {
-  const NotifyPayload* cookie = message.notify(NotifyType::kCookie);
-  const bool proved = cookie != nullptr &&
-                      cookie_is_valid(ctx, cookie->data, nonce, path.remote, message.header.spi_i);
-  if (cookie != nullptr && !proved) ctx.count(Counter::kDropCookie);
-  if (!proved) {
-    if (!ctx.core.half_open.demands_cookie(path.remote.ip)) return Admission::kAdmitted;
-    demand_cookie(ctx, path, message, nonce);
-    return Admission::kRefused;
-  }
-  if (ctx.core.half_open.size() < kHalfOpenMax) return Admission::kProved;
-  // The oldest has had time enough to go on to IKE_AUTH, were it in earnest.
-  const auto oldest = ctx.core.half_open.oldest(ctx.now - kHalfOpenFairTime);
-  IkeSa* victim = oldest ? ctx.find(*oldest) : nullptr;
-  if (victim == nullptr) {
-    ctx.count(Counter::kDropHalfOpen);
-    return Admission::kRefused;
-  }
-  ctx.count(Counter::kHalfOpenEvicted);
-  destroy(ctx, *victim, "");
-  return Admission::kProved;
-}
-
-// A repetition of a request that has an SA already; true when it was dealt with.
-bool is_repeated(Context& ctx, const Path& path, ByteView datagram, const Message& message) {
-  const auto known = ctx.core.init_requests.find({message.header.spi_i, path.remote});
-  if (known == ctx.core.init_requests.end()) return false;
-  IkeSa* sa = ctx.find(known->second);
-  if (sa == nullptr) return false;
-  const bool answered = sa->state == IkeState::kHalfOpen || sa->state == IkeState::kIntermediate;
-  if (answered && sa->last_response && sa->last_response->id.value == 0 &&
-      equal(sa->handshake().init_request, datagram)) {
-    ctx.count(Counter::kResponsesRepeated);
-    transmit(ctx, sa->path, sa->last_response->packets);
-  } else {
-    ctx.count(Counter::kDropBusy);
-  }
-  return true;
-}
-
 void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
   const Message request = std::move(*sa.handshake().init_message);
   sa.handshake().init_message.reset();
@@ -227,34 +119,17 @@ void answer_init(Context& ctx, IkeSa& sa, const JobResult& result) {
   payloads.push_back(
       KePayload{static_cast<std::uint16_t>(sa.suite.dh), result.key_pair.public_key});
   payloads.push_back(NoncePayload{sa.nonce_r});
-  add_notifies(ctx, sa, sa.connection, payloads);
+  add_first_notifies(ctx, sa, sa.connection, payloads);
   if (sa.handshake().use_ppk) payloads.push_back(make_notify(NotifyType::kUsePpk));
   const bool more = policy::has_additional(sa.suite.additional);
   if (more) payloads.push_back(make_notify(NotifyType::kIntermediateExchangeSupported));
   add_certificate_request(*sa.connection, payloads);
+  announce_childless(sa, payloads);
   send_response(ctx, sa, ExchangeType::kIkeSaInit, MessageId(0), payloads);
   sa.handshake().init_response = sa.last_response->packets.front();
   sa.state = more ? IkeState::kIntermediate : IkeState::kHalfOpen;
   // Who asks is known from IKE_AUTH on; until then no pair may act on this SA.
   sa.connection = ConnectionRef();
-}
-
-void follow_restart(Context& ctx, IkeSa& sa, const std::string& what) {
-  if (++sa.handshake().restarts > kInitRestartsMax) {
-    fail_handshake(ctx, sa,
-                   fmt::format("{} answered {} again and again", sa.path.remote.to_string(), what));
-  }
-}
-
-void follow_cookie(Context& ctx, IkeSa& sa, const NotifyPayload& cookie) {
-  follow_restart(ctx, sa, "COOKIE");
-  if (sa.state == IkeState::kDead) return;
-  if (cookie.data.empty() || cookie.data.size() > 64) {
-    ctx.count(Counter::kDropMalformed);  // RFC 7296 section 2.6: between 1 and 64 octets
-    return;
-  }
-  sa.handshake().cookie = cookie.data;
-  send_init(ctx, sa);
 }
 
 void follow_invalid_ke(Context& ctx, IkeSa& sa, const NotifyPayload& notify) {
@@ -272,14 +147,15 @@ void follow_invalid_ke(Context& ctx, IkeSa& sa, const NotifyPayload& notify) {
       });
   auto& tried = sa.handshake().groups_tried;
   if (!ours || std::find(tried.begin(), tried.end(), *wanted) != tried.end()) {
-    fail_handshake(ctx, sa,
-                   fmt::format("{} wants Diffie-Hellman group {}, which our proposals do not have: "
-                               "add it to 'proposals' on this side, or one of ours on the other",
-                               sa.path.remote.to_string(), *wanted));
+    fail_handshake(
+        ctx, sa,
+        fmt::format("{} wants Diffie-Hellman group {}, which our proposals do not have: "
+                    "add it to 'proposals' on this side, or one of ours on the other{}",
+                    sa.path.remote.to_string(), *wanted,
+                    policy::where(sa.connection->lines, policy::Setting::kIkeProposals)));
     return;
   }
-  follow_restart(ctx, sa, "INVALID_KE_PAYLOAD");
-  if (sa.state == IkeState::kDead) return;
+  if (!may_restart(ctx, sa, "INVALID_KE_PAYLOAD")) return;
   tried.push_back(*wanted);
   sa.outstanding.reset();
   ctx.start_job(sa, JobPurpose::kInitGenerate, DhGenerateJob{group});
@@ -291,8 +167,9 @@ std::string refusal(const IkeSa& sa, NotifyType type) {
     for (const auto& proposal : sa.connection->proposals) {
       ours += (ours.empty() ? "" : ", ") + policy::words(proposal);
     }
-    return fmt::format("{} accepts none of our IKE proposals ({}) or does not know our address",
-                       sa.path.remote.to_string(), ours);
+    return fmt::format("{} accepts none of our IKE proposals ({}) or does not know our address{}",
+                       sa.path.remote.to_string(), ours,
+                       policy::where(sa.connection->lines, policy::Setting::kIkeProposals));
   }
   return fmt::format("{} refused IKE_SA_INIT with {}", sa.path.remote.to_string(),
                      wire::ike::name(type));
@@ -312,6 +189,7 @@ IkeSa& start_init(Context& ctx, const ConnectionRef& connection, const Path& pat
   ctx.count(Counter::kInitiated);
   IkeSa& added = ctx.add(std::move(sa));
   if (Pair* pair = ctx.pair_of(added)) pair->sas.insert(added.local_spi());
+  if (start_resume(ctx, added)) return added;
   const crypto::DhId group = connection->proposals.front().dh.front();
   added.handshake().groups_tried.push_back(static_cast<std::uint16_t>(group));
   ctx.start_job(added, JobPurpose::kInitGenerate, DhGenerateJob{group});
@@ -344,11 +222,15 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
     ctx.event(EventKind::kDropped, LogLevel::kWarning, "",
               fmt::format("IKE_SA_INIT from {} refused: {}", path.remote.to_string(),
                           chosen.error().message));
+    // Nobody has proved anything yet: that is for our own people alone.
+    refused_address(ctx, path.remote.ip, chosen.error().message);
     send_stateless(ctx, path, message.header, {make_notify(NotifyType::kNoProposalChosen)});
     return;
   }
+  if (redirect_in_init(ctx, path, message, *chosen->connection)) return;
   const policy::IkeSuite suite = chosen->selected.suite;
   if (static_cast<crypto::DhId>(ke->group) != suite.dh) {
+    ctx.count(Counter::kGroupRefused);
     Writer group;
     group.u16(static_cast<std::uint16_t>(suite.dh));
     send_stateless(ctx, path, message.header,
@@ -365,24 +247,28 @@ void handle_init_request(Context& ctx, const Path& path, ByteView datagram,
   sa.connection = chosen->connection;
   sa.nonce_i = nonce->data;
   sa.nonce_r = ctx.rng.bytes(kNonceOctets);
-  sa.begun = ctx.now;
-  sa.discard_at = ctx.now + kHalfOpenLifetime;
-  read_notifies(ctx, sa, message);
-  sa.handshake().use_ppk = message.notify(NotifyType::kUsePpk) != nullptr && may_use_ppk(ctx, path);
-  sa.handshake().init_request = to_vector(datagram);
+  read_first_notifies(ctx, sa, message);
+  const bool peer_has_ppk = message.notify(NotifyType::kUsePpk) != nullptr;
+  sa.handshake().use_ppk = peer_has_ppk && may_use_ppk(ctx, path);
+  if (peer_has_ppk && !sa.handshake().use_ppk) {
+    refused_address(ctx, path.remote.ip,
+                    "the peer has a post-quantum key and this side has none: set the same on both" +
+                        policy::where(sa.connection->lines, policy::Setting::kPpk));
+  }
   sa.handshake().init_message = message;
-  sa.half_open = true;
-  sa.cookie_returned = admission == Admission::kProved;
-  sa.init_from = path.remote;
-  ctx.core.half_open.add(sa.begun, sa.spi_r, path.remote.ip, sa.cookie_returned);
-  IkeSa& added = ctx.add(std::move(sa));
-  ctx.core.init_requests[{added.spi_i, path.remote}] = added.local_spi();
+  read_redirect_support(sa, message);
+  IkeSa& added = add_half_open(ctx, std::move(sa), datagram, path, admission);
   ctx.start_job(added, JobPurpose::kInitRespond, DhRespondJob{suite.dh, ke->data});
 }
 
 void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message) {
-  if (const auto* cookie = message.notify(NotifyType::kCookie))
-    return follow_cookie(ctx, sa, *cookie);
+  if (const auto* cookie = message.notify(NotifyType::kCookie)) {
+    if (take_cookie(ctx, sa, *cookie)) send_init(ctx, sa);
+    return;
+  }
+  if (const auto* redirect = message.notify(NotifyType::kRedirect)) {
+    return follow_init_redirect(ctx, sa, *redirect);
+  }
   if (const auto* group = message.notify(NotifyType::kInvalidKePayload)) {
     return follow_invalid_ke(ctx, sa, *group);
   }
@@ -414,7 +300,7 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
   sa.suite = accepted->suite;
   sa.spi_r = message.header.spi_r;
   sa.nonce_r = nonce->data;
-  read_notifies(ctx, sa, message);
+  read_first_notifies(ctx, sa, message);
   if (wants_encap(ctx, sa.connection) && !sa.encap) {
     return fail_handshake(
         ctx, sa,
@@ -423,6 +309,9 @@ void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Mes
                     sa.path.remote.to_string()));
   }
   if (const Status agreed = agree_on_ppk(sa, message); !agreed) {
+    return fail_handshake(ctx, sa, agreed.error().message);
+  }
+  if (const Status agreed = agree_on_childless(sa, message); !agreed) {
     return fail_handshake(ctx, sa, agreed.error().message);
   }
   sa.handshake().init_response = to_vector(datagram);
@@ -444,13 +333,7 @@ void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
   sa.keys = std::move(*keys);
   sa.iv_counter = ctx.rng.u64();
   sa.handshake().dh = crypto::DhKeyPair();
-  // RFC 7296 section 2.23: both ends move to port 4500; a peer on a port of its own stays there.
-  // With MOBIKE they do without a NAT too (RFC 4555 section 3.3): a later path may have one.
-  if (sa.encap || (sa.handshake().peer_nat_traversal && may_use_mobike(*sa.connection))) {
-    sa.path.local.port = ctx.core.settings.nat_port;
-    if (sa.path.remote.port == ctx.core.settings.port)
-      sa.path.remote.port = ctx.core.settings.nat_port;
-  }
+  move_to_nat_port(ctx, sa);
   start_intermediate(ctx, sa);
 }
 

@@ -53,6 +53,14 @@ Result<IkeKeys> derive_rekeyed_ike_keys(const policy::IkeSuite& suite, crypto::P
   return expand(suite, skeyseed.reveal(), inputs);
 }
 
+Result<IkeKeys> derive_resumed_ike_keys(const policy::IkeSuite& suite, ByteView old_sk_d,
+                                        const KeyInputs& inputs) {
+  TRY_ASSIGN(
+      const SecretBytes skeyseed,
+      crypto::prf(suite.prf, old_sk_d, {as_bytes("Resumption"), inputs.nonce_i, inputs.nonce_r}));
+  return expand(suite, skeyseed.reveal(), inputs);
+}
+
 Result<ChildKeys> derive_child_keys(const policy::ChildSuite& suite, crypto::PrfId prf,
                                     ByteView sk_d, ByteView shared, ByteView nonce_i,
                                     ByteView nonce_r, ByteView more) {

@@ -31,6 +31,10 @@ Result<IkeKeys> derive_ike_keys(const policy::IkeSuite& suite, const KeyInputs& 
 Result<IkeKeys> derive_rekeyed_ike_keys(const policy::IkeSuite& suite, crypto::PrfId old_prf,
                                         ByteView old_sk_d, const KeyInputs& inputs);
 
+// SKEYSEED = prf(SK_d(old), "Resumption" | Ni | Nr) (RFC 5723 section 5.1).
+Result<IkeKeys> derive_resumed_ike_keys(const policy::IkeSuite& suite, ByteView old_sk_d,
+                                        const KeyInputs& inputs);
+
 // KEYMAT (section 2.17), split: encryption then integrity, the initiator's direction first.
 struct ChildKeys {
   SecretBytes encr_i, integ_i;  // protects what the exchange's initiator sends

@@ -49,6 +49,8 @@ std::string_view name(TaskKind kind) {
     case TaskKind::kQcdToken: return "crash detection token";
     case TaskKind::kTellAddresses: return "change of addresses";
     case TaskKind::kCheckRoute: return "return routability check";
+    case TaskKind::kTicketRequest: return "request of a session ticket";
+    case TaskKind::kRedirect: return "redirect";
   }
   return "task";
 }
@@ -86,7 +88,9 @@ void establish(Context& ctx, IkeSa& sa) {
   ctx.event(EventKind::kIkeEstablished, LogLevel::kInfo, sa.connection->name,
             fmt::format("IKE SA {}_i {}_r established with {} as {}, {}{}", to_string(sa.spi_i),
                         to_string(sa.spi_r), sa.path.remote.to_string(), name(sa.role),
-                        policy::words(sa.suite), sa.ppk ? ", with a post-quantum key" : ""));
+                        policy::words(sa.suite),
+                        std::string(sa.ppk ? ", with a post-quantum key" : "") +
+                            (sa.handshake().resumed ? ", resumed by its ticket" : "")));
 }
 
 namespace {
@@ -97,6 +101,7 @@ void send_on_the_younger(Context& ctx, const Pair& pair) {
   for (const IkeSpi spi : pair.sas) {
     IkeSa* sa = ctx.find(spi);
     if (sa == nullptr || sa->state != IkeState::kEstablished || sa->discard_at) continue;
+    if (another_carries(ctx, *sa)) continue;  // it was a third that went
     for (ChildSa& child : sa->children) {
       const bool rekey = child.predecessor && sa->child_in(*child.predecessor) != nullptr;
       if (child.state == ChildState::kInstalled && !rekey && !is_carried(ctx, child.spec)) {
@@ -123,6 +128,7 @@ void let_go(Context& ctx, IkeSa& sa, const std::string& why) {
     if (task.orphan) ctx.core.inbound_spis.erase(task.child);
   }
   if (sa.active && sa.active->task.orphan) ctx.core.inbound_spis.erase(sa.active->task.child);
+  drop_ticket(ctx, sa);
   sa.drop_handshake();
   if (sa.job.value != 0) ctx.core.jobs.erase(sa.job);
   if (const auto known = ctx.core.init_requests.find({sa.spi_i, sa.init_from});
@@ -247,6 +253,8 @@ void run_tasks(Context& ctx, IkeSa& sa) {
     case TaskKind::kQcdToken: start_qcd_token(ctx, sa, task); break;
     case TaskKind::kTellAddresses: start_tell_addresses(ctx, sa, task); break;
     case TaskKind::kCheckRoute: start_check_route(ctx, sa, task); break;
+    case TaskKind::kTicketRequest: start_ticket_request(ctx, sa, task); break;
+    case TaskKind::kRedirect: start_redirect(ctx, sa, task); break;
   }
   // A task may find that there is nothing left to do; the next one gets its turn.
   if (!sa.active && !sa.outstanding && sa.state != IkeState::kDead) run_tasks(ctx, sa);

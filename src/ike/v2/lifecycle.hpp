@@ -120,6 +120,9 @@ void finish_reauth(Context& ctx, const std::string& pair);
 // ----------------------------------------------
 
 void resolve_duplicates(Context& ctx, IkeSa& established);
+// The grace of a duplicate that the peer was to delete is over: it goes if the peer has the one
+// that stays; while that is not known, it is asked and the duplicate waits for as long again.
+void duplicate_is_due(Context& ctx, IkeSa& loser);
 // An IKE SA of the pair is gone. If it was to replace others, they stay.
 void keep_the_last(Context& ctx, const Pair& pair);
 // Whether children of another IKE SA of the pair carry our traffic when this one, which we
@@ -130,11 +133,58 @@ bool another_carries(Context& ctx, const IkeSa& established);
 // ---- the other tasks' doors
 // ----------------------------------------------------------------------------------
 
-// init.cpp. Begins an attempt.
+// init.cpp. Begins an attempt; by the pair's session ticket, if it has one.
 IkeSa& start_init(Context& ctx, const ConnectionRef& connection, const Path& path);
 void handle_init_request(Context& ctx, const Path& path, ByteView datagram, const Message& message);
 void process_init_response(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message);
 void init_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);
+
+// resume.cpp: session resumption (RFC 5723)
+
+// Initiator: begins with the pair's ticket; false: there is none to use.
+bool start_resume(Context& ctx, IkeSa& sa);
+void handle_resume_request(Context& ctx, const Path& path, ByteView datagram,
+                           const Message& message);
+void process_resume_response(Context& ctx, IkeSa& sa, ByteView datagram, const Message& message);
+// Responder, of the IKE_AUTH request: it is the session of the ticket that it began with.
+Status check_resumed(Context& ctx, IkeSa& sa, const Message& request);
+// Both, after schedule_reauth(): the session's authentication is as old as it was.
+void keep_authentication(Context& ctx, IkeSa& sa);
+// Responder, when the peer proved itself: a ticket is good for one session.
+Status use_ticket(Context& ctx, const IkeSa& sa);
+// Asks for a ticket, and grants one if asked: notifies of IKE_AUTH or INFORMATIONAL.
+void request_ticket(const IkeSa& sa, std::vector<Payload>& payloads);
+void answer_ticket_request(Context& ctx, IkeSa& sa, const Message& request,
+                           std::vector<Payload>& payloads);
+// Client: what the peer answered.
+void take_ticket(Context& ctx, IkeSa& sa, const Message& response);
+void start_ticket_request(Context& ctx, IkeSa& sa, const Task& task);
+// Section 6.2: the ticket goes with its IKE SA, and with a rekey; it stays when the peer fell
+// silent.
+void drop_ticket(Context& ctx, const IkeSa& sa);
+void keep_ticket(Context& ctx, const IkeSa& sa);
+// What authentications rest on has changed (a revocation list): no session may go on by a ticket.
+void void_tickets(Context& ctx);
+void ticket_goes_on(Context& ctx, const IkeSa& old, IkeSa& successor);
+
+// redirect.cpp: RFC 5685
+
+// Initiator: that we follow redirects, and who sent us here.
+void add_redirect_support(IkeSa& sa, std::vector<Payload>& payloads);
+// Responder: what the initiator said of it.
+void read_redirect_support(IkeSa& sa, const Message& init_request);
+// Responder: answers with a redirect and keeps nothing; false: it is for us.
+bool redirect_in_init(Context& ctx, const Path& path, const Message& request,
+                      const policy::Connection& connection);
+void follow_init_redirect(Context& ctx, IkeSa& sa, const wire::ike::NotifyPayload& redirect);
+// Responder, of IKE_AUTH: adds the redirect in place of a child; false: it is for us.
+bool redirect_in_auth(Context& ctx, IkeSa& sa, std::vector<Payload>& payloads);
+// Initiator, of the IKE_AUTH response or a request of the authenticated peer; false: there is none.
+bool follow_redirect(Context& ctx, IkeSa& sa, const Message& message);
+Status redirect_peer(Context& ctx, IkeSa& sa, const IpAddress& to);
+void start_redirect(Context& ctx, IkeSa& sa, const Task& task);
+// The IKE SA that a redirect asked for stands: the one with the old gateway goes.
+void leave_old_gateway(Context& ctx, IkeSa& sa);
 
 // intermediate.cpp: IKE_INTERMEDIATE (RFC 9242) with the additional key exchanges of RFC 9370
 // section 2.2.2. start: initiator; goes on to IKE_AUTH when there are none left.
@@ -144,6 +194,10 @@ void process_intermediate_response(Context& ctx, IkeSa& sa, const Message& messa
 void intermediate_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);
 
 // auth.cpp
+// The connection of the peer that says this identity, by the most specific look-up. idr: whom it
+// asks for. Errors: kAuthentication.
+Result<ConnectionRef> find_connection(Context& ctx, const IkeSa& sa, const policy::Identity& peer,
+                                      const wire::ike::IdPayload* idr);
 void start_auth(Context& ctx, IkeSa& sa);  // initiator: keys are there
 void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message);
 void process_auth_response(Context& ctx, IkeSa& sa, const Message& message);

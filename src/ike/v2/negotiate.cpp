@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/transport.hpp"
 #include "policy/selectors.hpp"
 
 namespace espalier::ike::v2 {
@@ -69,17 +71,27 @@ struct Candidate {
   bool granted = false;  // it has the mode that was asked for
 };
 
-Candidate try_child(const policy::ChildConfig& config, const TsPayload& tsi, const TsPayload& tsr) {
-  Candidate one{&config, Fit::kNone, policy::narrow(tsr.selectors, config.local_ts),
-                policy::narrow(tsi.selectors, config.remote_ts), false};
+// What the peer asks for, in our own addresses.
+struct Wanted {
+  policy::Mode mode = policy::Mode::kTunnel;
+  policy::SelectorList local, remote;  // as the peer wrote them
+  SeenSelectors seen;                  // transport mode
+};
+
+Candidate try_child(const policy::ChildConfig& config, const Wanted& wanted) {
+  const bool transport = wanted.mode == policy::Mode::kTransport && config.mode == wanted.mode;
+  const policy::SelectorList& local = transport ? wanted.seen.local : wanted.local;
+  const policy::SelectorList& remote = transport ? wanted.seen.remote : wanted.remote;
+  Candidate one{&config, Fit::kNone, policy::narrow(local, config.local_ts),
+                policy::narrow(remote, config.remote_ts), config.mode == wanted.mode};
   if (one.local.empty() || one.remote.empty()) return one;
   one.fit = Fit::kPart;
-  if (policy::contains(one.local, tsr.selectors) && policy::contains(one.remote, tsi.selectors)) {
-    const bool exact = policy::contains(tsr.selectors, config.local_ts) &&
-                       policy::contains(tsi.selectors, config.remote_ts);
+  if (policy::contains(one.local, local) && policy::contains(one.remote, remote)) {
+    const bool exact =
+        policy::contains(local, config.local_ts) && policy::contains(remote, config.remote_ts);
     one.fit = exact ? Fit::kExact : Fit::kCovers;
-  } else if (policy::contains(one.local, policy::SelectorList{tsr.selectors.front()}) &&
-             policy::contains(one.remote, policy::SelectorList{tsi.selectors.front()})) {
+  } else if (policy::contains(one.local, policy::SelectorList{local.front()}) &&
+             policy::contains(one.remote, policy::SelectorList{remote.front()})) {
     // RFC 7296 section 2.9: the answer "MUST" have the initiator's first choices if it may.
     one.fit = Fit::kFirst;
   }
@@ -96,47 +108,65 @@ bool is_better(const Candidate& one, const Candidate& other) {
          policy::contains(other.config->remote_ts, one.config->remote_ts);
 }
 
-Error no_child_fits(const TsPayload& tsi, const TsPayload& tsr, const Candidate& other_mode) {
+// Whether another child of ours would give some of what this one leaves out.
+bool gives_more(const Candidate& best, const std::vector<Candidate>& others) {
+  return std::any_of(others.begin(), others.end(), [&](const Candidate& other) {
+    return other.granted && !(policy::contains(best.local, other.local) &&
+                              policy::contains(best.remote, other.remote));
+  });
+}
+
+Error no_child_fits(const policy::Connection& connection, const Wanted& asked,
+                    const Candidate& other_mode) {
+  const policy::Lines& lines = connection.lines;
+  std::string ours;
+  for (const policy::ChildConfig& child : connection.children) {
+    ours += (ours.empty() ? "" : ", ") + policy::to_string(child.local_ts) +
+            " === " + policy::to_string(child.remote_ts);
+  }
   const std::string wanted =
-      policy::to_string(tsr.selectors) + " === " + policy::to_string(tsi.selectors);
+      policy::to_string(asked.local) + " === " + policy::to_string(asked.remote);
   if (other_mode.fit == Fit::kNone) {
     return make_error(ErrorCode::kTsUnacceptable,
                       fmt::format("the peer wants {}, and no child of ours covers any of it: "
-                                  "compare 'subnets' on both sides",
-                                  wanted));
+                                  "compare 'subnets' on both sides{}; ours: {}",
+                                  wanted, policy::where(lines, policy::Setting::kPeer), ours));
   }
-  const policy::Mode ours = other_mode.config->mode;
+  const policy::Mode mode = other_mode.config->mode;
   const policy::Mode theirs =
-      ours == policy::Mode::kTunnel ? policy::Mode::kTransport : policy::Mode::kTunnel;
-  return make_error(
-      ErrorCode::kNoProposalChosen,
-      fmt::format("the peer wants {} in {} mode, our child {} for it is in {} mode: "
-                  "set the same 'mode' on both sides",
-                  wanted, policy::name(theirs), other_mode.config->name, policy::name(ours)));
+      mode == policy::Mode::kTunnel ? policy::Mode::kTransport : policy::Mode::kTunnel;
+  return make_error(ErrorCode::kNoProposalChosen,
+                    fmt::format("the peer wants {} in {} mode, our child {} for it is in {} mode: "
+                                "set the same 'mode' on both sides{}",
+                                wanted, policy::name(theirs), other_mode.config->name,
+                                policy::name(mode), policy::where(lines, policy::Setting::kMode)));
 }
 
 }  // namespace
 
-Result<NegotiatedChild> negotiate_child(const policy::Connection& connection,
-                                        const Message& request, bool with_dh,
+Result<NegotiatedChild> negotiate_child(const IkeSa& sa, const Message& request, bool with_dh,
                                         crypto::DhId prefer_group, const std::string& only) {
-  const auto* sa = request.find<SaPayload>();
+  const auto* offer = request.find<SaPayload>();
   const TsPayload* tsi = request.ts(PayloadType::kTsi);
   const TsPayload* tsr = request.ts(PayloadType::kTsr);
-  if (sa == nullptr || tsi == nullptr || tsr == nullptr || tsi->selectors.empty() ||
+  if (offer == nullptr || tsi == nullptr || tsr == nullptr || tsi->selectors.empty() ||
       tsr->selectors.empty()) {
     return missing_payloads();
   }
-  const policy::Mode mode = request.notify(NotifyType::kUseTransportMode) != nullptr
-                                ? policy::Mode::kTransport
-                                : policy::Mode::kTunnel;
+  const policy::Connection& connection = *sa.connection;
+  Wanted wanted{policy::Mode::kTunnel, tsr->selectors, tsi->selectors, {}};
+  if (request.notify(NotifyType::kUseTransportMode) != nullptr) {
+    wanted.mode = policy::Mode::kTransport;
+    auto seen = as_we_see(sa, wanted.local, wanted.remote);
+    if (!seen && !connection.foreign) return seen.error();
+    if (seen) wanted.seen = std::move(*seen);
+  }
   Candidate other_mode;
   std::vector<Candidate> candidates;
   for (const policy::ChildConfig& config : connection.children) {
     if (!only.empty() && config.name != only) continue;
-    Candidate one = try_child(config, *tsi, *tsr);
+    Candidate one = try_child(config, wanted);
     if (one.fit == Fit::kNone) continue;
-    one.granted = config.mode == mode;
     // RFC 7296 section 1.3.1: who does not want transport mode answers in tunnel mode. Not between
     // our own: both ends have one file, and the initiator would not take it.
     const bool declined = connection.foreign && config.mode == policy::Mode::kTunnel;
@@ -153,27 +183,49 @@ Result<NegotiatedChild> negotiate_child(const policy::Connection& connection,
       if (is_better(*at, *best)) best = at;
     }
     auto selected =
-        policy::select_esp(best->config->proposals, sa->proposals, with_dh, prefer_group);
+        policy::select_esp(best->config->proposals, offer->proposals, with_dh, prefer_group);
     if (selected) {
       TRY_ASSIGN(const Spi spi, spi_of(selected->peer_spi));
-      return NegotiatedChild{*best->config, std::move(*selected), std::move(best->local),
-                             std::move(best->remote), spi};
+      const bool more = best->fit < Fit::kCovers && gives_more(*best, candidates);
+      NegotiatedChild child{*best->config,
+                            std::move(*selected),
+                            std::move(best->local),
+                            std::move(best->remote),
+                            spi,
+                            {},
+                            more};
+      if (child.config.mode == policy::Mode::kTransport) child.original = wanted.seen.original;
+      return child;
     }
-    if (!why) why = selected.error();
+    if (!why) {
+      why = selected.error();
+      why->message = "child " + best->config->name + ": " + why->message +
+                     policy::where(connection.lines, policy::Setting::kEspProposals);
+    }
     candidates.erase(best);
   }
-  return why ? *why : no_child_fits(*tsi, *tsr, other_mode);
+  return why ? *why : no_child_fits(connection, wanted, other_mode);
 }
 
-Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
+std::string place_of(const IkeSa& sa, NotifyType refusal) {
+  if (refusal == NotifyType::kTsUnacceptable) {
+    return policy::where(sa.connection->lines, policy::Setting::kPeer);
+  }
+  if (refusal != NotifyType::kNoProposalChosen) return "";
+  return policy::where(sa.connection->lines, policy::Setting::kEspProposals) +
+         policy::where(sa.connection->lines, policy::Setting::kMode);
+}
+
+Result<NegotiatedChild> accept_child(const IkeSa& ike, const policy::ChildConfig& config,
                                      const policy::SelectorList& local_ts,
                                      const policy::SelectorList& remote_ts, const Message& response,
                                      bool with_dh) {
   if (const auto* error = find_error(response)) {
     return make_error(ErrorCode::kPeerRefused,
-                      fmt::format("the peer refused the child SA {} ({} === {}) with {}",
+                      fmt::format("the peer refused the child SA {} ({} === {}) with {}{}",
                                   config.name, policy::to_string(local_ts),
-                                  policy::to_string(remote_ts), wire::ike::name(error->type)));
+                                  policy::to_string(remote_ts), wire::ike::name(error->type),
+                                  detail_of(ike, response) + place_of(ike, error->type)));
   }
   const auto* sa = response.find<SaPayload>();
   const TsPayload* tsi = response.ts(PayloadType::kTsi);
@@ -191,18 +243,28 @@ Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
   }
   TRY_ASSIGN(auto selected, policy::accept_esp(config.proposals, sa->proposals, with_dh));
   TRY_ASSIGN(const Spi spi, spi_of(selected.peer_spi));
-  if (tsi->selectors.empty() || tsr->selectors.empty() ||
-      !policy::contains(local_ts, tsi->selectors) || !policy::contains(remote_ts, tsr->selectors)) {
-    return make_error(
-        ErrorCode::kTsUnacceptable,
-        fmt::format("the peer answered with selectors wider than ours: {} === {}",
-                    policy::to_string(tsi->selectors), policy::to_string(tsr->selectors)));
+  SeenSelectors seen{tsi->selectors, tsr->selectors, {}};
+  if (transport) {
+    TRY_ASSIGN(seen, as_we_see(ike, tsi->selectors, tsr->selectors));
   }
-  return NegotiatedChild{config, std::move(selected), tsi->selectors, tsr->selectors, spi};
+  if (seen.local.empty() || seen.remote.empty() || !policy::contains(local_ts, seen.local) ||
+      !policy::contains(remote_ts, seen.remote)) {
+    return make_error(ErrorCode::kTsUnacceptable,
+                      fmt::format("the peer answered with selectors wider than ours: {} === {}",
+                                  policy::to_string(seen.local), policy::to_string(seen.remote)));
+  }
+  return NegotiatedChild{config,
+                         std::move(selected),
+                         std::move(seen.local),
+                         std::move(seen.remote),
+                         spi,
+                         std::move(seen.original),
+                         false};
 }
 
 void tell_what_was_narrowed(Context& ctx, const IkeSa& sa, const NegotiatedChild& child) {
   const policy::ChildConfig& config = child.config;
+  if (config.mode == policy::Mode::kTransport) return;  // the addresses of the IKE SA are all of it
   if (policy::contains(child.local_ts, config.local_ts) &&
       policy::contains(child.remote_ts, config.remote_ts)) {
     return;
@@ -231,6 +293,7 @@ void add_child_answer(std::vector<Payload>& payloads, const NegotiatedChild& chi
   payloads.push_back(TsPayload{PayloadType::kTsi, child.remote_ts});
   payloads.push_back(TsPayload{PayloadType::kTsr, child.local_ts});
   add_mode(child.config, payloads);
+  if (child.more) payloads.push_back(make_notify(NotifyType::kAdditionalTsPossible));
 }
 
 Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi spi_in,
@@ -252,12 +315,29 @@ Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi sp
   spec.udp_encap = sa.encap;
   spec.local_ts = child.local_ts;
   spec.remote_ts = child.remote_ts;
+  spec.nat_original = child.original;
   spec.replay_window = child.config.replay_window;
   spec.encr_out = exchange_initiator ? std::move(keys.encr_i) : std::move(keys.encr_r);
   spec.integ_out = exchange_initiator ? std::move(keys.integ_i) : std::move(keys.integ_r);
   spec.encr_in = exchange_initiator ? std::move(keys.encr_r) : std::move(keys.encr_i);
   spec.integ_in = exchange_initiator ? std::move(keys.integ_r) : std::move(keys.integ_i);
   return made;
+}
+
+void add_detail(const IkeSa& sa, const std::string& why, std::vector<Payload>& payloads) {
+  if (sa.connection->foreign) return;
+  payloads.push_back(make_notify(NotifyType::kEspalierDetail,
+                                 as_bytes(std::string_view(why).substr(0, kDiagnosisOctetsMax))));
+}
+
+std::string detail_of(const IkeSa& sa, const Message& message) {
+  const auto* detail = message.notify(NotifyType::kEspalierDetail);
+  if (detail == nullptr || sa.connection->foreign) return "";
+  std::string text = to_text(detail->data).substr(0, kDiagnosisOctetsMax);
+  for (char& one : text) {
+    if (one < 0x20 || one > 0x7e) one = '?';
+  }
+  return "; it says: " + text;
 }
 
 NotifyType notify_for(const Error& error) {

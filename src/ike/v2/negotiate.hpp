@@ -12,19 +12,20 @@ struct NegotiatedChild {
   policy::Selected<policy::ChildSuite> selected;
   policy::SelectorList local_ts, remote_ts;
   Spi peer_spi;
+  Box<NatOriginal> original;
+  bool more = false;  // we would give some of the rest in another child: ADDITIONAL_TS_POSSIBLE
 };
 
 // Responder: of the configured children in the mode asked for, the one whose selectors fit the
 // offer best (the same, else all of it, else what the initiator named first, else a part) and whose
 // proposals do too. `only`: that child alone (a rekey), or empty. Errors: kTsUnacceptable,
 // kNoProposalChosen (proposals, or only a child in the other mode), kInvalidSyntax.
-Result<NegotiatedChild> negotiate_child(const policy::Connection& connection,
-                                        const Message& request, bool with_dh,
+Result<NegotiatedChild> negotiate_child(const IkeSa& sa, const Message& request, bool with_dh,
                                         crypto::DhId prefer_group, const std::string& only);
 
 // Initiator: the answer must be within what was proposed. The same errors, and kPeerRefused for an
 // error notify.
-Result<NegotiatedChild> accept_child(const policy::ChildConfig& config,
+Result<NegotiatedChild> accept_child(const IkeSa& sa, const policy::ChildConfig& config,
                                      const policy::SelectorList& local_ts,
                                      const policy::SelectorList& remote_ts, const Message& response,
                                      bool with_dh);
@@ -51,6 +52,13 @@ struct ChildSecrets {
 Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi spi_in,
                            bool exchange_initiator, const ChildSecrets& secrets, ByteView nonce_i,
                            ByteView nonce_r);
+
+// Why a child was refused, in words, for a peer of our own that has proved who it is; and what such
+// a peer said, or nothing.
+void add_detail(const IkeSa& sa, const std::string& why, std::vector<Payload>& payloads);
+std::string detail_of(const IkeSa& sa, const Message& message);
+// The line of ours that such a refusal of a child is about.
+std::string place_of(const IkeSa& sa, NotifyType refusal);
 
 // The notify that tells a peer of this error, and the counter for it.
 NotifyType notify_for(const Error& error);

@@ -134,7 +134,9 @@ void finish_reauth(Context& ctx, const std::string& name) {
     if (old == nullptr || old->state != IkeState::kEstablished) continue;
     const auto stays = [&](const ChildSa& child) {
       return child.state != ChildState::kInstalled ||
-             is_covered(made, child.spec.child, child.spec.local_ts, child.spec.remote_ts);
+             (child.spec.mode == policy::Mode::kTransport
+                  ? is_covered(made, child.spec.child, {}, {})
+                  : is_covered(made, child.spec.child, child.spec.local_ts, child.spec.remote_ts));
     };
     IkeSa& goes = std::all_of(old->children.begin(), old->children.end(), stays) ? *old : made;
     if (&goes == &made) {

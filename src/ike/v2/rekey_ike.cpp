@@ -53,6 +53,8 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.nat_there = old.nat_there;
   sa.peer_fragmentation = old.peer_fragmentation;
   sa.ppk = old.ppk;
+  sa.follows_redirects = old.follows_redirects;
+  sa.peer_follows_redirects = old.peer_follows_redirects;
   sa.peer_hashes = old.peer_hashes;
   sa.reauth_at = old.reauth_at;
   sa.reauth_by = old.reauth_by;
@@ -84,11 +86,12 @@ void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
   }
   for (Task& task : old.tasks) {
     if (task.kind != TaskKind::kDeleteIke && task.kind != TaskKind::kRekeyIke &&
-        task.kind != TaskKind::kLiveness) {
+        task.kind != TaskKind::kLiveness && task.kind != TaskKind::kTicketRequest) {
       add_task(ctx, successor, std::move(task));
     }
   }
   old.tasks.clear();
+  ticket_goes_on(ctx, old, successor);
   old.state = IkeState::kReplaced;
   old.successor = successor.local_spi();
   reauth_goes_on(ctx, old, successor);

@@ -12,6 +12,7 @@
 #include "base/box.hpp"
 #include "ike/core/io.hpp"
 #include "ike/v2/keys.hpp"
+#include "ike/v2/ticket.hpp"
 #include "wire/ike/message.hpp"
 
 namespace espalier::ike::v2 {
@@ -82,6 +83,8 @@ enum class TaskKind : std::uint8_t {
   kQcdToken,       // gives the peer our token of an SA that a rekey made
   kTellAddresses,  // ours changed (RFC 4555 sections 3.5 and 3.6)
   kCheckRoute,     // is the peer where it says it is? (RFC 4555 section 3.7)
+  kTicketRequest,  // asks for a session ticket (RFC 5723)
+  kRedirect,       // sends the peer to `address` (RFC 5685)
 };
 std::string_view name(TaskKind kind);
 
@@ -101,6 +104,7 @@ struct Task {
   bool quick = false;  // kLiveness: there is reason to think that the peer is gone
   // When the peer first answered TEMPORARY_FAILURE to it (RFC 7296 section 2.25); the epoch: never.
   Instant refused_since{};
+  IpAddress address = {};  // kRedirect
   friend bool operator==(const Task&, const Task&) = default;
 };
 
@@ -256,7 +260,15 @@ struct Handshake {
   Bytes int_auth_i, int_auth_r;  // after the exchanges so far; empty: there were none
   MessageId auth_id;             // of the IKE_AUTH request
   IkeKeys ppk_keys;              // initiator: with the PPK mixed in, until the peer takes them
-  Bytes no_ppk_auth;  // NO_PPK_AUTH: ours as initiator, the peer's that counts as responder
+  Bytes no_ppk_auth;       // NO_PPK_AUTH: ours as initiator, the peer's that counts as responder
+  bool childless = false;  // both know RFC 6023; responder: it was announced
+  // IKE_SESSION_RESUME (RFC 5723): what the ticket holds, and the ticket; its handle as responder.
+  Box<TicketState> resumed;
+  Bytes ticket;
+  TicketHandle ticket_handle;
+  // RFC 5685: the gateway that sent us here, and the IKE SA with it that ends when this one stands.
+  std::optional<IpAddress> redirected_from;
+  IkeSpi leaves;
   friend bool operator==(const Handshake&, const Handshake&) = default;
 };
 
@@ -271,6 +283,9 @@ struct IkeSa {
   bool nat_there = false;
   bool peer_fragmentation = false;
   bool ppk = false;  // a post-quantum key is mixed into SK_d (RFC 8784)
+  // RFC 5685, of the initiator of the first exchange: it is us, or the peer, and follows redirects.
+  bool follows_redirects = false;
+  bool peer_follows_redirects = false;
   std::vector<crypto::HashId> peer_hashes;
   policy::IkeSuite suite;
   IkeKeys keys;

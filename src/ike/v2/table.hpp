@@ -22,6 +22,7 @@ enum class Handler : std::uint8_t {
   kIntermediateResponse,
   kFollowupRequest,
   kFollowupResponse,
+  kResumeResponse,
 };
 
 struct Row {

@@ -19,8 +19,9 @@ const std::vector<IkeState> kStates{
     IkeState::kInit,     IkeState::kHalfOpen, IkeState::kAuth,   IkeState::kEstablished,
     IkeState::kReplaced, IkeState::kDeleting, IkeState::kFailed, IkeState::kDead};
 const std::vector<ExchangeType> kExchanges{
-    ExchangeType::kIkeSaInit,     ExchangeType::kIkeAuth,         ExchangeType::kCreateChildSa,
-    ExchangeType::kInformational, ExchangeType::kIkeIntermediate, ExchangeType::kIkeFollowupKe};
+    ExchangeType::kIkeSaInit,       ExchangeType::kIkeAuth,         ExchangeType::kCreateChildSa,
+    ExchangeType::kInformational,   ExchangeType::kIkeIntermediate, ExchangeType::kIkeFollowupKe,
+    ExchangeType::kIkeSessionResume};
 
 const Row* find(Role role, IkeState state, ExchangeType exchange, bool response) {
   IkeSa sa;
@@ -80,7 +81,7 @@ TEST(Table, NothingIsLegalAfterTheEnd) {
 TEST(Table, EachHandlerHasOneRow) {
   std::set<Handler> handlers;
   for (const Row& row : transition_table()) EXPECT_TRUE(handlers.insert(row.handler).second);
-  EXPECT_EQ(handlers.size(), 11u);
+  EXPECT_EQ(handlers.size(), 12u);
 }
 
 TEST(Table, MissingAndCriticalPayloads) {

@@ -18,6 +18,14 @@ class Earliest {
   std::optional<Wakeup> best_;
 };
 
+// A child that waits to send. Not of an SA that is being deleted (its outbound SAs are gone for
+// good: RFC 7296 section 1.4.1), nor of one that waits for its Delete, ours or the peer's.
+bool is_to_send_yet(const IkeSa& sa, const ChildSa& child) {
+  return !child.outbound_installed && child.state == ChildState::kInstalled &&
+         sa.state == IkeState::kEstablished && !sa.discard_at &&
+         !has_task(sa, TaskKind::kDeleteIke);
+}
+
 void consider_established(const IkeSa& sa, Earliest& earliest) {
   const bool idle = !sa.active && !sa.outstanding && sa.job.value == 0;
   if (sa.state == IkeState::kEstablished) {
@@ -39,8 +47,7 @@ void consider_established(const IkeSa& sa, Earliest& earliest) {
       earliest.consider(child.rekey_at, "child SA rekey");
     }
     earliest.consider(child.expire_at, "child SA expiry");
-    if (!child.outbound_installed && child.state == ChildState::kInstalled &&
-        sa.state == IkeState::kEstablished && !sa.discard_at) {
+    if (is_to_send_yet(sa, child)) {
       earliest.consider(child.installed_at + kOutboundGrace, "outbound child SA due");
     }
   }
@@ -54,10 +61,11 @@ void consider_established(const IkeSa& sa, Earliest& earliest) {
 // A request was given up: the peer is gone.
 void peer_is_silent(Context& ctx, IkeSa& sa) {
   const std::string what = fmt::format(
-      "{} did not answer {} ({} tries): it is not running, or something on the way drops UDP {} "
+      "{} did not answer {} ({} tries): {}it is not running, or something on the way drops UDP {} "
       "and {}",
       sa.path.remote.to_string(), wire::ike::name(sa.outstanding->exchange), sa.outstanding->sent,
-      ctx.core.settings.port, ctx.core.settings.nat_port);
+      sa.failure.empty() ? "" : sa.failure + "; else ", ctx.core.settings.port,
+      ctx.core.settings.nat_port);
   if (is_attempt(sa.state)) {
     fail_handshake(ctx, sa, what);
     return;
@@ -65,17 +73,14 @@ void peer_is_silent(Context& ctx, IkeSa& sa) {
   const std::string pair = sa.pair();
   const bool was_deleting = sa.state == IkeState::kDeleting || sa.state == IkeState::kReplaced;
   if (Pair* entry = ctx.pair_of(sa); entry != nullptr && !was_deleting) entry->last_error = what;
+  if (!was_deleting) keep_ticket(ctx, sa);
   destroy(ctx, sa, what);
 }
 
 void handle_children(Context& ctx, IkeSa& sa) {
   for (ChildSa& child : sa.children) {
     const Spi spi = child.spec.spi_in;
-    // Not of an SA that is being deleted (its outbound SAs are gone for good: RFC 7296 section
-    // 1.4.1), nor of one that waits for its Delete.
-    if (!child.outbound_installed && child.state == ChildState::kInstalled &&
-        sa.state == IkeState::kEstablished && !sa.discard_at &&
-        ctx.now >= child.installed_at + kOutboundGrace) {
+    if (is_to_send_yet(sa, child) && ctx.now >= child.installed_at + kOutboundGrace) {
       install_outbound(ctx, child);
     }
     if (ctx.now >= child.expire_at) {
@@ -175,12 +180,11 @@ void handle_use_report(Context& ctx, IkeSa& sa, const UseReport& report) {
 
 void handle_sa_timeout(Context& ctx, IkeSa& sa) {
   if (sa.discard_at && ctx.now >= *sa.discard_at) {
-    sa.discard_at.reset();
     if (sa.state == IkeState::kEstablished) {
-      // A duplicate whose initiator, against the rule or because it does not know it, did not
-      // delete it.
-      add_task(ctx, sa, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
+      // A duplicate that the peer, against the rule or because it does not know it, did not delete.
+      duplicate_is_due(ctx, sa);
     } else {
+      sa.discard_at.reset();
       const bool waiting = sa.state == IkeState::kHalfOpen || sa.state == IkeState::kIntermediate;
       if (waiting && sa.failure.empty()) {
         ctx.event(EventKind::kDropped, LogLevel::kDebug, sa.pair(),

@@ -116,7 +116,8 @@ enum class IdType : std::uint8_t {
   kIpv6 = 5,
   kDerDn = 9,
   kDerGn = 10,
-  kKeyId = 11
+  kKeyId = 11,
+  kNull = 13,  // RFC 7619; no data
 };
 
 // Notify Message Types (IANA). Below 16384: errors.
@@ -179,6 +180,8 @@ enum class NotifyType : std::uint16_t {
   kNoPpkAuth = 16437,
   kIntermediateExchangeSupported = 16438,  // RFC 9242
   kAdditionalKeyExchange = 16441,          // RFC 9370
+  // Of the private range (RFC 7296 section 3.10.1), between our own: why, in words for people.
+  kEspalierDetail = 41189,
 };
 std::string_view name(NotifyType type);  // "NO_PROPOSAL_CHOSEN"; "unknown" else
 inline bool is_error(NotifyType type) { return static_cast<std::uint16_t>(type) < 16384; }

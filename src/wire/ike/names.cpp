@@ -7,7 +7,7 @@
 namespace espalier::wire::ike {
 namespace {
 
-constexpr std::array<std::pair<NotifyType, std::string_view>, 58> kNotifyNames{{
+constexpr std::array<std::pair<NotifyType, std::string_view>, 59> kNotifyNames{{
     {NotifyType::kUnsupportedCriticalPayload, "UNSUPPORTED_CRITICAL_PAYLOAD"},
     {NotifyType::kInvalidIkeSpi, "INVALID_IKE_SPI"},
     {NotifyType::kInvalidMajorVersion, "INVALID_MAJOR_VERSION"},
@@ -66,6 +66,7 @@ constexpr std::array<std::pair<NotifyType, std::string_view>, 58> kNotifyNames{{
     {NotifyType::kNoPpkAuth, "NO_PPK_AUTH"},
     {NotifyType::kIntermediateExchangeSupported, "INTERMEDIATE_EXCHANGE_SUPPORTED"},
     {NotifyType::kAdditionalKeyExchange, "ADDITIONAL_KEY_EXCHANGE"},
+    {NotifyType::kEspalierDetail, "ESPALIER_DETAIL"},
 }};
 
 }  // namespace
