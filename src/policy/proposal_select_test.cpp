@@ -407,7 +407,8 @@ TEST(AdditionalKeyExchanges, NoMethodIsUsedTwice) {
 
 TEST(AdditionalKeyExchanges, ChildrenHaveThemAtRekeyOnly) {
   const auto ours = esp({"aes256gcm16-x25519-ke1_ecp384"});
-  for (const Transform& t : to_wire(ours, kSpi, false)[0].transforms) {
+  const auto offered = to_wire(ours, kSpi, false);
+  for (const Transform& t : offered[0].transforms) {
     EXPECT_FALSE(wire::ike::is_additional_ke(t.type));
   }
   const auto first = select_esp(ours, to_wire(ours, kSpi, true), false, DhId::kNone).value();

@@ -13,7 +13,7 @@ BIN = os.environ.get("ESPALIER_BIN", os.path.join(guest.SOURCE, "build", "bin"))
 class KernelPlane(unittest.TestCase):
     def test_contract_and_more(self):
         done = subprocess.run([*guest.LAB, "--timeout", "120", os.path.join(BIN, "dataplane_test"),
-                               "--gtest_filter=Kernel*:XfrmSa.*:XfrmPolicy.*"], stdin=subprocess.DEVNULL,
+                               "--gtest_color=no", "--gtest_filter=Kernel*:XfrmSa.*:XfrmPolicy.*"], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, check=False, timeout=150)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertNotIn("SKIPPED", done.stdout, "the lab's kernel has ESP")

@@ -73,6 +73,9 @@ inline constexpr Duration kInboundLinger = 3s;
 // request shows that the initiator has the answer; at the latest after this, when a request is
 // given up.
 inline constexpr Duration kOutboundGrace = 45s;
+// A foreign peer may let the old SA go without a Delete as soon as it has our answer, and say
+// nothing: what we send on the old one is lost until we change over.
+inline constexpr Duration kForeignOutboundGrace = 5s;
 
 // Two ends that make the same child at once: a request that comes this long after ours was answered
 // may be the other half of it (a request is given up after this time).

@@ -524,7 +524,7 @@ void start_create_child(Context& ctx, IkeSa& sa, const Task& task) {
   if (task.kind == TaskKind::kRekeyChild) {
     ChildSa* old = sa.child_in(task.child);
     if (old == nullptr || old->state != ChildState::kInstalled) return;
-    const Instant due = old->installed_at + kOutboundGrace;
+    const Instant due = old->installed_at + outbound_grace(sa);
     if (!old->outbound_installed && due <= ctx.now) install_outbound(ctx, *old);  // a late timer
     if (!old->outbound_installed) {
       // The peer made it by a rekey and may not have our answer yet: it would not know what we

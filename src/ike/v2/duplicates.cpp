@@ -84,7 +84,7 @@ void replace_older(Context& ctx, IkeSa& older, const IkeSa& younger) {
             fmt::format("the peer made a new IKE SA {}_i; the one before, {}_i, goes",
                         to_string(younger.spi_i), to_string(older.spi_i)));
   // Its children carry our traffic until the peer has our answer for sure; the peer may be quicker.
-  add_task(ctx, older, {TaskKind::kDeleteIke, Spi(), "", ctx.now + kOutboundGrace + 1ms});
+  add_task(ctx, older, {TaskKind::kDeleteIke, Spi(), "", ctx.now + outbound_grace(older) + 1ms});
 }
 
 bool is_leaving(const IkeSa& sa) { return has_task(sa, TaskKind::kDeleteIke) || sa.discard_at; }

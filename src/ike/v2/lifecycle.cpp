@@ -55,6 +55,10 @@ std::string_view name(TaskKind kind) {
   return "task";
 }
 
+Duration outbound_grace(const IkeSa& sa) {
+  return sa.connection && sa.connection->foreign ? kForeignOutboundGrace : kOutboundGrace;
+}
+
 void schedule_ike(Context& ctx, IkeSa& sa) {
   const policy::Lifetimes& lifetimes = sa.connection->lifetimes;
   const Duration jitter = lifetimes.ike * lifetimes.jitter_percent / 100;

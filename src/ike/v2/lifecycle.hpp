@@ -41,6 +41,9 @@ void move_children(Context& ctx, IkeSa& sa);
 
 // IKE_AUTH is done: timers, pair bookkeeping, the rule for simultaneous starts.
 void establish(Context& ctx, IkeSa& sa);
+// How long a child that the peer's rekey made waits to send: kOutboundGrace, or of a foreign peer
+// kForeignOutboundGrace.
+Duration outbound_grace(const IkeSa& sa);
 // Sets rekey_at and expire_at.
 void schedule_ike(Context& ctx, IkeSa& sa);
 // Removes the SA and its children now, without telling the peer. `why` is a sentence or empty.

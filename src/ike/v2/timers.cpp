@@ -48,7 +48,7 @@ void consider_established(const IkeSa& sa, Earliest& earliest) {
     }
     earliest.consider(child.expire_at, "child SA expiry");
     if (is_to_send_yet(sa, child)) {
-      earliest.consider(child.installed_at + kOutboundGrace, "outbound child SA due");
+      earliest.consider(child.installed_at + outbound_grace(sa), "outbound child SA due");
     }
   }
   if (idle) {
@@ -80,7 +80,7 @@ void peer_is_silent(Context& ctx, IkeSa& sa) {
 void handle_children(Context& ctx, IkeSa& sa) {
   for (ChildSa& child : sa.children) {
     const Spi spi = child.spec.spi_in;
-    if (is_to_send_yet(sa, child) && ctx.now >= child.installed_at + kOutboundGrace) {
+    if (is_to_send_yet(sa, child) && ctx.now >= child.installed_at + outbound_grace(sa)) {
       install_outbound(ctx, child);
     }
     if (ctx.now >= child.expire_at) {
