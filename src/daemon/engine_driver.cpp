@@ -179,7 +179,8 @@ void EngineDriver::collect(const ike::Effect& effect, std::vector<dataplane::Cha
     changes.push_back(
         dataplane::MoveSa{{direction_of(update->direction), update->spi, update->old_peer},
                           update->path.local,
-                          update->path.remote});
+                          update->path.remote,
+                          update->udp_encap});
   } else if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) {
     changes.push_back(dataplane::SetPolicy{to_spec(*set)});
   } else if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect)) {

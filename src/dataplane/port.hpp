@@ -75,11 +75,13 @@ struct DeleteSa {
   SaKey key;
 };  // of what is not there: done already
 // NAT rebinding, roaming. The key's peer is the old one; afterwards the SA's key has the new one.
-// Errors: kNotFound.
+// Its keys, replay window and counters stay, and no sequence number is used again. Errors:
+// kNotFound; kUnsupported as for AddSa.
 struct MoveSa {
   SaKey key;
   SocketAddress local;
   SocketAddress remote;
+  bool udp_encap = true;  // from now on
 };
 struct SetPolicy {
   PolicySpec policy;

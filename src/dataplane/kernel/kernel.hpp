@@ -51,6 +51,7 @@ class Kernel final : public Port {
     ReqId reqid;
     IpAddress destination;  // the kernel's name of it, with the SPI
     SocketAddress local, remote;
+    bool udp_encap = true;
   };
   using Sas = std::map<SaKey, Held>;
 

@@ -228,7 +228,8 @@ Status put_moved_replay(NetlinkMessage& message, const nlattr& from, bool esn, s
 }
 
 bool is_of_the_past(std::uint16_t type) {
-  return type == XFRMA_ENCAP || type == XFRMA_LASTUSED || type == XFRMA_PAD || type == XFRMA_COADDR;
+  return type == XFRMA_ENCAP || type == XFRMA_LASTUSED || type == XFRMA_PAD ||
+         type == XFRMA_COADDR || type == XFRMA_LTIME_VAL;
 }
 
 }  // namespace
@@ -244,24 +245,22 @@ Status put_moved_sa(NetlinkMessage& message, const nlmsghdr& from, const Moved& 
   info.id.daddr = to_kernel((in ? moved.local : moved.remote).ip);
   info.saddr = to_kernel((in ? moved.remote : moved.local).ip);
   info.family = family_of(moved.local.ip);
-  bool encap = false;
   for (const auto& [type, attribute] : attributes(from, sizeof info)) {
     if (type == XFRMA_REPLAY_VAL || type == XFRMA_REPLAY_ESN_VAL) {
       TRY(put_moved_replay(message, *attribute, esn, in ? 0 : moved.skip));
-    } else if (type == XFRMA_ENCAP) {
-      encap = true;
     } else if (!is_of_the_past(type)) {
       message.put_octets(type, {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
                                 mnl_attr_get_payload_len(attribute)});
     }
   }
-  if (encap) {
-    SaSpec ports;
-    ports.direction = moved.direction;
-    ports.local = moved.local;
-    ports.remote = moved.remote;
-    put_encapsulation(message, ports);
-  }
+  // Limits in bytes and packets go on where they were.
+  message.put_struct(XFRMA_LTIME_VAL, info.curlft);
+  SaSpec ports;
+  ports.direction = moved.direction;
+  ports.local = moved.local;
+  ports.remote = moved.remote;
+  ports.udp_encap = moved.udp_encap;
+  put_encapsulation(message, ports);
   return {};
 }
 

@@ -51,6 +51,7 @@ struct Moved {
   Direction direction = Direction::kIn;
   SocketAddress local, remote;
   std::uint32_t skip = 0;
+  bool udp_encap = true;
 };
 Status put_moved_sa(NetlinkMessage& message, const nlmsghdr& from, const Moved& moved);
 

@@ -68,6 +68,7 @@ Status Memory::apply(const MoveSa& change) {
   SaSpec moved = at->second;
   moved.local = change.local;
   moved.remote = change.remote;
+  moved.udp_encap = change.udp_encap;
   TRY(check(moved));
   const SaKey before = at->first, after = moved.key();
   if (after != before && sas_.count(after) > 0) {
