@@ -18,6 +18,7 @@
 #include "daemon/clock.hpp"
 #include "daemon/file.hpp"
 #include "daemon/privileges.hpp"
+#include "dataplane/userspace/ours.hpp"
 
 namespace espalier::daemon {
 namespace {

@@ -151,6 +151,12 @@ Status SaTable::move(const MoveSa& change) {
                       fmt::format("{} cannot move to {} and {}.", describe(change.key),
                                   change.local.to_string(), change.remote.to_string()));
   }
+  if (!change.udp_encap) {
+    return make_error(ErrorCode::kUnsupported,
+                      fmt::format("{} cannot leave UDP encapsulation: the userspace dataplane has "
+                                  "no other.",
+                                  describe(change.key)));
+  }
   const SaKey after{change.key.direction, change.key.spi, change.remote.ip};
   if (change.key.direction == Direction::kIn) {
     if (InSa* in = inbound(change.key.spi)) {

@@ -247,6 +247,11 @@ TEST_F(Planes, anAuthenticPacketFromElsewhereTellsOnce) {
   SocketAddress elsewhere = one.local;
   elsewhere.port = static_cast<std::uint16_t>(elsewhere.port + 1);
   ASSERT_TRUE(right_.port().apply(std::vector<Change>{MoveSa{in, one.remote, elsewhere}}).ok());
+  EXPECT_EQ(right_.port()
+                .apply(std::vector<Change>{MoveSa{in, one.remote, elsewhere, false}})
+                .error()
+                .code,
+            ErrorCode::kUnsupported);
   for (int i = 0; i < 5; ++i) left_.write(udp_packet(true, filled(10)));
   for (int i = 0; i < 5; ++i) EXPECT_FALSE(right_.read().second.empty());
   right_.counter("in-packets");  // behind the turn that tells
