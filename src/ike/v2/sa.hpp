@@ -307,7 +307,7 @@ struct IkeSa {
   // Where the request that is being answered came from, when that is not `path`: with MOBIKE a
   // request alone moves nothing, and its answer goes back to where it came from.
   Box<Path> reply_path;
-  Box<std::vector<crypto::CertificateId>> peer_path;  // the peer's certificates (kCert)
+  Box<PeerCertificates> peer_certificates;  // kCert
 
   std::vector<ChildSa> children;
   SocketAddress init_from;  // responder: where the IKE_SA_INIT request came from
