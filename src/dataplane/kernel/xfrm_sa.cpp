@@ -190,6 +190,9 @@ Status put_sa(NetlinkMessage& message, const SaSpec& sa, const ReplayState* resu
   info.lft.hard_byte_limit = sa.hard_bytes.value_or(XFRM_INF);
   info.lft.soft_packet_limit = sa.soft_packets.value_or(XFRM_INF);
   info.lft.hard_packet_limit = sa.hard_packets.value_or(XFRM_INF);
+  // The kernel has no event for a first packet but this one; put_soft_packets() sets the real ones
+  // then.
+  if (sa.tell_first) info.lft.soft_packet_limit = 1;
   put_algorithms(message, sa, *names);
   put_encapsulation(message, sa);
   put_replay(message, sa, resume);
@@ -267,6 +270,22 @@ Status put_moved_sa(NetlinkMessage& message, const nlmsghdr& from, const Moved& 
   ports.remote = moved.remote;
   ports.udp_encap = moved.udp_encap;
   put_encapsulation(message, ports);
+  return {};
+}
+
+Status put_soft_packets(NetlinkMessage& message, const nlmsghdr& from,
+                        std::optional<std::uint64_t> soft_packets) {
+  if (mnl_nlmsg_get_payload_len(&from) < sizeof(xfrm_usersa_info)) {
+    return make_error(ErrorCode::kSystem, "the kernel's answer is too short");
+  }
+  auto& info = message.body<xfrm_usersa_info>();
+  std::memcpy(&info, mnl_nlmsg_get_payload(&from), sizeof info);
+  info.lft.soft_packet_limit = soft_packets.value_or(XFRM_INF);
+  for (const auto& [type, attribute] : attributes(from, sizeof info)) {
+    if (type == XFRMA_LASTUSED || type == XFRMA_PAD) continue;
+    message.put_octets(type, {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
+                              mnl_attr_get_payload_len(attribute)});
+  }
   return {};
 }
 

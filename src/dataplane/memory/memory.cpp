@@ -130,6 +130,7 @@ bool Memory::account(const SaKey& key, std::uint64_t packets, std::uint64_t byte
   if (at == sas_.end()) return false;
   const SaSpec& sa = at->second;
   Traffic& traffic = traffic_.at(at->first);
+  if (sa.tell_first && packets > 0 && traffic.counters.packets == 0) emit(FirstPacket{at->first});
   traffic.counters.packets += packets;
   traffic.counters.bytes += bytes;
   traffic.counters.last_used = now;

@@ -116,6 +116,7 @@ Status SaTable::add(const SaSpec& sa) {
     fill(*in, sa);
     in->local_ts = sa.local_ts;
     in->remote_ts = sa.remote_ts;
+    in->tell_first = sa.tell_first;
     inbound_.emplace(sa.spi, std::move(in));
     return {};
   }

@@ -20,6 +20,8 @@ namespace espalier::ike {
   X(kReauthentications, "ike_reauthentications", "authentications that we began to repeat")        \
   X(kChildInstalled, "child_installed", "child SA pairs installed, rekeys included")               \
   X(kChildRekeyed, "child_rekeyed", "child SA pairs rekeyed")                                      \
+  X(kFollowedTraffic, "child_followed_traffic",                                                    \
+    "child SA pairs that we send on because the peer does")                                        \
   X(kDuplicates, "ike_duplicates_resolved", "IKE SAs removed by the rule for simultaneous starts") \
   X(kSasLost, "child_sas_lost", "SAs that the dataplane had lost; their children were rekeyed")    \
   X(kLivenessChecks, "ike_liveness_checks", "liveness checks sent")                                \

@@ -93,6 +93,15 @@ void peer_moved(Context& ctx, const PeerMoved& moved) {
   v2::move_path(ctx, *sa, path);
 }
 
+// Who sends on an SA has our answer, which made it: we may send on it too, whether or not the peer
+// ever deletes the one before.
+void first_inbound(Context& ctx, const FirstInbound& first) {
+  auto [sa, child] = ctx.find_child(Direction::kIn, first.spi, IpAddress());
+  if (sa == nullptr || !v2::is_to_send_yet(*sa, *child)) return;
+  ctx.count(Counter::kFollowedTraffic);
+  v2::install_outbound(ctx, *child);
+}
+
 void shut_down(Context& ctx) {
   for (auto& [local, sa] : ctx.core.sas) {
     if (sa.state != IkeState::kEstablished) continue;
@@ -214,6 +223,7 @@ void Endpoint::handle_completion(Instant now, crypto::Rng& rng, const Completion
     v2::unknown_spi_arrived(ctx, stray->spi, stray->from);
   }
   if (const auto* moved = std::get_if<PeerMoved>(&completion)) peer_moved(ctx, *moved);
+  if (const auto* first = std::get_if<FirstInbound>(&completion)) first_inbound(ctx, *first);
   if (const auto* use = std::get_if<UseReport>(&completion)) {
     if (IkeSa* sa = ctx.find(use->sa)) v2::handle_use_report(ctx, *sa, *use);
   }

@@ -65,6 +65,7 @@ struct ChildSaSpec {
   Box<NatOriginal> nat_original;  // transport mode, and a NAT on the way
   SecretBytes encr_in, integ_in, encr_out, integ_out;
   std::uint32_t replay_window = 1024;
+  bool tell_first = false;  // FirstInbound is awaited
   std::optional<std::uint64_t> soft_bytes, hard_bytes, soft_packets, hard_packets;
   friend bool operator==(const ChildSaSpec&, const ChildSaSpec&) = default;
 };
@@ -211,6 +212,9 @@ struct PeerMoved {
   Spi inbound;
   SocketAddress from;
 };  // an authentic ESP packet came from there
+struct FirstInbound {
+  Spi spi;
+};  // the first authentic packet came on an SA with tell_first
 struct UseReport {
   IkeSpi sa;
   std::optional<Instant> last_inbound;
@@ -221,7 +225,7 @@ struct UnknownSpi {
   SocketAddress from;
 };  // ESP came from there that no inbound SA fits
 using Completion = std::variant<JobDone, SoftExpired, HardExpired, SaLost, InstallFailed, PeerMoved,
-                                UseReport, UnknownSpi>;
+                                FirstInbound, UseReport, UnknownSpi>;
 
 struct Wakeup {
   Instant at;

@@ -70,8 +70,8 @@ inline constexpr Duration kDuplicateGrace = 10s;
 inline constexpr Duration kInboundLinger = 3s;
 
 // The responder of a child rekey sends on the new SA when the old one is deleted, or another
-// request shows that the initiator has the answer; at the latest after this, when a request is
-// given up.
+// request or a packet on the new SA shows that the initiator has the answer; at the latest after
+// this, when a request is given up.
 inline constexpr Duration kOutboundGrace = 45s;
 // A foreign peer may let the old SA go without a Delete as soon as it has our answer, and say
 // nothing: what we send on the old one is lost until we change over.

@@ -64,6 +64,7 @@ ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now
   child.installed_at = ctx.now;
   ctx.core.inbound_spis[child.spec.spi_in] = sa.local_spi();
   ctx.core.outbound_spis.insert({child.spec.spi_out, child.spec.spi_in});
+  child.spec.tell_first = !outbound_now;
   ctx.effect(InstallSa{Direction::kIn, child.spec});
   ctx.effect(SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts,
                        child.spec.mode, child.spec.path});

@@ -55,6 +55,12 @@ std::string_view name(TaskKind kind) {
   return "task";
 }
 
+bool is_to_send_yet(const IkeSa& sa, const ChildSa& child) {
+  return !child.outbound_installed && child.state == ChildState::kInstalled &&
+         sa.state == IkeState::kEstablished && !sa.discard_at &&
+         !has_task(sa, TaskKind::kDeleteIke);
+}
+
 Duration outbound_grace(const IkeSa& sa) {
   return sa.connection && sa.connection->foreign ? kForeignOutboundGrace : kOutboundGrace;
 }
