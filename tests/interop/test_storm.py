@@ -71,7 +71,7 @@ class Storm(unittest.TestCase):
                            f"@bender @{name} : PSK {SECRET}\n")
             peer.start()
         else:
-            peer = strongswan.Swan(host)
+            peer = strongswan.Swan(host, retransmits=9)
             peer.start()
             peer.load(self.bender, "aes256gcm16-prfsha384-x25519", "aes256gcm16-x25519-esn-noesn", secret=SECRET,
                       more="rekey_time = 11s\n    over_time = 20s\n    rand_time = 3s\n    keyingtries = 0\n",
