@@ -39,8 +39,8 @@ void move_children(Context& ctx, IkeSa& sa);
 // ---- the SA (lifecycle.cpp)
 // ----------------------------------------------------------------------------------
 
-// Whether the child waits to send. Not of an SA that is being deleted (its outbound SAs are gone for
-// good: RFC 7296 section 1.4.1), nor of one that waits for its Delete, ours or the peer's.
+// Whether the child waits to send. Not of an SA that is being deleted (its outbound SAs are gone
+// for good: RFC 7296 section 1.4.1), nor of one that waits for its Delete, ours or the peer's.
 bool is_to_send_yet(const IkeSa& sa, const ChildSa& child);
 
 // IKE_AUTH is done: timers, pair bookkeeping, the rule for simultaneous starts.
