@@ -9,30 +9,13 @@ import unittest
 
 import guest
 from guest import lib
+from nodes import Node
 
 SECONDS = 120 if os.environ.get("ESPALIER_LONG") else 20
 RATE = 100  # pings a second in each direction of each pair
 HOSTS = {"bender": "10.77.0.1", "flexo": "10.77.0.2", "amy": "10.77.0.3"}
 MESH = "mesh: storm\ndefaults:\n  lifetimes: {ike: 3s, child: 1s, jitter: 30%}\nhosts:\n" + "".join(
     f"  {name}: {{address: {address}}}\n" for name, address in HOSTS.items())
-
-
-class InGuest:
-    """espalierd on a guest.GuestHost, over that kernel's ESP."""
-
-    def __init__(self, host, secret):
-        self.host = host
-        self.folder = os.path.join(host.folder, "etc")
-        os.makedirs(os.path.join(self.folder, "private"), mode=0o700)
-        for name, text in (("private/mesh.secret", secret + "\n"), ("mesh.yaml", MESH)):
-            with open(os.open(os.path.join(self.folder, name), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
-                file.write(text)
-        host.guest.check("mkdir", "-p", "-m", "700", f"{host.inner}/state", f"{host.inner}/run")
-        self.daemon = host.spawn([os.path.join(lib.BIN, "espalierd"), "--config", self.folder, "--state", f"{host.inner}/state",
-                                  "--run", f"{host.inner}/run", "--self", host.name, "--dataplane", "kernel"], "espalierd.log")
-
-    def spawn(self, argv, log_name):
-        return self.host.spawn(argv, log_name)
 
 
 class Storm(unittest.TestCase):
@@ -43,11 +26,11 @@ class Storm(unittest.TestCase):
         self.addCleanup(machine.close)
         secret = lib.new_secret()
         self.bender = self.lab["bender"]
-        self.bender.write("private/mesh.secret", secret + "\n")
-        self.bender.write("mesh.yaml", MESH, 0o644)
-        self.bender.start()
-        self.others = {name: InGuest(guest.GuestHost(machine, name, [f"{HOSTS[name]}/24"]), secret) for name in ("flexo", "amy")}
-        self.hosts = {"bender": self.bender, **self.others}
+        self.hosts = {"bender": self.bender, **{name: Node(machine, name, [f"{HOSTS[name]}/24"]) for name in ("flexo", "amy")}}
+        for host in self.hosts.values():
+            host.write("private/mesh.secret", secret + "\n")
+            host.write("mesh.yaml", MESH, 0o644)
+            host.start()
 
     def logs(self):
         return "".join(f"\n--- {name}\n{host.daemon.log()[-4000:]}" for name, host in self.hosts.items())
@@ -55,8 +38,7 @@ class Storm(unittest.TestCase):
     def test_no_packet_is_lost(self):
         def passes(name):
             peers = [address for peer, address in HOSTS.items() if peer != name]
-            host = self.hosts[name] if name == "bender" else self.hosts[name].host
-            return all(host.ping(address, 1, timeout=1) for address in peers)
+            return all(self.hosts[name].ping(address, 1, timeout=1) for address in peers)
 
         try:
             for name in HOSTS:
