@@ -42,6 +42,7 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.esn = child.suite.esn;
   spec.replay_window = child.replay_window;
   if (child.outer) spec.outer = *child.outer;
+  spec.tell_first = in && child.tell_first;
   spec.local_ts = child.local_ts;
   spec.remote_ts = child.remote_ts;
   spec.soft_bytes = child.soft_bytes;
@@ -130,6 +131,8 @@ void EngineDriver::handle_plane_events() {
           ike::HardExpired{direction_of(hard->key.direction), hard->key.spi, hard->key.peer};
     } else if (const auto* moved = std::get_if<dataplane::PeerMoved>(&event)) {
       completion = ike::PeerMoved{moved->key.spi, moved->from};
+    } else if (const auto* first = std::get_if<dataplane::FirstPacket>(&event)) {
+      completion = ike::FirstInbound{first->key.spi};
     } else if (const auto* stray = std::get_if<dataplane::UnknownSpi>(&event)) {
       completion = ike::UnknownSpi{stray->spi, stray->from};
     } else if (const auto* acquire = std::get_if<dataplane::Acquire>(&event)) {
@@ -183,7 +186,8 @@ void EngineDriver::collect(const ike::Effect& effect, std::vector<dataplane::Cha
     changes.push_back(
         dataplane::MoveSa{{direction_of(update->direction), update->spi, update->old_peer},
                           update->path.local,
-                          update->path.remote});
+                          update->path.remote,
+                          update->udp_encap});
   } else if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) {
     changes.push_back(dataplane::SetPolicy{to_spec(*set)});
   } else if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect)) {

@@ -104,8 +104,10 @@ Status Kernel::apply(const AddSa& change) {
                       fmt::format("{}: there are {} SAs already.", what, kMaxSas));
   }
   TRY(install(sa, nullptr));
-  sas_[sa.key()] = {sa.pair, sa.reqid, destination_of(sa.direction, sa.local, sa.remote), sa.local,
-                    sa.remote};
+  sas_[sa.key()] = {
+      sa.pair,       sa.reqid,       destination_of(sa.direction, sa.local, sa.remote),
+      sa.local,      sa.remote,      sa.udp_encap,
+      sa.tell_first, sa.soft_packets};
   return {};
 }
 
@@ -153,7 +155,9 @@ Status Kernel::apply(const MoveSa& change) {
                       fmt::format("{}: there is {} already.", what, describe(after)));
   }
   const SaId old{held.destination, before.spi};
-  const bool same_place = held.local.ip == change.local.ip && held.remote.ip == change.remote.ip;
+  // XFRM_MSG_UPDSA changes ports, but not addresses nor whether there is UDP.
+  const bool same_place = held.local.ip == change.local.ip && held.remote.ip == change.remote.ip &&
+                          held.udp_encap == change.udp_encap;
   held.destination = destination_of(before.direction, change.local, change.remote);
   const bool same_name = held.destination == old.destination;
 
@@ -166,7 +170,8 @@ Status Kernel::apply(const MoveSa& change) {
     const auto sa = kernel::parse_sa(header);
     const std::uint32_t skip = sa && sa->replay.esn ? kMoveSkip : kMoveSkipWithoutEsn;
     built = kernel::put_moved_sa(
-        put, header, {before.direction, change.local, change.remote, same_place ? 0 : skip});
+        put, header,
+        {before.direction, change.local, change.remote, same_place ? 0 : skip, change.udp_encap});
   });
   if (!read) return about(what, read.error());
   if (!built) return about(what, built.error());
@@ -178,6 +183,7 @@ Status Kernel::apply(const MoveSa& change) {
   if (!same_name) TRY(remove(old));
   held.local = change.local;
   held.remote = change.remote;
+  held.udp_encap = change.udp_encap;
   sas_.erase(at);
   sas_[after] = std::move(held);
   return {};

@@ -63,6 +63,9 @@ class Kernel final : public Port {
     ReqId reqid;
     IpAddress destination;  // the kernel's name of it, with the SPI
     SocketAddress local, remote;
+    bool udp_encap = true;
+    bool tell_first = false;  // its first packet is awaited
+    std::optional<std::uint64_t> soft_packets;
     bool tampered = false;  // somebody else changed it: it counts as lost
   };
   using Sas = std::map<SaKey, Held>;
@@ -107,6 +110,7 @@ class Kernel final : public Port {
   void rearm(ReqId reqid);
   Status remove_larval(const kernel::KernelAcquire& larval);
   void pick_up_acquires();
+  void soft_expired(Sas::const_iterator at, std::vector<Event>& events);
 
   KernelOptions options_;
   Netlink requests_;

@@ -20,6 +20,24 @@ bool contains(const policy::SelectorList& list, const IpAddress& address) {
 
 }  // namespace
 
+void Kernel::soft_expired(Sas::const_iterator at, std::vector<Event>& events) {
+  if (!at->second.tell_first) return events.push_back(SoftExpire{at->first});
+  Held& held = sas_.at(at->first);
+  held.tell_first = false;
+  events.push_back(FirstPacket{at->first});
+  NetlinkMessage get(XFRM_MSG_GETSA, 0);
+  kernel::put_sa_id(get, {held.destination, at->first.spi});
+  NetlinkMessage put(XFRM_MSG_UPDSA, NLM_F_REPLACE);
+  Status built = make_error(ErrorCode::kNotFound, "the kernel does not have it any more");
+  Status done = requests_.visit(get, [&](const nlmsghdr& header) {
+    built = kernel::put_soft_packets(put, header, held.soft_packets);
+  });
+  if (done) done = std::move(built);
+  if (done) done = requests_.request(put);
+  // Without its limit it ends at the hard one; better now than then.
+  if (!done && held.soft_packets) events.push_back(SoftExpire{at->first});
+}
+
 void Kernel::take_expire(const nlmsghdr& header, std::vector<Event>& events) {
   const auto expire = kernel::parse_expire(header);
   if (!expire || !kernel::is_ours(expire->sa.reqid)) return;
@@ -32,7 +50,7 @@ void Kernel::take_expire(const nlmsghdr& header, std::vector<Event>& events) {
   }
   const auto held = find(expire->sa);
   if (held == sas_.end()) return;
-  if (!expire->hard) return events.push_back(SoftExpire{held->first});
+  if (!expire->hard) return soft_expired(held, events);
   events.push_back(HardExpire{held->first});
   sas_.erase(held);  // the kernel has removed it
 }
