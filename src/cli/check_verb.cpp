@@ -48,6 +48,13 @@ int run_check(Call& call) {
   report.file = call.words().front();
   auto outcome = read_inventory(call.env, report.file);
   if (!outcome) return fail(call.env, outcome.error());
+  if (!outcome->ok()) {
+    auto by_kernel = read_inventory(call.env, report.file, config::kKernelPlane);
+    if (by_kernel && by_kernel->ok()) {
+      report.kernel_only = std::move(outcome->diagnostics);
+      outcome = std::move(by_kernel);
+    }
+  }
   report.diagnostics = outcome->diagnostics;
   if (outcome->ok()) {
     const config::Inventory& inventory = *outcome->inventory;
@@ -57,6 +64,7 @@ int run_check(Call& call) {
     if (const Status planned = plan_host(call, inventory, report); !planned) {
       return fail(call.env, planned.error());
     }
+    check_certificates(call.env, report);
   }
   if (call.has("--json")) {
     call.env.out(check_json(report));
@@ -65,7 +73,7 @@ int run_check(Call& call) {
   } else {
     call.env.err(check_text(report));
   }
-  return outcome->ok() ? kDone : kBadInputFile;
+  return outcome->ok() && report.faults.empty() ? kDone : kBadInputFile;
 }
 
 }  // namespace espalier::cli

@@ -36,6 +36,28 @@ class Connection {
   virtual Status follow(const OnEvent& on_event) = 0;
 };
 
+// One way to find out whether a packet passes.
+class PathProber {
+ public:
+  enum class Answer : std::uint8_t { kAnswered, kSilent, kTooBig };
+  struct Outcome {
+    Answer answer = Answer::kSilent;
+    std::size_t mtu = 0;  // kTooBig: what fits
+  };
+  virtual ~PathProber() = default;
+  // Sends one IP packet of so many octets with DF set, and waits a moment. Errors: kSystem.
+  virtual Result<Outcome> probe(std::size_t octets) = 0;
+};
+struct ProbeTarget {
+  enum class Way : std::uint8_t {
+    kOutside,  // UDP past IPsec: to the peer's IKE port
+    kThrough,  // a ping that IPsec protects
+  };
+  Way way = Way::kOutside;
+  IpAddress local;
+  SocketAddress remote;  // the port: kOutside
+};
+
 class Environment {
  public:
   virtual ~Environment() = default;
@@ -51,14 +73,19 @@ class Environment {
   virtual Result<std::unique_ptr<Connection>> connect(const std::string& socket_path) = 0;
   // Errors: kNotFound, kPermission, kLimit (larger than max_bytes), kSystem.
   virtual Result<std::string> read_file(const std::string& path, std::size_t max_bytes) = 0;
+  // The names in a folder, in any order; nothing when there is no such folder.
+  virtual std::optional<std::vector<std::string>> names(const std::string& folder) = 0;
+  virtual std::int64_t unix_now() = 0;  // seconds since 1970, for the dates of certificates
   // Permission bits and owner of a file, for secrets: an error tells what is wrong with them.
   virtual Status check_private(const std::string& path) = 0;
   virtual Result<SecretBytes> random(std::size_t count) = 0;
   virtual std::string host_name() = 0;
   virtual std::vector<IpAddress> own_addresses() = 0;
+  // Errors: kPermission, kSystem.
+  virtual Result<std::unique_ptr<PathProber>> open_prober(const ProbeTarget& target) = 0;
   virtual std::string local_time(std::int64_t unix_ms) = 0;  // "2026-11-21 01:14:28.123"
   // Removes every device, route, rule and table of ours from this host.
-  virtual Status teardown(Logger& logger) = 0;
+  virtual Status teardown(Logger& logger, const std::string& run) = 0;
 };
 
 }  // namespace espalier::cli

@@ -32,6 +32,15 @@ class FakeEnvironment : public Environment {
     if (found->second.size() > max_bytes) return make_error(ErrorCode::kLimit, path + " is large.");
     return found->second;
   }
+  std::optional<std::vector<std::string>> names(const std::string& folder) override {
+    std::vector<std::string> found;
+    for (const auto& [path, text] : files) {
+      if (path.starts_with(folder + "/")) found.push_back(path.substr(folder.size() + 1));
+    }
+    if (found.empty()) return std::nullopt;
+    return found;
+  }
+  std::int64_t unix_now() override { return wall; }
   Status check_private(const std::string& path) override {
     if (open_to_others.empty() || open_to_others != path) return {};
     return make_error(ErrorCode::kBadInput, path + " has mode 0644: run `chmod 0600`.");
@@ -41,10 +50,15 @@ class FakeEnvironment : public Environment {
     for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i * 73 + 17);
     return SecretBytes(std::move(bytes));
   }
+  using ProberMaker = std::function<Result<std::unique_ptr<PathProber>>(const ProbeTarget&)>;
+  Result<std::unique_ptr<PathProber>> open_prober(const ProbeTarget& target) override {
+    if (prober) return prober(target);
+    return make_error(ErrorCode::kPermission, "Probing the path needs root.");
+  }
   std::string host_name() override { return "bender"; }
   std::vector<IpAddress> own_addresses() override { return {}; }
   std::string local_time(std::int64_t unix_ms) override { return "t" + std::to_string(unix_ms); }
-  Status teardown(Logger& logger) override {
+  Status teardown(Logger& logger, const std::string&) override {
     ++teardowns;
     logger.log({LogLevel::kInfo, "dataplane", "", "Removed the table espalier."});
     return teardown_result;
@@ -53,9 +67,11 @@ class FakeEnvironment : public Environment {
   std::string out_text, err_text;
   bool colored = false;
   double ticks = 0;
+  std::int64_t wall = 1793232000;  // 2026-10-29
   std::map<std::string, std::string> files;
   std::string open_to_others;
   Connector connector;
+  ProberMaker prober;
   std::vector<std::string> connected_to;
   int teardowns = 0;
   Status teardown_result;

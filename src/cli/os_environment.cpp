@@ -1,5 +1,6 @@
 #include "cli/os_environment.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
@@ -15,6 +16,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "cli/os_prober.hpp"
 #include "cli/vici_client.hpp"
 #include "dataplane/kernel/kernel.hpp"
 #include "dataplane/userspace/host_setup.hpp"
@@ -98,6 +100,17 @@ Result<std::string> OsEnvironment::read_file(const std::string& path, std::size_
   }
 }
 
+std::optional<std::vector<std::string>> OsEnvironment::names(const std::string& folder) {
+  DIR* directory = ::opendir(folder.c_str());
+  if (directory == nullptr) return std::nullopt;
+  std::vector<std::string> found;
+  while (const dirent* entry = ::readdir(directory)) found.emplace_back(entry->d_name);
+  ::closedir(directory);
+  return found;
+}
+
+std::int64_t OsEnvironment::unix_now() { return static_cast<std::int64_t>(::time(nullptr)); }
+
 Status OsEnvironment::check_private(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return file_error(path, errno);
@@ -120,6 +133,10 @@ Result<SecretBytes> OsEnvironment::random(std::size_t count) {
     filled += static_cast<std::size_t>(got);
   }
   return SecretBytes(std::move(bytes));
+}
+
+Result<std::unique_ptr<PathProber>> OsEnvironment::open_prober(const ProbeTarget& target) {
+  return open_os_prober(target);
 }
 
 std::string OsEnvironment::host_name() {
@@ -156,9 +173,9 @@ std::string OsEnvironment::local_time(std::int64_t unix_ms) {
   return fmt::format("{}.{:03}", text.data(), unix_ms % 1000);
 }
 
-Status OsEnvironment::teardown(Logger& logger) {
+Status OsEnvironment::teardown(Logger& logger, const std::string& run) {
   const Status userspace = dataplane::userspace::teardown_host(logger);
-  const Status kernel = dataplane::teardown_kernel(logger);
+  const Status kernel = dataplane::teardown_kernel(logger, run);
   return userspace ? kernel : userspace;
 }
 

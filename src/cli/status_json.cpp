@@ -10,12 +10,24 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json ike_json(const control::IkeStatus& ike) {
-  return Json{{"state", ike.state},           {"role", ike.role},
-              {"local", ike.local},           {"remote", ike.remote},
-              {"local_id", ike.local_id},     {"remote_id", ike.remote_id},
-              {"spi_local", ike.spi_local},   {"spi_remote", ike.spi_remote},
-              {"suite", ike.suite},           {"established_s", ike.established_s},
-              {"rekey_in_s", ike.rekey_in_s}, {"nat", ike.nat}};
+  Json out{{"state", ike.state},           {"role", ike.role},
+           {"local", ike.local},           {"remote", ike.remote},
+           {"local_id", ike.local_id},     {"remote_id", ike.remote_id},
+           {"spi_local", ike.spi_local},   {"spi_remote", ike.spi_remote},
+           {"suite", ike.suite},           {"established_s", ike.established_s},
+           {"rekey_in_s", ike.rekey_in_s}, {"nat", ike.nat}};
+  out["certificate"] = nullptr;
+  if (!ike.certificate.empty()) {
+    out["certificate"] = Json{{"subject", ike.certificate}, {"until", ike.certificate_until}};
+  }
+  return out;
+}
+
+Json certificate_json(const control::CertificateStatus& certificate) {
+  return Json{{"kind", certificate.kind},       {"where", certificate.where},
+              {"subject", certificate.subject}, {"state", certificate.state},
+              {"from", certificate.from},       {"until", certificate.until},
+              {"text", certificate.text}};
 }
 
 Json child_json(const control::ChildStatus& child) {
@@ -33,13 +45,15 @@ Json child_json(const control::ChildStatus& child) {
               {"installed_s", child.installed_s},
               {"rekey_in_s", child.rekey_in_s},
               {"local_ts", child.local_ts},
-              {"remote_ts", child.remote_ts}};
+              {"remote_ts", child.remote_ts},
+              {"udp_encap", child.udp_encap}};
 }
 
 Json pair_json(const control::PairStatus& pair) {
   Json out{{"name", pair.name}, {"peer", pair.peer},         {"state", pair.state},
            {"reason", nullptr}, {"attempts", pair.attempts}, {"next_retry_s", nullptr},
            {"ike", nullptr},    {"children", Json::array()}};
+  if (pair.idle) out["idle"] = true;
   if (pair.reason) out["reason"] = *pair.reason;
   if (pair.next_retry_s) out["next_retry_s"] = *pair.next_retry_s;
   if (pair.ike) out["ike"] = ike_json(*pair.ike);
@@ -61,7 +75,14 @@ std::string status_json(const control::StatusSnapshot& snapshot) {
            {"version", snapshot.version},
            {"dataplane", snapshot.dataplane},
            {"generation", snapshot.generation},
+           {"certificates", Json::array()},
+           {"repairs", Json::object()},
+           {"notes", snapshot.notes},
            {"pairs", Json::array()}};
+  for (const auto& certificate : snapshot.certificates) {
+    out["certificates"].push_back(certificate_json(certificate));
+  }
+  for (const auto& [name, count] : snapshot.repairs) out["repairs"][name] = count;
   for (const auto& pair : snapshot.pairs) out["pairs"].push_back(pair_json(pair));
   return dump(out, 2);
 }

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/text.hpp"
+#include "crypto/x509_text.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -50,6 +51,15 @@ std::string trouble(const control::PairStatus& pair) {
   return text;
 }
 
+std::string repairs_text(const control::StatusSnapshot& snapshot) {
+  std::vector<std::string> parts;
+  for (const auto& [name, count] : snapshot.repairs) {
+    parts.push_back(fmt::format("{} {}", printable(name), count));
+  }
+  return fmt::format("somebody else changed the dataplane, and it was put right: {}",
+                     fmt::join(parts, ", "));
+}
+
 void append_children(std::vector<std::vector<Cell>>& rows, const control::PairStatus& pair) {
   const auto row = [&rows](std::string label, std::string value) {
     rows.push_back({Cell("    " + std::move(label)), Cell(std::move(value))});
@@ -77,6 +87,14 @@ std::string status_table(const control::StatusSnapshot& snapshot, bool color) {
           : fmt::format("{} in mesh {}", printable(snapshot.self), printable(snapshot.mesh));
   std::string out = fmt::format("{}: espalierd {}, {} dataplane, configuration {}\n", who,
                                 snapshot.version, snapshot.dataplane, snapshot.generation);
+  for (const std::string& note : snapshot.notes) out += printable(note) + "\n";
+  if (!snapshot.repairs.empty()) out += repairs_text(snapshot) + "\n";
+  for (const auto& certificate : snapshot.certificates) {
+    const bool over = certificate.state == "expired";
+    out += paint("warning: " + printable(certificate.text), over ? Color::kRed : Color::kYellow,
+                 color) +
+           '\n';
+  }
   std::vector<std::vector<Cell>> rows;
   rows.push_back({Cell("PAIR", Color::kBold), Cell("STATE", Color::kBold),
                   Cell("SINCE", Color::kBold, true), Cell("SUITE", Color::kBold),
@@ -134,6 +152,10 @@ std::string status_detail(const control::PairStatus& pair, bool color) {
       row("age", fmt::format("established {} ago, rekey in {}", human_seconds(ike.established_s),
                              human_seconds(ike.rekey_in_s)));
       row("nat", ike.nat ? "yes" : "no");
+      if (!ike.certificate.empty()) {
+        row("certificate", fmt::format("{} until {}", printable(ike.certificate),
+                                       crypto::utc_text(ike.certificate_until)));
+      }
     }
   }
   append_children(rows, pair);

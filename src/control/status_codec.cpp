@@ -1,5 +1,7 @@
 #include "control/status_codec.hpp"
 
+#include <cstdlib>
+
 #include "control/fields.hpp"
 #include "control/limits.hpp"
 
@@ -21,6 +23,8 @@ Section encode_ike(const IkeStatus& ike) {
   put_signed(out, "rekey-in", ike.rekey_in_s);
   put_flag(out, "nat", ike.nat);
   put_flag(out, "ppk", ike.ppk);
+  put(out, "certificate", ike.certificate);
+  put_signed(out, "certificate-until", ike.certificate_until);
   return out;
 }
 
@@ -39,6 +43,8 @@ IkeStatus decode_ike(const Section& in) {
   ike.rekey_in_s = get_signed(in, "rekey-in");
   ike.nat = get_flag(in, "nat");
   ike.ppk = get_flag(in, "ppk");
+  ike.certificate = get(in, "certificate");
+  ike.certificate_until = get_signed(in, "certificate-until");
   return ike;
 }
 
@@ -59,6 +65,7 @@ Section encode_child(const ChildStatus& child) {
   put_signed(out, "rekey-in", child.rekey_in_s);
   put_list(out, "local-ts", child.local_ts);
   put_list(out, "remote-ts", child.remote_ts);
+  put_flag(out, "encap", child.udp_encap);
   return out;
 }
 
@@ -79,7 +86,32 @@ ChildStatus decode_child(const Section& in) {
   child.rekey_in_s = get_signed(in, "rekey-in");
   child.local_ts = get_list(in, "local-ts");
   child.remote_ts = get_list(in, "remote-ts");
+  child.udp_encap = get_flag(in, "encap");
   return child;
+}
+
+Section encode_certificate(const CertificateStatus& certificate) {
+  Section out;
+  put(out, "kind", certificate.kind);
+  put(out, "where", certificate.where);
+  put(out, "subject", certificate.subject);
+  put(out, "state", certificate.state);
+  put_signed(out, "from", certificate.from);
+  put_signed(out, "until", certificate.until);
+  put(out, "text", certificate.text);
+  return out;
+}
+
+CertificateStatus decode_certificate(const Section& in) {
+  CertificateStatus certificate;
+  certificate.kind = get(in, "kind");
+  certificate.where = get(in, "where");
+  certificate.subject = get(in, "subject");
+  certificate.state = get(in, "state");
+  certificate.from = get_signed(in, "from");
+  certificate.until = get_signed(in, "until");
+  certificate.text = get(in, "text");
+  return certificate;
 }
 
 std::vector<std::string> first_names(const std::vector<std::string>& names) {
@@ -96,6 +128,7 @@ Section encode_pair(const PairStatus& pair) {
   put(out, "name", pair.name);
   put(out, "peer", pair.peer);
   put(out, "state", pair.state);
+  if (pair.idle) put_flag(out, "idle", true);
   if (pair.reason) put(out, "reason", *pair.reason);
   put_number(out, "attempts", pair.attempts);
   if (pair.next_retry_s) put_signed(out, "next-retry", *pair.next_retry_s);
@@ -117,6 +150,7 @@ Result<PairStatus> decode_pair(const Section& in) {
   }
   pair.peer = get(in, "peer");
   pair.state = get(in, "state");
+  pair.idle = get_flag(in, "idle");
   pair.reason = find(in, "reason");
   pair.attempts = get_number(in, "attempts");
   pair.next_retry_s = find_signed(in, "next-retry");
@@ -138,6 +172,20 @@ Section encode_summary(const StatusSnapshot& snapshot) {
   put(out, "version", snapshot.version);
   put(out, "dataplane", snapshot.dataplane);
   put_number(out, "generation", snapshot.generation);
+  std::vector<std::string> repairs;  // "sas-lost 3"
+  for (const auto& [name, count] : snapshot.repairs) {
+    repairs.push_back(name + " " + std::to_string(count));
+  }
+  put_list(out, "repairs", repairs);
+  put_list(out, "notes", snapshot.notes);
+  Section certificates;
+  std::size_t number = 0;
+  for (const auto& certificate : snapshot.certificates) {
+    if (number == kMaxCertificates) break;  // the others are in the log
+    put_section(certificates, "certificate-" + std::to_string(++number),
+                encode_certificate(certificate));
+  }
+  put_section(out, "certificates", std::move(certificates));
   return out;
 }
 
@@ -148,6 +196,20 @@ StatusSnapshot decode_summary(const Section& in) {
   snapshot.version = get(in, "version");
   snapshot.dataplane = get(in, "dataplane");
   snapshot.generation = get_number(in, "generation");
+  for (const std::string& line : get_list(in, "repairs")) {
+    const std::size_t space = line.find(' ');
+    if (space == std::string::npos) continue;
+    snapshot.repairs.emplace_back(line.substr(0, space),
+                                  std::strtoull(line.c_str() + space, nullptr, 10));
+  }
+  snapshot.notes = get_list(in, "notes");
+  if (const Section* certificates = get_section(in, "certificates")) {
+    for (std::size_t number = 1;; ++number) {
+      const Section* one = get_section(*certificates, "certificate-" + std::to_string(number));
+      if (one == nullptr) break;
+      snapshot.certificates.push_back(decode_certificate(*one));
+    }
+  }
   return snapshot;
 }
 

@@ -26,6 +26,18 @@ struct IkeStatus {
   std::int64_t rekey_in_s = 0;
   bool nat = false;
   bool ppk = false;  // keyed with a post-quantum preshared key too
+  // Of the certificates that the peer showed, the first to end; empty: it showed none.
+  std::string certificate;
+  std::int64_t certificate_until = 0;  // seconds since 1970
+};
+// A certificate or revocation list that is out of its dates or soon will be.
+struct CertificateStatus {
+  std::string kind;                  // "own", "ca", "list", "peer"
+  std::string where;                 // the file, or the pair
+  std::string subject;               // of a list: its CA
+  std::string state;                 // "soon", "urgent", "expired", "not yet valid"
+  std::int64_t from = 0, until = 0;  // seconds since 1970
+  std::string text;                  // a whole sentence with what to do next
 };
 struct ChildStatus {
   std::string name;
@@ -37,11 +49,13 @@ struct ChildStatus {
   std::uint64_t bytes_in = 0, bytes_out = 0, packets_in = 0, packets_out = 0;
   std::int64_t installed_s = 0, rekey_in_s = 0;
   std::vector<std::string> local_ts, remote_ts;
+  bool udp_encap = false;  // RFC 3948
 };
 struct PairStatus {
   std::string name;
   std::string peer;
   std::string state;                  // "up", "connecting", "waiting", "down", "disabled"
+  bool idle = false;                  // nothing is wrong: no traffic asked for it (start: trap)
   std::optional<std::string> reason;  // why it is not up: the last error, a whole sentence
   std::uint64_t attempts = 0;         // since it was last up
   std::optional<std::int64_t> next_retry_s;
@@ -63,7 +77,12 @@ struct ConnectionConfig {  // list-conns
 };
 struct StatusSnapshot {
   std::string mesh, self, version, dataplane;
-  std::uint64_t generation = 0;   // of the loaded configuration: counts successful loads
+  std::uint64_t generation = 0;  // of the loaded configuration: counts successful loads
+  // What of ours somebody else changed in the dataplane, and was put right: (name, how often),
+  // since the daemon began.
+  std::vector<std::pair<std::string, std::uint64_t>> repairs;
+  std::vector<std::string> notes;  // what a person should know of how the host was set up
+  std::vector<CertificateStatus> certificates;
   std::vector<PairStatus> pairs;  // every configured pair, ordered by name
 };
 struct ReloadReport {

@@ -12,9 +12,8 @@
 
 #include "base/secret.hpp"
 #include "config/inventory.hpp"
-#include "daemon/certificate_files.hpp"
-#include "daemon/clock.hpp"
 #include "daemon/file.hpp"
+#include "mesh/certificate_files.hpp"
 #include "mesh/secret.hpp"
 
 namespace espalier::daemon {
@@ -52,8 +51,22 @@ Error in_file(const std::string& path, const Error& error) {
   return make_error(error.code, path + ": " + error.message);
 }
 
-// The keys of the certificates beside the first, and whether each is its certificate's: one that is
-// not would fail at every peer, and only there.
+class DiskFolder final : public mesh::Folder {
+ public:
+  explicit DiskFolder(std::string path) : path_(std::move(path)) {}
+  std::string place(const std::string& path) const override { return path_ + "/" + path; }
+  std::optional<std::vector<std::string>> names(const std::string& folder) override {
+    return names_in_folder(place(folder));
+  }
+  Result<Bytes> read(const std::string& path) override {
+    return read_file(place(path), kMaxFileOctets);
+  }
+
+ private:
+  std::string path_;
+};
+
+// The keys of the certificates beside the first, and whether each is its certificate's.
 Status add_keys(const std::string& folder, const std::vector<mesh::OwnFile>& certificates,
                 FileKeyStore& keys) {
   for (const mesh::OwnFile& own : certificates) {
@@ -64,14 +77,9 @@ Status add_keys(const std::string& folder, const std::vector<mesh::OwnFile>& cer
       if (!key) return in_file(path, key.error());
       keys.add(own.private_key, std::move(*key));
     }
-    auto certificate = crypto::inspect_certificate(own.chain.front());
-    if (!certificate) return in_file(folder + "/" + own.path, certificate.error());
-    if (keys.find(own.private_key)->public_der() == certificate->public_der) continue;
-    return make_error(
-        ErrorCode::kBadInput,
-        fmt::format("the private key {} is not the key of the certificate {} ({}): put the pair "
-                    "that belongs together in place",
-                    own.private_key, own.path, certificate->subject));
+    if (const Status fits = mesh::check_key(own, *keys.find(own.private_key)); !fits) {
+      return fits.error();
+    }
   }
   return {};
 }
@@ -80,11 +88,13 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
                        mesh::Credentials& into, FileKeyStore& keys) {
   const std::string path = folder + "/" + file.path;
   if (file.kind == Kind::kAnchors) {
-    TRY_ASSIGN(into.anchors, read_anchors(path));
+    DiskFolder disk(folder);
+    TRY_ASSIGN(into.anchors, mesh::read_anchors(disk, file.path));
     return {};
   }
   if (file.kind == Kind::kCertificate) {
-    TRY_ASSIGN(into.certificates, read_own_certificates(folder, file.path));
+    DiskFolder disk(folder);
+    TRY_ASSIGN(into.certificates, mesh::read_own_certificates(disk, file.path));
     return {};
   }
   auto contents = read_private_file(path);
@@ -126,12 +136,13 @@ Result<std::string> which_self(const config::Inventory& inventory,
   return mesh::find_self(inventory, hostname, addresses_of_this_machine());
 }
 
-Result<Configuration> load(const std::string& folder, const std::optional<std::string>& self) {
+Result<Configuration> load(const std::string& folder, const std::optional<std::string>& self,
+                           config::Features accepts) {
   Configuration configuration;
   const std::string path = folder + "/mesh.yaml";
   if (!file_exists(path)) return configuration;
   TRY_ASSIGN(const Bytes text, read_file(path, kMaxFileOctets));
-  const config::LoadOutcome outcome = config::load_inventory(to_text(text), path);
+  const config::LoadOutcome outcome = config::load_inventory(to_text(text), path, accepts);
   if (!outcome.ok()) return config::to_error(outcome.diagnostics);
   TRY_ASSIGN(const std::string name, which_self(*outcome.inventory, self));
   mesh::Credentials credentials;
@@ -142,13 +153,14 @@ Result<Configuration> load(const std::string& folder, const std::optional<std::s
   }
   TRY(add_keys(folder, credentials.certificates, configuration.keys));
   TRY_ASSIGN(configuration.plan, mesh::compile(*outcome.inventory, name, credentials));
-  if (!credentials.certificates.empty()) {
-    TRY_ASSIGN(crypto::RevocationLists lists, read_revocation_lists(folder, credentials.anchors));
-    for (std::string& warning : certificate_warnings(credentials, lists, unix_now())) {
-      configuration.plan.warnings.push_back(std::move(warning));
-    }
+  if (!credentials.certificates.empty() || !credentials.anchors.empty()) {
+    DiskFolder disk(folder);
+    TRY_ASSIGN(crypto::RevocationLists lists,
+               mesh::read_revocation_lists(disk, credentials.anchors));
     configuration.keys.set_revocations(std::move(lists));
   }
+  configuration.certificates = std::move(credentials.certificates);
+  configuration.anchors = std::move(credentials.anchors);
   return configuration;
 }
 
@@ -170,8 +182,9 @@ void FileKeyStore::add(const std::string& name, std::shared_ptr<const crypto::Pr
 }
 
 Result<Configuration> load_configuration(const std::string& folder,
-                                         const std::optional<std::string>& self) {
-  auto loaded = load(folder, self);
+                                         const std::optional<std::string>& self,
+                                         config::Features accepts) {
+  auto loaded = load(folder, self, accepts);
   // Whatever it was, a file is what has to change: exit 65 for the daemon and for `reload`.
   if (!loaded) return make_error(ErrorCode::kBadInput, loaded.error().message);
   return loaded;

@@ -18,6 +18,7 @@
 #include "daemon/clock.hpp"
 #include "daemon/file.hpp"
 #include "daemon/privileges.hpp"
+#include "dataplane/userspace/ours.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -29,6 +30,8 @@ constexpr std::size_t kDatagramsPerTurn =
 constexpr Duration kRoutesRetry = 1s;
 // What the dataplane has against what the engine wants: a dump of all SAs each time.
 constexpr Duration kReconcileEvery = 30s;
+// When the plane says that somebody changed it: so soon, and no sooner after the last time.
+constexpr Duration kReconcileAfterDrift = 10ms, kReconcilePause = 250ms;
 constexpr const char* kSocketName = "/vici.sock";
 // RFC 6290: outlives the daemon, so that peers believe it when it says that it lost their SAs.
 constexpr const char* kQcdSecretName = "/qcd-secret";
@@ -96,8 +99,9 @@ void Daemon::warn_about_host() {
 
 // `auto` is the userspace plane until the kernel's can do all that it can.
 Status Daemon::choose_plane() {
-  host_ = options_.dataplane == control::DataplaneChoice::kKernel ? make_kernel_host(log_)
-                                                                  : make_userspace_host(log_);
+  host_ = options_.dataplane == control::DataplaneChoice::kKernel
+              ? make_kernel_host(log_, options_.run)
+              : make_userspace_host(log_);
   return {};
 }
 
@@ -114,12 +118,13 @@ void Daemon::retry_routes() {
 
 Status Daemon::start() {
   TRY(open_signals());
-  TRY_ASSIGN(Configuration configuration, load_configuration(options_.config, options_.self));
+  TRY(choose_plane());
+  TRY_ASSIGN(Configuration configuration,
+             load_configuration(options_.config, options_.self, host_->honours()));
   TRY(claim_run_folder());
   TRY(make_folder(options_.state));
   ike::Settings settings;
   TRY_ASSIGN(settings.qcd_secret, lasting_secret(options_.state + kQcdSecretName));
-  TRY(choose_plane());
   settings.force_encap = host_->needs_udp();
   TRY(host_->protect(configuration.plan));
   auto sockets = IkeSockets::open(host_->socket_use());
@@ -137,7 +142,9 @@ Status Daemon::start() {
                                                          if (server_) server_->on_pair_event(event);
                                                        }},
                                            configuration_->keys, std::move(settings));
-  view_ = std::make_unique<DaemonView>(*driver_, *host_, [this] { return reload(); });
+  certificate_watch_.use(*configuration_);
+  view_ = std::make_unique<DaemonView>(*driver_, *host_, certificate_watch_,
+                                       [this] { return reload(); });
   server_ = std::make_unique<control::Server>(*view_, daemon_info());
   warn_about_host();
   if (configuration_->plan.self.empty()) {
@@ -151,6 +158,7 @@ Status Daemon::start() {
                           configuration_->plan.self, configuration_->plan.mesh,
                           configuration_->plan.connections.size(), host_->describe())});
   }
+  tell_addresses();
   ++generation_;
   view_->set_plan(configuration_->plan, generation_);
   for (const std::string& warning : configuration_->plan.warnings)
@@ -158,8 +166,17 @@ Status Daemon::start() {
   return driver_->command(ike::Configure{configuration_->plan.connections});
 }
 
+// MOBIKE: SAs follow. An empty list would say that the host has none: it is only between two.
+void Daemon::tell_addresses() {
+  std::vector<IpAddress> own = host_addresses(dataplane::userspace::kTunName);
+  if (own.empty()) return;
+  if (const Status told = driver_->command(ike::OwnAddresses{std::move(own)}); !told) {
+    log_.log({LogLevel::kWarning, "daemon", "", told.error().message});
+  }
+}
+
 Result<control::ReloadReport> Daemon::reload() {
-  auto loaded = load_configuration(options_.config, options_.self);
+  auto loaded = load_configuration(options_.config, options_.self, host_->honours());
   if (!loaded) {
     log_.log({LogLevel::kError, "config", "",
               "not reloaded, nothing changed: " + loaded.error().message});
@@ -184,6 +201,7 @@ Result<control::ReloadReport> Daemon::reload() {
   auto next = std::make_unique<Configuration>(std::move(*loaded));
   driver_->use_keys(next->keys);
   configuration_ = std::move(next);
+  certificate_watch_.use(*configuration_);
   retry_routes();
   view_->set_plan(configuration_->plan, ++generation_);
   for (const std::string& warning : configuration_->plan.warnings)
@@ -208,6 +226,7 @@ int Daemon::wait_ms() const {
   };
   if (const auto wakeup = driver_->next_wakeup()) consider(wakeup->at);
   consider(reconcile_at_);
+  consider(certificate_watch_.next());
   consider(server_->poll_timeout());
   if (routes_waiting_) consider(routes_retry_at_);
   if (!at) return -1;
@@ -274,12 +293,22 @@ void Daemon::poll_once() {
   const Instant now = monotonic_now();
   if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now)
     driver_->handle_timeout();
+  if (driver_->take_drift()) {
+    reconcile_at_ = std::min(reconcile_at_,
+                             std::max(now + kReconcileAfterDrift, reconciled_ + kReconcilePause));
+  }
   if (now >= reconcile_at_) {
     handle_plane();  // what it has to say first
+    host_->repair();
     driver_->reconcile();
+    reconciled_ = now;
     reconcile_at_ = now + kReconcileEvery;
   }
+  if (now >= certificate_watch_.next()) {
+    certificate_watch_.look(now, unix_now(), driver_->engine(), log_);
+  }
   const bool addresses_changed = is_ready(wait[4]) && address_watch_.take_changes();
+  if (addresses_changed) tell_addresses();
   if (addresses_changed || (routes_waiting_ && now >= routes_retry_at_)) retry_routes();
   for (std::size_t i = clients; i < wait.size(); ++i) {
     if (wait[i].revents != 0) handle_control(wait[i]);

@@ -9,6 +9,7 @@
 
 #include "control/daemon_options.hpp"
 #include "daemon/address_watch.hpp"
+#include "daemon/certificate_watch.hpp"
 #include "daemon/configuration.hpp"
 #include "daemon/control_socket.hpp"
 #include "daemon/daemon_view.hpp"
@@ -36,6 +37,7 @@ class Daemon {
   Status choose_plane();
   Result<control::ReloadReport> reload();
   void retry_routes();
+  void tell_addresses();
   void warn_about_host();
   int wait_ms() const;
   void poll_once();
@@ -50,7 +52,8 @@ class Daemon {
   std::uint64_t generation_ = 0;
   bool routes_waiting_ = false;
   Instant routes_retry_at_{};
-  Instant reconcile_at_{};
+  Instant reconcile_at_{}, reconciled_{};
+  CertificateWatch certificate_watch_;
   bool stopping_ = false;
   dataplane::userspace::Fd signals_, pid_file_;
   std::optional<IkeSockets> sockets_;

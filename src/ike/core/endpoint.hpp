@@ -33,13 +33,15 @@ struct IkeSnapshot {
   Instant established_at{};
   Instant rekey_at{};
   bool nat = false;
-  bool ppk = false;  // keyed with a post-quantum key too (RFC 8784)
+  bool ppk = false;                   // keyed with a post-quantum key too (RFC 8784)
+  crypto::PathValidity certificates;  // the peer's that ends first; empty: it showed none
 };
 struct PairSnapshot {
   std::string name, peer;
   v2::ConnectionRef connection;
   policy::Identity peer_id;  // of a wildcard's peer: who holds the pair, else the wildcard
   std::string_view state;    // "up", "connecting", "waiting", "down", "disabled"
+  bool idle = false;         // start: trap, and traffic does not ask for it
   std::string last_error;
   std::uint64_t attempts = 0;
   std::optional<Instant> retry_at;
