@@ -9,6 +9,7 @@
 #include "control/view.hpp"
 #include "crypto/rng.hpp"
 #include "daemon/ike_sockets.hpp"
+#include "daemon/journal_file.hpp"
 #include "dataplane/port.hpp"
 #include "ike/core/endpoint.hpp"
 #include "reconcile/reconcile.hpp"
@@ -20,6 +21,7 @@ struct DriverParts {
   const IkeSockets& sockets;
   Logger& log;
   std::function<void(const control::PairEvent&)> on_pair_event;
+  JournalFile* journal = nullptr;  // null: none is kept
 };
 
 // What the dataplane counted, by SA.
@@ -38,6 +40,15 @@ class EngineDriver {
   std::size_t reconcile();
   // Whether the plane said, since the last time it was asked, that it is to be compared.
   bool take_drift() { return std::exchange(drift_seen_, false); }
+  // After the first Configure, with DriverParts::journal: the IKE SAs of the daemon before go on.
+  // What the dataplane must have for them: standing().
+  ike::journal::Restored restore();
+  struct Standing {
+    std::vector<dataplane::SaSpec> sas;  // without keys
+    std::vector<dataplane::PolicySpec> policies;
+  };
+  Standing standing() const;
+  bool keeps_journal() const { return parts_.journal != nullptr; }
   void use_keys(const ike::KeyStore& keys) { keys_ = &keys; }
 
   // At most a second old: liveness checks of a thousand SAs read the dataplane once a second, not a
@@ -49,6 +60,9 @@ class EngineDriver {
 
  private:
   void drain();
+  bool carry_out();
+  void keep_journal();
+  void journal_failed(const Error& error);
   void collect(const ike::Effect& effect, std::vector<dataplane::Change>& changes);
   void apply(const std::vector<dataplane::Change>& changes);
   void run(const ike::StartJob& start);

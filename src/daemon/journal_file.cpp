@@ -12,6 +12,7 @@
 
 #include "crypto/prf.hpp"
 #include "daemon/file.hpp"
+#include "dataplane/kernel/left.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -90,14 +91,9 @@ bool apply_batch(Reader& in, std::map<std::uint64_t, SecretBytes>& records) {
 
 }  // namespace
 
-void JournalFile::remove(const std::string& run) {
-  unlink((run + "/journal").c_str());
-  unlink((run + "/journal.new").c_str());
-}
-
 Result<JournalFile> JournalFile::open(const std::string& run) {
   JournalFile file;
-  file.path_ = run + "/journal";
+  file.path_ = dataplane::journal_path(run);
   TRY_ASSIGN(file.head_, make_head());
   file.fd_ = Fd(::open(file.path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
                        0600));
@@ -150,6 +146,11 @@ Status JournalFile::write_batch(const Fd& fd, const std::vector<Entry>& entries)
   const SecretBytes octets(batch.take());
   octets_ += octets.size();
   return write_all(fd.get(), octets.reveal(), path_);
+}
+
+void JournalFile::discard() {
+  unlink(path_.c_str());
+  fd_.reset();
 }
 
 Status JournalFile::append(const std::vector<Entry>& entries) {

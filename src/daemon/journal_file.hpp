@@ -16,8 +16,6 @@ class JournalFile {
  public:
   // RUN/journal, made when it is not there. Errors: kUnsupported when RUN is not in memory, kSystem.
   static Result<JournalFile> open(const std::string& run);
-  // Nothing of it is left. Also without any daemon.
-  static void remove(const std::string& run);
 
   // What an earlier daemon of this boot and of this format left; once. Why it is nothing, when
   // there was something: a sentence, or empty.
@@ -29,6 +27,8 @@ class JournalFile {
   Status append(const std::vector<ike::journal::Entry>& entries);
   // `whole` in place of all that is there, under the same name.
   Status replace(const std::vector<ike::journal::Entry>& whole);
+  // It is gone.
+  void discard();
   // It has grown to many times of what counts in it.
   bool wants_replacing() const { return octets_ > kSlack + 4 * octets_at_replace_; }
 

@@ -1,5 +1,7 @@
 #include "daemon/journal_file.hpp"
 
+#include "dataplane/kernel/left.hpp"
+
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,7 +23,7 @@ struct JournalTest : testing::Test {
   }
   void TearDown() override {
     if (run.empty()) return;
-    JournalFile::remove(run);
+    dataplane::remove_journal(run);
     rmdir(run.c_str());
   }
   std::string contents() const {
@@ -121,7 +123,7 @@ TEST(JournalOnDisk, is_refused) {
   ASSERT_NE(mkdtemp(name), nullptr);
   const auto file = JournalFile::open(name);
   if (!file) EXPECT_EQ(file.error().code, ErrorCode::kUnsupported);
-  JournalFile::remove(name);
+  dataplane::remove_journal(name);
   rmdir(name);
 }
 

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "daemon/privileges.hpp"
+#include "dataplane/kernel/left.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -26,9 +27,6 @@ using dataplane::userspace::Fd;
 constexpr int kListener = 3;
 constexpr int kFirstSocket = 4;
 constexpr std::size_t kSockets = 4;
-constexpr char kTake = 'T', kEnd = 'E';
-
-std::string path_of(const std::string& run) { return run + "/sockets"; }
 
 bool fill(sockaddr_un& address, const std::string& path) {
   std::memset(&address, 0, sizeof address);
@@ -74,20 +72,6 @@ bool may_ask(int client) {
          (who.uid == 0 || who.uid == getuid());
 }
 
-// A connection to the holder of that folder; none when nobody listens.
-Fd ask(const std::string& run, char what) {
-  sockaddr_un address{};
-  if (!fill(address, path_of(run))) return {};
-  Fd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  const timeval limit{2, 0};
-  if (!fd || setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
-      connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      send(fd.get(), &what, 1, MSG_NOSIGNAL) != 1) {
-    return {};
-  }
-  return fd;
-}
-
 // In the child of a fork: only what is safe there. Does not return.
 [[noreturn]] void become_holder(const std::array<int, kSockets + 1>& fds, char* const* arguments,
                                 char* const* environment) {
@@ -130,13 +114,13 @@ int hold_sockets() {
     setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     char what = 0;
     if (!may_ask(client.get()) || recv(client.get(), &what, 1, 0) != 1) continue;
-    if (what == kEnd) return 0;
-    if (what == kTake) hand_out(client.get());
+    if (what == dataplane::kHolderEnd) return 0;
+    if (what == dataplane::kHolderTake) hand_out(client.get());
   }
 }
 
 Status start_holder(const std::string& run, const IkeSockets& sockets) {
-  const std::string path = path_of(run);
+  const std::string path = dataplane::holder_path(run);
   sockaddr_un address{};
   if (!fill(address, path)) {
     return make_error(ErrorCode::kSystem, path + " is too long for a socket");
@@ -168,7 +152,7 @@ Status start_holder(const std::string& run, const IkeSockets& sockets) {
 }
 
 std::optional<IkeSockets> take_held(const std::string& run) {
-  const Fd holder = ask(run, kTake);
+  const Fd holder = dataplane::ask_socket_holder(run, dataplane::kHolderTake);
   if (!holder) return std::nullopt;
   char which = 0;
   std::array<int, kSockets> fds{};
@@ -193,15 +177,6 @@ std::optional<IkeSockets> take_held(const std::string& run) {
   }
   return IkeSockets::adopt(std::move(owned[0]), std::move(owned[1]), std::move(owned[2]),
                            std::move(owned[3]));
-}
-
-bool end_holder(const std::string& run) {
-  const Fd holder = ask(run, kEnd);
-  if (!holder) return false;
-  char octet = 0;
-  static_cast<void>(recv(holder.get(), &octet, 1, 0));  // until it has gone, and its sockets
-  unlink(path_of(run).c_str());
-  return true;
 }
 
 }  // namespace espalier::daemon

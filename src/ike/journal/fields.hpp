@@ -34,6 +34,11 @@ void fields(Ar& ar, CertificateId& it) {
   auto& [issuer_key, serial] = it;
   ar(issuer_key, serial);
 }
+template <class Ar>
+void fields(Ar& ar, PathValidity& it) {
+  auto& [subject, from, until] = it;
+  ar(subject, from, until);
+}
 }  // namespace crypto
 
 namespace wire::ike {
@@ -123,20 +128,30 @@ void fields(Ar& ar, Redirect& it) {
   ar(accept, to, after_auth);
 }
 template <class Ar>
+void fields(Ar& ar, Mark& it) {
+  auto& [value, mask] = it;
+  ar(value, mask);
+}
+template <class Ar>
+void fields(Ar& ar, OuterHeader& it) {
+  auto& [copy_df, copy_ecn, copy_dscp, set_mark] = it;
+  ar(copy_df, copy_ecn, copy_dscp, set_mark);
+}
+template <class Ar>
 void fields(Ar& ar, ChildConfig& it) {
-  auto& [name, mode, local_ts, remote_ts, proposals, replay_window] = it;
-  ar(name, mode, local_ts, remote_ts, proposals, replay_window);
+  auto& [name, mode, local_ts, remote_ts, proposals, replay_window, outer] = it;
+  ar(name, mode, local_ts, remote_ts, proposals, replay_window, outer);
 }
 // Only for connection_mark(): a connection is not loaded.
 template <class Ar>
 void fields(Ar& ar, Connection& it) {
   auto& [name, peer, local_addresses, remote_addresses, remote_port, local_id, remote_id, auth, psk,
          ppk, certificates, anchors, authorities, revocation, proposals, lifetimes, dpd,
-         fragmentation, encap, start, protect, foreign, behind_nat, childless, null_auth,
+         fragmentation, mobike, encap, start, protect, foreign, behind_nat, childless, null_auth,
          resumption, redirect, children, lines] = it;
   ar(name, peer, local_addresses, remote_addresses, remote_port, local_id, remote_id, auth, psk,
      ppk, certificates, anchors, authorities, revocation, proposals, lifetimes, dpd, fragmentation,
-     encap, start, protect, foreign, behind_nat, childless, null_auth, resumption, redirect,
+     mobike, encap, start, protect, foreign, behind_nat, childless, null_auth, resumption, redirect,
      children);
   static_cast<void>(lines);  // a line more at the top of a file changes no connection
 }
@@ -149,6 +164,11 @@ void fields(Ar& ar, Path& it) {
   ar(local, remote);
 }
 template <class Ar>
+void fields(Ar& ar, PeerCertificates& it) {
+  auto& [path, validity] = it;
+  ar(path, validity);
+}
+template <class Ar>
 void fields(Ar& ar, NatOriginal& it) {
   auto& [local, remote] = it;
   ar(local, remote);
@@ -156,11 +176,11 @@ void fields(Ar& ar, NatOriginal& it) {
 template <class Ar>
 void fields(Ar& ar, ChildSaSpec& it) {
   auto& [pair, child, reqid, spi_in, spi_out, suite, mode, path, udp_encap, local_ts, remote_ts,
-         nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, soft_bytes,
-         hard_bytes, soft_packets, hard_packets] = it;
+         nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, outer,
+         tell_first, soft_bytes, hard_bytes, soft_packets, hard_packets] = it;
   ar(pair, child, reqid, spi_in, spi_out, suite, mode, path, udp_encap, local_ts, remote_ts,
-     nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, soft_bytes, hard_bytes,
-     soft_packets, hard_packets);
+     nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, outer, tell_first,
+     soft_bytes, hard_bytes, soft_packets, hard_packets);
 }
 
 namespace v2 {
@@ -201,14 +221,19 @@ void fields(Ar& ar, PendingExchange& it) {
 template <class Ar>
 void fields(Ar& ar, ActiveTask& it) {
   auto& [task, dh, nonce, peer_nonce, new_spi, new_ike_spi, child, local_ts, remote_ts, collision,
-         response, followup, group_retries, deleted_by_peer] = it;
+         response, followup, group_retries, deleted_by_peer, epoch, cookie2] = it;
   ar(task, dh, nonce, peer_nonce, new_spi, new_ike_spi, child, local_ts, remote_ts, collision,
-     response, followup, group_retries, deleted_by_peer);
+     response, followup, group_retries, deleted_by_peer, epoch, cookie2);
 }
 template <class Ar>
 void fields(Ar& ar, Outstanding& it) {
   auto& [exchange, id, packets, sent, quick, resend_at] = it;
   ar(exchange, id, packets, sent, quick, resend_at);
+}
+template <class Ar>
+void fields(Ar& ar, Mobike& it) {
+  auto& [initiator, update, list, epoch, refusals, listed, peer_addresses, seen_as] = it;
+  ar(initiator, update, list, epoch, refusals, listed, peer_addresses, seen_as);
 }
 template <class Ar>
 void fields(Ar& ar, LastResponse& it) {
@@ -222,15 +247,16 @@ void fields(Ar& ar, IkeSa& it) {
   auto& [role, state, spi_i, spi_r, connection, path, encap, nat_here, nat_there,
          peer_fragmentation, ppk, follows_redirects, peer_follows_redirects, peer_hashes, suite,
          keys, nonce_i, nonce_r, iv_counter, job, job_purpose, next_request, expected_request,
-         outstanding, last_response, reassembly, tasks, active, responding, pending, peer_path,
-         children, init_from, half_open, rekeyed, cookie_returned, begun, established_at, rekey_at,
+         outstanding, last_response, reassembly, tasks, active, responding, pending, mobike,
+         reply_path, peer_certificates, children, init_from, half_open, rekeyed, cookie_returned, begun, established_at, rekey_at,
          expire_at, reauth_at, reauth_by, began, reauthenticates, liveness_at, keepalive_at,
          last_heard, discard_at, use_query_sent, probe_slot, next_hint, next_told, peer_token,
          successor, rekey_collision, armed, failure, handshake] = it;
-  ar(role, state, spi_i, spi_r, path, encap, nat_here, nat_there, peer_fragmentation, ppk,
+  ar(role, state, spi_i, spi_r, path, encap, nat_here, nat_there,
+     peer_fragmentation, ppk,
      follows_redirects, peer_follows_redirects, peer_hashes, suite, keys, nonce_i, nonce_r,
      iv_counter, next_request, expected_request, outstanding, last_response, tasks, active, pending,
-     peer_path, children, init_from, rekeyed, cookie_returned, begun, established_at, rekey_at,
+     mobike, reply_path, peer_certificates, children, init_from, rekeyed, cookie_returned, begun, established_at, rekey_at,
      expire_at, reauth_at, reauth_by, began, reauthenticates, liveness_at, keepalive_at, last_heard,
      discard_at, probe_slot, next_hint, next_told, peer_token, successor, rekey_collision, failure);
   static_cast<void>(connection), static_cast<void>(job), static_cast<void>(job_purpose),
