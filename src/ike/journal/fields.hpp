@@ -2,6 +2,8 @@
 // a new one does not compile until it is here.
 #pragma once
 
+#include <algorithm>
+
 #include "ike/journal/archive.hpp"
 #include "ike/journal/journal.hpp"
 
@@ -61,7 +63,10 @@ void fields(Ar& ar, Message& it) {
   if constexpr (Ar::kLoads) {
     ar(first);
     auto parsed = parse_payloads(first, ar.octets());
-    if (!parsed) ar.fail();
+    const bool sealed = parsed && std::any_of(parsed->begin(), parsed->end(), [](const auto& one) {
+      return std::holds_alternative<SkPayload>(one) || std::holds_alternative<SkfPayload>(one);
+    });
+    if (!parsed || sealed) ar.fail();
     payloads = parsed ? std::move(*parsed) : std::vector<Payload>();
   } else {
     const Bytes chain = encode_payloads(payloads, first);
