@@ -19,6 +19,8 @@ class CertificateWatch {
  public:
   // A configuration that was just loaded.
   void use(const Configuration& configuration);
+  // What is known of revocation now, fetched lists included.
+  void use(std::shared_ptr<const crypto::RevocationLists> lists) { lists_ = std::move(lists); }
   // Logs what is new, and all of it once a day.
   void look(Instant now, std::int64_t now_utc, const ike::Endpoint& engine, Logger& log);
   // When look() is due.
