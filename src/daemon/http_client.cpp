@@ -12,6 +12,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "daemon/clock.hpp"
@@ -200,8 +201,15 @@ Status HttpWorkers::submit(HttpRequest request) {
   }
   shared_->waiting.push_back(std::move(request));
   if (shared_->waiting.size() > shared_->idle && shared_->threads < kHttpThreads) {
-    ++shared_->threads;
-    std::thread([shared = shared_] { work(shared); }).detach();
+    try {
+      std::thread([shared = shared_] { work(shared); }).detach();
+      ++shared_->threads;
+    } catch (const std::system_error& error) {
+      if (shared_->threads == 0) {
+        shared_->waiting.pop_back();
+        return make_error(ErrorCode::kSystem, fmt::format("no thread for it: {}", error.what()));
+      }
+    }
   }
   shared_->work.notify_one();
   return {};
