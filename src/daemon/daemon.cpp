@@ -223,11 +223,11 @@ void Daemon::use_certificates() {
       own[one.private_key] = path ? std::move(*path) : std::vector<crypto::PathCertificate>();
     }
   }
-  fetcher_->use(configuration_->keys.shared_revocations(), std::move(own), monotonic_now());
+  fetcher_->use(configuration_->keys.shared_revocations(), own, monotonic_now());
   configuration_->keys.set_revocations(fetcher_->lists());
   configuration_->keys.set_own_status(
       [this](const std::string& key) { return fetcher_->own_status(key, unix_now()); });
-  certificate_watch_.use(*configuration_);
+  certificate_watch_.use(*configuration_, own);
 }
 
 void Daemon::handle_fetches() {

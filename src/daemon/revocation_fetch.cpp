@@ -118,17 +118,10 @@ Result<std::int64_t> RevocationFetcher::take_response(const Source& source, cons
              crypto::read_ocsp(body, source.certificate, source.nonce, now_utc));
   using Verdict = crypto::OcspStatus::Verdict;
   const bool revoked = status.verdict == Verdict::kRevoked;
-  if (source.own.empty()) {
-    fetched_.add(source.certificate.id, status);
-    changed_ = true;
-  } else if (revoked) {
-    parts_.log.log(
-        {LogLevel::kError, "certificates", "",
-         fmt::format("our own certificate '{}' was revoked on {}, says the OCSP "
-                     "responder '{}': peers refuse it; issue a new one",
-                     source.certificate.subject, crypto::utc_text(status.at), status.responder)});
-    own_.erase(source.own);
-  } else if (status.verdict == Verdict::kGood) {
+  fetched_.add(source.certificate.id, status);
+  changed_ = true;
+  if (!source.own.empty() && revoked) own_.erase(source.own);
+  if (!source.own.empty() && status.verdict == Verdict::kGood) {
     own_[source.own] = {body, status.usable_until};
   }
   parts_.log.log({LogLevel::kDebug, "certificates", "",
@@ -175,7 +168,8 @@ void RevocationFetcher::load(Instant now, std::int64_t now_utc) {
 }
 
 void RevocationFetcher::use(std::shared_ptr<const crypto::RevocationLists> files,
-                            std::map<std::string, std::vector<PathCertificate>> own, Instant now) {
+                            const std::map<std::string, std::vector<PathCertificate>>& own,
+                            Instant now) {
   files_ = std::move(files);
   own_.clear();
   std::erase_if(sources_, [](const auto& entry) {
@@ -183,12 +177,13 @@ void RevocationFetcher::use(std::shared_ptr<const crypto::RevocationLists> files
   });
   for (const auto& [key, path] : own) {
     if (path.empty()) continue;
-    for (const std::string& url : path.front().ocsp_urls) {
-      if (Source* mine = source(key_of(Kind::kOcsp, url, path.front()), path.front(), now)) {
-        mine->own = key;
-      }
-      break;  // the others are for when this one fails; a peer can ask them itself
-    }
+    // The other addresses are for when this one fails, and peers can ask them themselves.
+    const PathCertificate& mine = path.front();
+    const bool ocsp = !mine.ocsp_urls.empty();
+    if (!ocsp && mine.crl_urls.empty()) continue;
+    const Key where = ocsp ? key_of(Kind::kOcsp, mine.ocsp_urls.front(), mine)
+                           : key_of(Kind::kList, mine.crl_urls.front(), mine);
+    if (Source* asked = source(where, mine, now)) asked->own = key;
   }
   // Who reloads wants to see what the CA says now.
   for (auto& [key, each] : sources_) {
@@ -248,9 +243,9 @@ void RevocationFetcher::keep(const std::set<CertificateId>& used, Instant now) {
   std::set<Bytes> issuers;
   for (const CertificateId& id : used) issuers.insert(id.issuer_key);
   for (auto& [key, each] : sources_) {
-    const bool needed = key.kind == Kind::kOcsp ? used.contains(key.id) || !each.own.empty()
-                                                : issuers.contains(key.id.issuer_key);
-    if (needed) each.used = now;
+    const bool needed =
+        key.kind == Kind::kOcsp ? used.contains(key.id) : issuers.contains(key.id.issuer_key);
+    if (needed || !each.own.empty()) each.used = now;
   }
 }
 

@@ -44,7 +44,7 @@ class RevocationFetcher {
   void load(Instant now, std::int64_t now_utc);
   // The lists of files, and our own certificates. All that came by HTTP is fetched anew.
   void use(std::shared_ptr<const crypto::RevocationLists> files,
-           std::map<std::string, std::vector<crypto::PathCertificate>> own, Instant now);
+           const std::map<std::string, std::vector<crypto::PathCertificate>>& own, Instant now);
   // The engine waits for these.
   void want(ike::JobId job, const std::vector<crypto::PathCertificate>& certificates, Instant now,
             std::int64_t now_utc);

@@ -264,7 +264,7 @@ TEST_F(Fetch, OurOwnStatusForPeers) {
   http.answer(root.respond({a.der, V_OCSP_CERTSTATUS_REVOKED, kUtc, kUtc + 4000}));
   handle();
   EXPECT_THAT(fetcher->own_status("private/a.pem", kUtc), IsEmpty());
-  EXPECT_THAT(log.warnings(), HasSubstr("our own certificate 'CN=a,O=Test' was revoked"));
+  EXPECT_TRUE(fetcher->lists()->revoked(a.id)) << "status says so";
 }
 
 TEST_F(Fetch, TooManyAtOnce) {
