@@ -53,8 +53,7 @@ class Authority:
             file.write(text)
 
     def read(self, name):
-        with open(self.path(name), encoding="ascii") as file:
-            return file.read()
+        return read(self.path(name))
 
     def openssl(self, command, *words, config=True):
         return lib.run(["openssl", command, *(["-config", self.path("ca.cnf")] if config else []), *words]).stdout
@@ -109,6 +108,11 @@ class Authority:
         host.write(f"private/{host.name}.pem", self.read(f"{host.name}.key"))
         host.write(f"x509/{host.name}.pem", self.read(f"{host.name}.pem"))
         host.write("x509ca/root.pem", self.read("root.pem"))
+
+
+def read(path):
+    with open(path, encoding="ascii") as file:
+        return file.read()
 
 
 def wait_for_port(host, port):
