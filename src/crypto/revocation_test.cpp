@@ -41,10 +41,11 @@ TEST(Revocation, RelaxedNeedsNoList) {
   EXPECT_EQ(why(none.check(pki.path(pki.leaf), RevocationPolicy::kRelaxed, kNow)), "");
   EXPECT_EQ(why(none.check(pki.path(pki.leaf), RevocationPolicy::kIfUri, kNow)), "");
   EXPECT_THAT(why(none.check(pki.path(pki.with_uri), RevocationPolicy::kIfUri, kNow)),
-              HasSubstr("CN=with-uri,O=Test' is refused: there is no revocation list of its issuer "
-                        "'CN=Sub,O=Test': put it into x509crl (revocation: ifuri)"));
+              HasSubstr("CN=with-uri,O=Test' is refused: its status could not be had from "
+                        "http://crl.example.net/sub (the log says why) (revocation: ifuri)"));
   EXPECT_THAT(why(none.check(pki.path(pki.leaf), RevocationPolicy::kStrict, kNow)),
-              HasSubstr("CN=leaf"));
+              HasSubstr("CN=leaf,O=Test' is refused: there is no revocation list of its issuer "
+                        "'CN=Sub,O=Test': put it into x509crl (revocation: strict)"));
 }
 
 TEST(Revocation, ARevokedLeafAndARevokedCaAreNamed) {
