@@ -60,7 +60,7 @@ void add_certificate_request(const policy::Connection& connection, std::vector<P
   wire::ike::CertReqPayload request;
   request.data = connection.authorities;
   payloads.push_back(std::move(request));
-  // RFC 4806 section 3.2: without hashes, of any responder that the CA lets answer.
+  // RFC 4806 section 3.1: without hashes, of any responder that the CA lets answer.
   payloads.push_back(wire::ike::CertReqPayload{kOcspContent, {}});
 }
 
