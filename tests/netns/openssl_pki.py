@@ -20,8 +20,8 @@ policy = any
 unique_subject = no
 copy_extensions = none
 [any]
+organizationName = supplied
 commonName = supplied
-organizationName = optional
 [req]
 distinguished_name = nothing
 prompt = no
