@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "crypto/limits.hpp"
 #include "crypto/pki_testing.hpp"
 
 namespace espalier::crypto {
@@ -102,6 +103,16 @@ TEST(Revocation, ListsOutOfTheirDates) {
   ASSERT_EQ(why(early.add(pki.sub.revoke({{}, kNow + 1, kNow + 100}), pki.cas)), "");
   EXPECT_THAT(why(early.check(pki.path(pki.leaf), RevocationPolicy::kStrict, kNow)),
               HasSubstr("is in force only from"));
+}
+
+TEST(Revocation, HugeListsAreRefused) {
+  const Pki pki;
+  RevocationLists lists;
+  EXPECT_THAT(why(lists.add(Bytes(kMaxCrlOctets + 1, 0x30), pki.cas)),
+              HasSubstr("is larger than 8388608 octets"));
+  EXPECT_THAT(why(lists.add(Bytes(kMaxCrlOctets, 0x30), pki.cas)),
+              HasSubstr("is no revocation list"));
+  EXPECT_TRUE(lists.empty());
 }
 
 TEST(Revocation, TheYoungerOfTwoListsHolds) {

@@ -137,15 +137,17 @@ Status Daemon::start() {
   TRY_ASSIGN(control_, ControlSocket::open(options_.run + kSocketName));
   TRY(drop_capabilities());
   configuration_ = std::make_unique<Configuration>(std::move(configuration));
-  driver_ = std::make_unique<EngineDriver>(DriverParts{host_->port(), *sockets_, log_,
-                                                       [this](const control::PairEvent& event) {
-                                                         if (server_) server_->on_pair_event(event);
-                                                       },
-                                                       [this](ike::JobId job, const auto& which) {
-                                                         fetcher_->want(job, which, monotonic_now(),
-                                                                        unix_now());
-                                                       }},
-                                           configuration_->keys, std::move(settings));
+  driver_ = std::make_unique<EngineDriver>(
+      DriverParts{
+          host_->port(), *sockets_, log_,
+          [this](const control::PairEvent& event) {
+            if (server_) server_->on_pair_event(event);
+          },
+          [this](ike::JobId job, const auto& which) {
+            fetcher_->want(job, which, monotonic_now(), unix_now());
+          },
+          [this](const auto& which) { fetcher_->watch(which, monotonic_now(), unix_now()); }},
+      configuration_->keys, std::move(settings));
   use_certificates();
   view_ = std::make_unique<DaemonView>(*driver_, *host_, certificate_watch_,
                                        [this] { return reload(); });

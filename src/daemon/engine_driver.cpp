@@ -213,6 +213,9 @@ void EngineDriver::run(const ike::StartJob& start) {
     return parts_.fetch(start.id, fetch->certificates);
   }
   ike::JobDone done{start.id, ike::run_job(start.job, rng_, *keys_, unix_now())};
+  if (!done.result.error && !done.result.watched.empty() && parts_.watch) {
+    parts_.watch(done.result.watched);
+  }
   engine_.handle_completion(monotonic_now(), rng_, done);
 }
 

@@ -20,6 +20,8 @@ struct DriverParts {
   std::function<void(const control::PairEvent&)> on_pair_event;
   // Begins to fetch; finish() when it is done. Empty: nothing is fetched.
   std::function<void(ike::JobId, const std::vector<crypto::PathCertificate>&)> fetch = {};
+  // The peer of an IKE SA to be showed these.
+  std::function<void(const std::vector<ike::Watched>&)> watch = {};
 };
 
 // What the dataplane counted, by SA.

@@ -36,6 +36,12 @@ RevocationFetcher::Key RevocationFetcher::key_of(Kind kind, const std::string& u
   return key;
 }
 
+RevocationFetcher::Key RevocationFetcher::first_of(const PathCertificate& certificate) {
+  return certificate.ocsp_urls.empty()
+             ? key_of(Kind::kList, certificate.crl_urls.front(), certificate)
+             : key_of(Kind::kOcsp, certificate.ocsp_urls.front(), certificate);
+}
+
 // Of a certificate whose status is asked for; null: there are too many.
 RevocationFetcher::Source* RevocationFetcher::source(const Key& key,
                                                      const PathCertificate& certificate,
@@ -179,11 +185,8 @@ void RevocationFetcher::use(std::shared_ptr<const crypto::RevocationLists> files
     if (path.empty()) continue;
     // The other addresses are for when this one fails, and peers can ask them themselves.
     const PathCertificate& mine = path.front();
-    const bool ocsp = !mine.ocsp_urls.empty();
-    if (!ocsp && mine.crl_urls.empty()) continue;
-    const Key where = ocsp ? key_of(Kind::kOcsp, mine.ocsp_urls.front(), mine)
-                           : key_of(Kind::kList, mine.crl_urls.front(), mine);
-    if (Source* asked = source(where, mine, now)) asked->own = key;
+    if (mine.ocsp_urls.empty() && mine.crl_urls.empty()) continue;
+    if (Source* asked = source(first_of(mine), mine, now)) asked->own = key;
   }
   // Who reloads wants to see what the CA says now.
   for (auto& [key, each] : sources_) {
@@ -218,6 +221,19 @@ void RevocationFetcher::want(ike::JobId job, const std::vector<PathCertificate>&
     }
   }
   wants_.push_back(std::move(want));
+}
+
+void RevocationFetcher::watch(const std::vector<ike::Watched>& certificates, Instant now,
+                              std::int64_t now_utc) {
+  for (const ike::Watched& each : certificates) {
+    const Key key = first_of(each.certificate);
+    const bool known_source = sources_.contains(key);
+    Source* asked = source(key, each.certificate, now);
+    // What the peer sent of itself, or a file has, holds for a while.
+    if (asked != nullptr && !known_source) {
+      asked->again = now + refresh_in(each.known_until, now_utc);
+    }
+  }
 }
 
 bool RevocationFetcher::go_on(Item& item, Instant now, std::int64_t now_utc) {

@@ -48,6 +48,8 @@ class RevocationFetcher {
   // The engine waits for these.
   void want(ike::JobId job, const std::vector<crypto::PathCertificate>& certificates, Instant now,
             std::int64_t now_utc);
+  // A peer showed these: what is known of them is kept fresh from now on, whoever it came from.
+  void watch(const std::vector<ike::Watched>& certificates, Instant now, std::int64_t now_utc);
   // The certificates of established IKE SAs: what is known of them is kept fresh.
   void keep(const std::set<crypto::CertificateId>& used, Instant now);
 
@@ -94,6 +96,8 @@ class RevocationFetcher {
     std::int64_t until = 0;
   };
 
+  // Where the certificate's status is to be had first.
+  static Key first_of(const crypto::PathCertificate& certificate);
   static Key key_of(Kind kind, const std::string& url, const crypto::PathCertificate& certificate);
   Source* source(const Key& key, const crypto::PathCertificate& certificate, Instant now);
   void start(const Key& key, Source& source, Instant now);

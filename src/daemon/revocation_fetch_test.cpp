@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "crypto/limits.hpp"
 #include "crypto/pki_testing.hpp"
 
 namespace espalier::daemon {
@@ -265,6 +266,23 @@ TEST_F(Fetch, OurOwnStatusForPeers) {
   handle();
   EXPECT_THAT(fetcher->own_status("private/a.pem", kUtc), IsEmpty());
   EXPECT_TRUE(fetcher->lists()->revoked(a.id)) << "status says so";
+}
+
+// What the peer stapled need not be fetched now, but is asked for before it ends.
+TEST_F(Fetch, WhatPeersShowedIsKeptFresh) {
+  const auto a = host("a", true, true);
+  fetcher->watch({{a, kUtc + 400}}, now, kUtc);
+  EXPECT_EQ(*fetcher->next(), now + 100s);
+  handle();
+  EXPECT_TRUE(http.asked.empty());
+  now += 100s;
+  fetcher->watch({{a, kUtc + 400}}, now, kUtc);
+  handle();
+  ASSERT_EQ(http.asked.size(), 1u);
+  EXPECT_EQ(http.asked[0].url, "http://ocsp/");
+  http.answer(root.respond({a.der, V_OCSP_CERTSTATUS_REVOKED, kUtc, kUtc + 4000}));
+  handle();
+  EXPECT_TRUE(fetcher->lists()->revoked(a.id));
 }
 
 TEST_F(Fetch, TooManyAtOnce) {

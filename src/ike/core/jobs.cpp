@@ -87,15 +87,14 @@ crypto::RevocationLists with_responses(const VerifyJob& job,
   return lists;
 }
 
-std::vector<crypto::PathCertificate> unknown_of(const std::vector<crypto::PathCertificate>& path,
-                                                const crypto::RevocationLists& lists,
-                                                std::int64_t now_utc) {
-  std::vector<crypto::PathCertificate> out;
+void look_at(const std::vector<crypto::PathCertificate>& path, const crypto::RevocationLists& lists,
+             std::int64_t now_utc, bool last_word, JobResult& out) {
   for (const crypto::PathCertificate& one : path) {
     if (one.ocsp_urls.empty() && one.crl_urls.empty()) continue;
-    if (!lists.known_until(one.id, now_utc)) out.push_back(one);
+    const auto until = lists.known_until(one.id, now_utc);
+    out.watched.push_back({one, until.value_or(0)});
+    if (!until && !last_word) out.unknown.push_back(one);
   }
-  return out;
 }
 
 std::optional<Error> check_revocation(const VerifyJob& job,
@@ -109,7 +108,7 @@ std::optional<Error> check_revocation(const VerifyJob& job,
     merged = with_responses(job, path, held, now_utc, out.notes);
   }
   const crypto::RevocationLists& lists = job.responses.empty() ? held : merged;
-  if (!job.last_word) out.unknown = unknown_of(path, lists, now_utc);
+  look_at(path, lists, now_utc, job.last_word, out);
   const auto policy = out.unknown.empty() ? job.revocation : crypto::RevocationPolicy::kRelaxed;
   if (const Status valid = lists.check(path, policy, now_utc); !valid) return valid.error();
   return std::nullopt;

@@ -73,6 +73,12 @@ struct PeerCertificates {
   friend bool operator==(const PeerCertificates&, const PeerCertificates&) = default;
 };
 
+struct Watched {
+  crypto::PathCertificate certificate;
+  std::int64_t known_until = 0;  // seconds since 1970; 0: its status is not known
+  friend bool operator==(const Watched&, const Watched&) = default;
+};
+
 struct JobResult {
   std::optional<Error> error;
   crypto::DhKeyPair key_pair;  // DhGenerate, DhRespond (private key cleared in the latter)
@@ -81,6 +87,9 @@ struct JobResult {
   Bytes auth_data;                                                         // Sign
   PeerCertificates peer;                                                   // Verify
   std::vector<crypto::PathCertificate> unknown;                            // Verify
+  // Verify: the certificates that say where their status is to be had, for whoever keeps it fresh
+  // while the IKE SA lasts; the core does not look at them.
+  std::vector<Watched> watched;
   std::vector<std::string> notes;  // Verify: responses of the peer that are of no use, and why
   Bytes status;                    // Sign: an OCSP response about our certificate; empty: none
 };
