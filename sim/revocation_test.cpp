@@ -216,6 +216,8 @@ TEST(FetchedStatus, OthersDoNotWait) {
   EXPECT_TRUE(net.world.run_until(
       [&] { return net.world.host("amy").engine.snapshot().front().state == "up"; }, 3s));
   EXPECT_EQ(net.waits(), 1u);
+  EXPECT_EQ(net.world.host("bender").engine.core().half_open.size(), 1u)
+      << "who waits counts, so that a flood of them meets the limit";
   net.world.command("flexo", ike::Terminate{"flexo-bender"});
   net.world.command("bender", ike::Terminate{"bender-flexo"});
   net.world.run_for(60s);
