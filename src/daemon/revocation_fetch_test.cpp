@@ -200,7 +200,8 @@ TEST_F(Fetch, RefreshedAheadAndARevocationShows) {
 TEST_F(Fetch, WhatIsNotTheCasIsRefused) {
   const auto a = host("a", false, true);
   for (const Bytes& bad :
-       {other.revoke({}), Bytes{1, 2, 3}, root.revoke({{}, kUtc, kUtc + 9, {{NID_delta_crl, "1"}}}),
+       {other.revoke({}), Bytes{1, 2, 3},
+        root.revoke({{}, kUtc, kUtc + 9, {{NID_delta_crl, "critical,DER:020101"}}}),
         Bytes(crypto::kMaxCrlOctets + 1, 0x30)}) {
     fetcher = made();
     want(1, {a});
