@@ -212,12 +212,15 @@ TEST(FetchedStatus, OthersDoNotWait) {
   net.world.add_host("amy", "10.0.0.3");
   net.world.connect("bender", "amy");
   net.answer(pki.list(""), 7s);
-  net.world.configure_all();
-  EXPECT_TRUE(net.world.run_until(
-      [&] { return net.world.host("amy").engine.snapshot().front().state == "up"; }, 3s));
-  EXPECT_EQ(net.waits(), 1u);
+  for (const char* name : kHosts) {
+    net.world.command(name, ike::Configure{net.world.host(name).connections});
+  }
+  ASSERT_TRUE(net.world.run_until([&] { return net.waits() == 1; }, 3s)) << net.log();
   EXPECT_EQ(net.world.host("bender").engine.core().half_open.size(), 1u)
       << "who waits counts, so that a flood of them meets the limit";
+  net.world.command("amy", ike::Configure{net.world.host("amy").connections});
+  EXPECT_TRUE(net.world.run_until(
+      [&] { return net.world.host("amy").engine.snapshot().front().state == "up"; }, 3s));
   net.world.command("flexo", ike::Terminate{"flexo-bender"});
   net.world.command("bender", ike::Terminate{"bender-flexo"});
   net.world.run_for(60s);
