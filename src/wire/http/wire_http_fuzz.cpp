@@ -7,8 +7,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace espalier;
   using namespace espalier::wire::http;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  if (const auto url = parse_url(text)) {
-    ASSERT(parse_url(to_string(*url)) == *url);
+  // The way back may add a slash.
+  if (const auto url = parse_url(text); url && to_string(*url).size() <= kMaxUrlOctets) {
+    const auto again = parse_url(to_string(*url));
+    ASSERT(again && *again == *url);
     ASSERT(url->target.find_first_of(" \r\n") == std::string::npos);
   }
   constexpr std::size_t kMax = 4096;
