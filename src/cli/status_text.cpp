@@ -90,7 +90,7 @@ std::string status_table(const control::StatusSnapshot& snapshot, bool color) {
   for (const std::string& note : snapshot.notes) out += printable(note) + "\n";
   if (!snapshot.repairs.empty()) out += repairs_text(snapshot) + "\n";
   for (const auto& certificate : snapshot.certificates) {
-    const bool over = certificate.state == "expired";
+    const bool over = certificate.state == "expired" || certificate.state == "revoked";
     out += paint("warning: " + printable(certificate.text), over ? Color::kRed : Color::kYellow,
                  color) +
            '\n';

@@ -25,7 +25,8 @@ struct Proof {
 Result<std::optional<Proof>> make_proof(Context& ctx, IkeSa& sa);
 
 // Checks the peer's AUTH: a result at once for a MAC; for a signature a job is started
-// (JobPurpose::kAuthVerify) and `pending` set. Errors: kAuthentication, in words for the operator.
+// (JobPurpose::kAuthVerify) and `pending` set. Once more when the status of the certificates was
+// fetched. Errors: kAuthentication, in words for the operator.
 Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending);
 
 }  // namespace espalier::ike::v2
