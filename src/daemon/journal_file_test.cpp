@@ -122,7 +122,9 @@ TEST(JournalOnDisk, is_refused) {
   char name[] = "espalier-journal-XXXXXX";
   ASSERT_NE(mkdtemp(name), nullptr);
   const auto file = JournalFile::open(name);
-  if (!file) EXPECT_EQ(file.error().code, ErrorCode::kUnsupported);
+  if (!file) {
+    EXPECT_EQ(file.error().code, ErrorCode::kUnsupported);
+  }
   dataplane::remove_journal(name);
   rmdir(name);
 }

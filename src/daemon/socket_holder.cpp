@@ -103,7 +103,7 @@ int hold_sockets() {
   prctl(PR_SET_NAME, "espalier-hold");
   if (!drop_every_capability()) return 1;
   for (const int signal : {SIGHUP, SIGINT, SIGPIPE}) std::signal(signal, SIG_IGN);
-  static_cast<void>(chdir("/"));
+  if (chdir("/") != 0) return 1;
   for (;;) {
     const Fd client(accept4(kListener, nullptr, nullptr, SOCK_CLOEXEC));
     if (!client) {

@@ -54,9 +54,9 @@ class Restart(unittest.TestCase):
         self.assertGreater(sent, 100)
         return sent - received
 
-    def interrupt(self, how, away=1.0):
+    def interrupt(self, how, away=0.7):
         """Each daemon in turn, and then both at once, away for a while under the flow."""
-        flow = self.flow(14)
+        flow = self.flow(11)
         for names in ("a", "b", "ab"):
             for name in names:
                 self.mesh[name].daemon.stop(how)
