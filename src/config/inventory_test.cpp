@@ -302,7 +302,7 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("copy_df: off"), "m:4:14: 'copy_df: off' is not supported yet; the kernel"},
            {a_with("copy_dscp: no"), "m:4:16: 'copy_dscp: no' is not supported yet; the kernel"},
            {a_with("set_mark_out: 0x42"), "m:4:19: 'set_mark_out: 0x42' is not supported yet"},
-           {a_with("if_id: 7"), "m:4:11: the key 'if_id' is not supported yet"},
+           {a_with("if_id: 7"), "m:4:5: the key 'if_id' is not supported yet"},
            {a_with("proposals: {esp: aes128ccm16}"), "m:4:22: the proposal 'aes128ccm16'"},
            {a_with("except: [ssh]"), "m:4:13: an exception ('except') is not supported yet"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
