@@ -129,8 +129,7 @@ ike::journal::Restored World::resume(Host& target) {
   target.daemon_ended = false;
   std::vector<SecretBytes> records;
   for (const auto& [spi, record] : target.journal) records.push_back(record);
-  const ike::journal::Restored restored =
-      target.engine.restore(clock(target), target.rng, records);
+  const ike::journal::Restored restored = target.engine.restore(clock(target), target.rng, records);
   target.journal.clear();
   for (ike::journal::Entry& entry : target.engine.whole_journal()) {
     target.journal.emplace(entry.sa, std::move(entry.record));

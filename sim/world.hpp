@@ -71,8 +71,9 @@ class World {
   void crash(Host& host);
   // It runs again, with nothing; whoever calls configures it.
   void power_on(Host& host);
-  // The daemon ends at once; the dataplane and the journal stay. Afterwards power_on(), a Configure,
-  // and resume(), which gives the engine the journal's SAs and compares them with the dataplane.
+  // The daemon ends at once; the dataplane and the journal stay. Afterwards power_on(), a
+  // Configure, and resume(), which gives the engine the journal's SAs and compares them with the
+  // dataplane.
   void end_daemon(Host& host);
   ike::journal::Restored resume(Host& host);
 
@@ -117,7 +118,7 @@ class World {
   // How long a job takes; nothing: it never ends. Without it all take no time.
   std::function<std::optional<Duration>(const Host& host, const ike::Job& job)> job_time;
   Observer* observer = nullptr;
-  bool keep_events = true;  // in Host::events
+  bool keep_events = true;      // in Host::events
   bool check_journals = false;  // after every step each is the whole one; a violation if not
   std::uint64_t messages = 0;
   Watch watch;  // the invariants that hold at every step

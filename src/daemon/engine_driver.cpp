@@ -203,8 +203,7 @@ void EngineDriver::journal_failed(const Error& error) {
 
 ike::journal::Restored EngineDriver::restore() {
   ASSERT(parts_.journal != nullptr);
-  const auto restored =
-      engine_.restore(monotonic_now(), rng_, parts_.journal->take_records());
+  const auto restored = engine_.restore(monotonic_now(), rng_, parts_.journal->take_records());
   engine_.take_journal();
   if (const Status kept = parts_.journal->replace(engine_.whole_journal()); !kept) {
     journal_failed(kept.error());

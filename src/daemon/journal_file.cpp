@@ -95,8 +95,8 @@ Result<JournalFile> JournalFile::open(const std::string& run) {
   JournalFile file;
   file.path_ = dataplane::journal_path(run);
   TRY_ASSIGN(file.head_, make_head());
-  file.fd_ = Fd(::open(file.path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
-                       0600));
+  file.fd_ =
+      Fd(::open(file.path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file.fd_) return system_error(file.path_);
   if (!in_memory(file.fd_.get())) {
     unlink(file.path_.c_str());

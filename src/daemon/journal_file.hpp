@@ -1,6 +1,6 @@
-// The journal of the IKE SAs (ike/journal/journal.hpp) on a file system that lives in memory: what a
-// killed, stopped or upgraded daemon leaves for the next one. It holds keys: mode 0600, never on a
-// disk, and void after a boot.
+// The journal of the IKE SAs (ike/journal/journal.hpp) on a file system that lives in memory: what
+// a killed, stopped or upgraded daemon leaves for the next one. It holds keys: mode 0600, never on
+// a disk, and void after a boot.
 #pragma once
 
 #include <map>
@@ -14,7 +14,8 @@ namespace espalier::daemon {
 
 class JournalFile {
  public:
-  // RUN/journal, made when it is not there. Errors: kUnsupported when RUN is not in memory, kSystem.
+  // RUN/journal, made when it is not there. Errors: kUnsupported when RUN is not in memory,
+  // kSystem.
   static Result<JournalFile> open(const std::string& run);
 
   // What an earlier daemon of this boot and of this format left; once. Why it is nothing, when

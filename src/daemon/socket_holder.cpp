@@ -23,7 +23,8 @@ namespace {
 
 using dataplane::userspace::Fd;
 
-// The holder's descriptors, in this order; one that is missing (a host without IPv6) is /dev/null's.
+// The holder's descriptors, in this order; one that is missing (a host without IPv6) is
+// /dev/null's.
 constexpr int kListener = 3;
 constexpr int kFirstSocket = 4;
 constexpr std::size_t kSockets = 4;

@@ -20,7 +20,8 @@ int hold_sockets();
 
 // Starts it with these. Errors: kSystem.
 Status start_holder(const std::string& run, const IkeSockets& sockets);
-// The sockets of a holder that runs; nothing when none does. dataplane::end_socket_holder() ends it.
+// The sockets of a holder that runs; nothing when none does. dataplane::end_socket_holder() ends
+// it.
 std::optional<IkeSockets> take_held(const std::string& run);
 
 }  // namespace espalier::daemon

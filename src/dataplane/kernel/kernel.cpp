@@ -55,7 +55,7 @@ Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
   std::unique_ptr<Kernel> plane(
       new Kernel(std::move(options), std::move(*requests), std::move(events)));
   if (plane->options_.keep) {
-    TRY(plane->import_policies());
+    TRY(plane->import_left());
   } else {
     TRY(plane->remove_all_sas());
   }

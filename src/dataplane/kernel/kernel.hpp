@@ -92,7 +92,7 @@ class Kernel final : public Port {
   void own(std::vector<ReqId>& owners, const PolicySpec& policy);
   Status release(const kernel::PolicyKey& key, ReqId reqid);
   Status remove_left_policies();
-  Status import_policies();
+  Status import_left();
   Status put(const kernel::PolicyKey& key, const PolicySpec& policy);
   Status put_exception(const kernel::PolicyKey& key);
   Status remove_policy(const kernel::PolicyKey& key);

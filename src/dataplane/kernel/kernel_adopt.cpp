@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "dataplane/kernel/kernel.hpp"
@@ -47,9 +48,12 @@ using kernel::KernelPolicy;
 using kernel::KernelSa;
 using kernel::PolicyKey;
 
-// So that closing does not take the place of a policy that carries traffic. Those of closed
-// children and of traps are set again by close().
-Status Kernel::import_policies() {
+// The policies so that closing does not take the place of a policy that carries traffic. Those of
+// closed children and of traps are set again by close().
+Status Kernel::import_left() {
+  TRY_ASSIGN(const std::vector<KernelSa> sas, dump_sas());
+  std::copy_if(sas.begin(), sas.end(), std::back_inserter(left_larvals_),
+               [](const KernelSa& sa) { return sa.larval(); });
   TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
   std::map<ReqId, std::map<PolicyKey, KernelPolicy>> by_reqid;
   for (const KernelPolicy& policy : found) {
@@ -67,21 +71,24 @@ Status Kernel::import_policies() {
 }
 
 Status Kernel::adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> policies) {
-  if (sas.empty()) TRY(remove_all_sas());
   TRY_ASSIGN(const std::vector<KernelSa> found, dump_sas());
   std::map<std::pair<IpAddress, Spi>, const KernelSa*> by_name;
   for (const KernelSa& sa : found) {
-    if (sa.larval()) {
-      left_larvals_.push_back(sa);
-    } else {
-      by_name[{sa.destination, sa.spi}] = &sa;
-    }
+    if (sa.larval()) continue;
+    by_name[{sa.destination, sa.spi}] = &sa;
+    if (sas.empty()) TRY(remove({sa.destination, sa.spi}));
+  }
+  if (sas.empty() && !by_name.empty() && options_.log != nullptr) {
+    options_.log->log({LogLevel::kInfo, "dataplane", "",
+                       fmt::format("{} SAs of an earlier daemon removed from the kernel: their IKE "
+                                   "SAs are gone",
+                                   by_name.size())});
   }
   for (const SaSpec& sa : sas) {
     const IpAddress destination = sa.direction == Direction::kIn ? sa.local.ip : sa.remote.ip;
     const auto at = by_name.find({destination, sa.spi});
     if (at == by_name.end() || at->second->reqid != sa.reqid.value) continue;
-    sas_[sa.key()] = {sa.pair,  sa.reqid,     destination, sa.local,
+    sas_[sa.key()] = {sa.pair,   sa.reqid,     destination, sa.local,
                       sa.remote, sa.udp_encap, false,       sa.soft_packets};
   }
   std::set<ReqId> wanted;

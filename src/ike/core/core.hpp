@@ -117,7 +117,7 @@ struct Core {
   std::uint32_t last_reqid = 0;
   std::deque<LateRemoval> late_removals;  // in order of time
   std::set<std::string> touched;          // pairs to look at before the call returns
-  std::set<IkeSpi> dirty;  // SAs to sweep or to arm a timer for before the call returns
+  std::set<IkeSpi> dirty;    // SAs to sweep or to arm a timer for before the call returns
   std::set<IkeSpi> unsaved;  // changed, or gone, since the journal was last taken
   std::set<std::pair<Instant, IkeSpi>> sa_timers;
   std::set<std::pair<Instant, std::string>> pair_timers;

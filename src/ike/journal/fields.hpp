@@ -63,9 +63,10 @@ void fields(Ar& ar, Message& it) {
   if constexpr (Ar::kLoads) {
     ar(first);
     auto parsed = parse_payloads(first, ar.octets());
-    const bool sealed = parsed && std::any_of(parsed->begin(), parsed->end(), [](const auto& one) {
-      return std::holds_alternative<SkPayload>(one) || std::holds_alternative<SkfPayload>(one);
-    });
+    const bool sealed =
+        parsed && std::any_of(parsed->begin(), parsed->end(), [](const auto& one) {
+          return std::holds_alternative<SkPayload>(one) || std::holds_alternative<SkfPayload>(one);
+        });
     if (!parsed || sealed) ar.fail();
     payloads = parsed ? std::move(*parsed) : std::vector<Payload>();
   } else {
@@ -181,8 +182,8 @@ void fields(Ar& ar, NatOriginal& it) {
 template <class Ar>
 void fields(Ar& ar, ChildSaSpec& it) {
   auto& [pair, child, reqid, spi_in, spi_out, suite, mode, path, udp_encap, local_ts, remote_ts,
-         nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, outer,
-         tell_first, soft_bytes, hard_bytes, soft_packets, hard_packets] = it;
+         nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, outer, tell_first,
+         soft_bytes, hard_bytes, soft_packets, hard_packets] = it;
   ar(pair, child, reqid, spi_in, spi_out, suite, mode, path, udp_encap, local_ts, remote_ts,
      nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, outer, tell_first,
      soft_bytes, hard_bytes, soft_packets, hard_packets);
@@ -253,17 +254,17 @@ void fields(Ar& ar, IkeSa& it) {
          peer_fragmentation, ppk, follows_redirects, peer_follows_redirects, peer_hashes, suite,
          keys, nonce_i, nonce_r, iv_counter, job, job_purpose, next_request, expected_request,
          outstanding, last_response, reassembly, tasks, active, responding, pending, mobike,
-         reply_path, peer_certificates, children, init_from, half_open, rekeyed, cookie_returned, begun, established_at, rekey_at,
-         expire_at, reauth_at, reauth_by, began, reauthenticates, liveness_at, keepalive_at,
-         last_heard, discard_at, use_query_sent, probe_slot, next_hint, next_told, peer_token,
-         successor, rekey_collision, armed, failure, handshake] = it;
-  ar(role, state, spi_i, spi_r, path, encap, nat_here, nat_there,
-     peer_fragmentation, ppk,
+         reply_path, peer_certificates, children, init_from, half_open, rekeyed, cookie_returned,
+         begun, established_at, rekey_at, expire_at, reauth_at, reauth_by, began, reauthenticates,
+         liveness_at, keepalive_at, last_heard, discard_at, use_query_sent, probe_slot, next_hint,
+         next_told, peer_token, successor, rekey_collision, armed, failure, handshake] = it;
+  ar(role, state, spi_i, spi_r, path, encap, nat_here, nat_there, peer_fragmentation, ppk,
      follows_redirects, peer_follows_redirects, peer_hashes, suite, keys, nonce_i, nonce_r,
      iv_counter, next_request, expected_request, outstanding, last_response, tasks, active, pending,
-     mobike, reply_path, peer_certificates, children, init_from, rekeyed, cookie_returned, begun, established_at, rekey_at,
-     expire_at, reauth_at, reauth_by, began, reauthenticates, liveness_at, keepalive_at, last_heard,
-     discard_at, probe_slot, next_hint, next_told, peer_token, successor, rekey_collision, failure);
+     mobike, reply_path, peer_certificates, children, init_from, rekeyed, cookie_returned, begun,
+     established_at, rekey_at, expire_at, reauth_at, reauth_by, began, reauthenticates, liveness_at,
+     keepalive_at, last_heard, discard_at, probe_slot, next_hint, next_told, peer_token, successor,
+     rekey_collision, failure);
   static_cast<void>(connection), static_cast<void>(job), static_cast<void>(job_purpose),
       static_cast<void>(reassembly), static_cast<void>(responding), static_cast<void>(half_open),
       static_cast<void>(use_query_sent), static_cast<void>(armed), static_cast<void>(handshake);

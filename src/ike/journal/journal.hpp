@@ -1,7 +1,7 @@
 // IKE SAs as records, so that a daemon that starts again goes on with those of the one before it:
 // the keys, the message IDs, the request under way and the last response as they were sent (RFC
-// 7296 sections 2.1 and 2.2), and the children, whose SAs the kernel kept. Good until the host boots
-// again, for this version of the program (kFormat) alone.
+// 7296 sections 2.1 and 2.2), and the children, whose SAs the kernel kept. Good until the host
+// boots again, for this version of the program (kFormat) alone.
 //
 // An engine with Settings::journal says what changed (Endpoint::take_journal). Who drives it keeps
 // that before a datagram of poll_transmit() leaves. So a message ID, an initialization vector or an
@@ -26,9 +26,9 @@ struct Entry {
 
 // What a record holds beside the SA.
 struct Record {
-  v2::IkeSa sa;            // without its connection and its timer
-  std::string connection;  // its name
-  Bytes mark;              // of the connection as it was (connection_mark)
+  v2::IkeSa sa;                  // without its connection and its timer
+  std::string connection;        // its name
+  Bytes mark;                    // of the connection as it was (connection_mark)
   Box<policy::Identity> holder;  // Pair::holder, if it was this SA's peer's
   friend bool operator==(const Record&, const Record&) = default;
 };
