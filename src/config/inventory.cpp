@@ -115,6 +115,7 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
   layers.own_choice(&SettingsLayer::child_packets, result.lifetimes.child_packets);
   layers.own_choice(&SettingsLayer::jitter_percent, result.lifetimes.jitter_percent);
   layers.own_choice(&SettingsLayer::dpd, result.dpd);
+  layers.own_choice(&SettingsLayer::mobike, result.mobike);
   layers.own_choice(&SettingsLayer::fragmentation, result.fragmentation);
   layers.own_choice(&SettingsLayer::revocation, result.revocation);
   layers.own_choice(&SettingsLayer::replay_window, result.replay_window);

@@ -48,6 +48,7 @@ struct SettingsLayer {
   Maybe<std::optional<std::uint64_t>> child_packets;
   Maybe<unsigned> jitter_percent;
   Maybe<Duration> dpd;
+  Maybe<bool> mobike;
   Maybe<bool> fragmentation;
   Maybe<crypto::RevocationPolicy> revocation;
   Maybe<bool> esn;
@@ -69,6 +70,7 @@ struct PairSettings {
   SharedList<policy::EspProposal> esp_proposals;  // with `esn` applied
   policy::Lifetimes lifetimes;
   Duration dpd = 30s;
+  bool mobike = true;
   bool fragmentation = true;
   crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
   std::uint32_t replay_window = 1024;  // packets

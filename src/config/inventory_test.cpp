@@ -127,6 +127,7 @@ TEST(Inventory, EverySetting) {
   EXPECT_EQ(s.lifetimes.jitter_percent, 0u);
   EXPECT_EQ(s.dpd, Duration::zero());
   EXPECT_FALSE(s.fragmentation);
+  EXPECT_FALSE(s.mobike);
   EXPECT_EQ(s.revocation, crypto::RevocationPolicy::kStrict);
   EXPECT_EQ(s.replay_window, 64u);
   EXPECT_EQ(s.encap, policy::Encap::kAlways);
@@ -279,7 +280,6 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("protect: off"), "m:4:14: 'protect: off' is not supported yet"},
            {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet"},
            {a_with("except: [ssh]"), "m:4:13: an exception ('except') is not supported yet"},
-           {a_with("mobike: on"), "m:4:13: 'mobike: on' is not supported yet"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
            {a_with("id: \"uri:a\""), "m:4:9: the identity 'uri:a'"},
            {a_with("proposals: {ike: 3des-sha1-modp2048}"), "m:4:22: the proposal '3des"},

@@ -65,9 +65,9 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "", kYes, "When keys are renewed, see below."},
     {kSet, "dpd", "duration", "1s to 1d, or `off`", "30s", kYes,
      "The peer is asked for a sign of life after this much silence."},
-    {kSet, "mobike", "switch", "`on`, `off`", "off", kPart,
-     "Following a host to another address (RFC 4555). `on` will be the default and is not "
-     "supported yet; `off` may be written."},
+    {kSet, "mobike", "switch", "`on`, `off`", "on", kYes,
+     "Where the peer can too, SAs follow a host to another address (RFC 4555), and a peer may call "
+     "from an address that the inventory does not name. Not in transport mode."},
     {kSet, "fragmentation", "switch", "`on`, `off`", "on", kYes,
      "IKE messages in fragments (RFC 7383), where the peer can too."},
     {kSet, "esn", "switch", "`on`, `off`", "on", kYes,
@@ -239,7 +239,8 @@ std::string describe_schema() {
       "Which setting a pair gets: that of its `pairs` entry, else of the foreign peer, else of the "
       "host, else of its groups, else of "
       "`defaults`. Two groups of a host that say different things are an error unless the host "
-      "decides. `start`, `dpd`, `lifetimes`, `fragmentation`, `revocation`, `replay_window` "
+      "decides. `start`, `dpd`, `lifetimes`, `mobike`, `fragmentation`, `revocation`, "
+      "`replay_window` "
       "and `encap` of a "
       "host are "
       "about what that host does. `mode`, `protect`, `auth`, `ppk`, `proposals` and `esn` are what "

@@ -296,9 +296,8 @@ void read_dpd(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnos
   layer.dpd = parsed<Duration>(entry, parse, diagnostics);
 }
 
-void read_mobike(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
-  const Maybe<bool> on = parsed<bool>(entry, &parse_switch, diagnostics);
-  if (on && on->value) diagnostics.unsupported(on->at, "'mobike: on'", "leave it out or write off");
+void read_mobike(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.mobike = parsed<bool>(entry, &parse_switch, diagnostics);
 }
 
 void read_fragmentation(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {

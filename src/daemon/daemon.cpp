@@ -18,6 +18,7 @@
 #include "daemon/clock.hpp"
 #include "daemon/file.hpp"
 #include "daemon/privileges.hpp"
+#include "dataplane/userspace/ours.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -164,11 +165,21 @@ Status Daemon::start() {
                           configuration_->plan.self, configuration_->plan.mesh,
                           configuration_->plan.connections.size(), host_->describe())});
   }
+  tell_addresses();
   ++generation_;
   view_->set_plan(configuration_->plan, generation_);
   for (const std::string& warning : configuration_->plan.warnings)
     log_.log({LogLevel::kWarning, "config", "", warning});
   return driver_->command(ike::Configure{configuration_->plan.connections});
+}
+
+// MOBIKE: SAs follow. An empty list would say that the host has none: it is only between two.
+void Daemon::tell_addresses() {
+  std::vector<IpAddress> own = host_addresses(dataplane::userspace::kTunName);
+  if (own.empty()) return;
+  if (const Status told = driver_->command(ike::OwnAddresses{std::move(own)}); !told) {
+    log_.log({LogLevel::kWarning, "daemon", "", told.error().message});
+  }
 }
 
 Result<control::ReloadReport> Daemon::reload() {
@@ -342,6 +353,7 @@ void Daemon::poll_once() {
     keep_statuses_fresh();
   }
   const bool addresses_changed = is_ready(wait[4]) && address_watch_.take_changes();
+  if (addresses_changed) tell_addresses();
   if (addresses_changed || (routes_waiting_ && now >= routes_retry_at_)) retry_routes();
   for (std::size_t i = clients; i < wait.size(); ++i) {
     if (wait[i].revents != 0) handle_control(wait[i]);

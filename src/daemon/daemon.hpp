@@ -38,6 +38,7 @@ class Daemon {
   Status choose_plane();
   Result<control::ReloadReport> reload();
   void retry_routes();
+  void tell_addresses();
   void warn_about_host();
   int wait_ms() const;
   void poll_once();

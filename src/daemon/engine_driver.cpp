@@ -41,6 +41,7 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.integ_key = in ? child.integ_in : child.integ_out;
   spec.esn = child.suite.esn;
   spec.replay_window = child.replay_window;
+  spec.tell_first = in && child.tell_first;
   spec.local_ts = child.local_ts;
   spec.remote_ts = child.remote_ts;
   spec.soft_bytes = child.soft_bytes;
@@ -129,6 +130,8 @@ void EngineDriver::handle_plane_events() {
           ike::HardExpired{direction_of(hard->key.direction), hard->key.spi, hard->key.peer};
     } else if (const auto* moved = std::get_if<dataplane::PeerMoved>(&event)) {
       completion = ike::PeerMoved{moved->key.spi, moved->from};
+    } else if (const auto* first = std::get_if<dataplane::FirstPacket>(&event)) {
+      completion = ike::FirstInbound{first->key.spi};
     } else if (const auto* stray = std::get_if<dataplane::UnknownSpi>(&event)) {
       completion = ike::UnknownSpi{stray->spi, stray->from};
     } else {
@@ -179,7 +182,8 @@ void EngineDriver::collect(const ike::Effect& effect, std::vector<dataplane::Cha
     changes.push_back(
         dataplane::MoveSa{{direction_of(update->direction), update->spi, update->old_peer},
                           update->path.local,
-                          update->path.remote});
+                          update->path.remote,
+                          update->udp_encap});
   } else if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) {
     changes.push_back(dataplane::SetPolicy{to_spec(*set)});
   } else if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect)) {

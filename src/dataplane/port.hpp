@@ -45,6 +45,7 @@ struct SaSpec {
   // checksums behind ESP (RFC 3948 section 3.1.2; Linux: encap_oa).
   std::optional<IpAddress> original_local, original_remote;
   std::uint32_t replay_window = 1024;  // packets; inbound
+  bool tell_first = false;             // inbound: FirstPacket when one has come
   policy::SelectorList
       local_ts;  // inbound: decrypted packets outside these are dropped (RFC 4301 section 5.2)
   policy::SelectorList remote_ts;
@@ -75,11 +76,13 @@ struct DeleteSa {
   SaKey key;
 };  // of what is not there: done already
 // NAT rebinding, roaming. The key's peer is the old one; afterwards the SA's key has the new one.
-// Errors: kNotFound.
+// Its keys, replay window and counters stay, and no sequence number is used again. Errors:
+// kNotFound; kUnsupported as for AddSa.
 struct MoveSa {
   SaKey key;
   SocketAddress local;
   SocketAddress remote;
+  bool udp_encap = true;  // from now on
 };
 struct SetPolicy {
   PolicySpec policy;
@@ -122,10 +125,13 @@ struct PeerMoved {
   SaKey key;
   SocketAddress from;
 };  // an authentic packet came from another address (inbound SA)
+struct FirstPacket {
+  SaKey key;
+};  // an authentic packet came, the first one, on an SA with tell_first
 struct Acquire {
   ReqId reqid;
 };  // traffic for a policy without an SA; rate limited by the plane
-using Event = std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, Acquire>;
+using Event = std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, FirstPacket, Acquire>;
 
 class Port {
  public:

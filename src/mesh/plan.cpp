@@ -73,6 +73,7 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.proposals = settings.ike_proposals;
   connection.lifetimes = settings.lifetimes;
   connection.dpd = settings.dpd;
+  connection.mobike = settings.mobike;
   connection.fragmentation = settings.fragmentation;
   connection.encap = settings.encap;
   connection.childless = settings.childless;

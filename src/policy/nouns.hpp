@@ -168,6 +168,7 @@ struct Connection {
   Lifetimes lifetimes;
   Duration dpd = 30s;  // 0: off
   bool fragmentation = true;
+  bool mobike = false;  // RFC 4555; tunnel mode only
   Encap encap = Encap::kAuto;
   Start start = Start::kNow;
   Protect protect = Protect::kRequire;

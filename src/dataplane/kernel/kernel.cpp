@@ -98,8 +98,10 @@ Status Kernel::apply(const AddSa& change) {
                       fmt::format("{}: there are {} SAs already.", what, kMaxSas));
   }
   TRY(install(sa, nullptr));
-  sas_[sa.key()] = {sa.pair, sa.reqid, destination_of(sa.direction, sa.local, sa.remote), sa.local,
-                    sa.remote};
+  sas_[sa.key()] = {
+      sa.pair,       sa.reqid,       destination_of(sa.direction, sa.local, sa.remote),
+      sa.local,      sa.remote,      sa.udp_encap,
+      sa.tell_first, sa.soft_packets};
   return {};
 }
 
@@ -147,7 +149,9 @@ Status Kernel::apply(const MoveSa& change) {
                       fmt::format("{}: there is {} already.", what, describe(after)));
   }
   const SaId old{held.destination, before.spi};
-  const bool same_place = held.local.ip == change.local.ip && held.remote.ip == change.remote.ip;
+  // XFRM_MSG_UPDSA changes ports, but not addresses nor whether there is UDP.
+  const bool same_place = held.local.ip == change.local.ip && held.remote.ip == change.remote.ip &&
+                          held.udp_encap == change.udp_encap;
   held.destination = destination_of(before.direction, change.local, change.remote);
   const bool same_name = held.destination == old.destination;
 
@@ -160,7 +164,8 @@ Status Kernel::apply(const MoveSa& change) {
     const auto sa = kernel::parse_sa(header);
     const std::uint32_t skip = sa && sa->replay.esn ? kMoveSkip : kMoveSkipWithoutEsn;
     built = kernel::put_moved_sa(
-        put, header, {before.direction, change.local, change.remote, same_place ? 0 : skip});
+        put, header,
+        {before.direction, change.local, change.remote, same_place ? 0 : skip, change.udp_encap});
   });
   if (!read) return about(what, read.error());
   if (!built) return about(what, built.error());
@@ -172,6 +177,7 @@ Status Kernel::apply(const MoveSa& change) {
   if (!same_name) TRY(remove(old));
   held.local = change.local;
   held.remote = change.remote;
+  held.udp_encap = change.udp_encap;
   sas_.erase(at);
   sas_[after] = std::move(held);
   return {};
@@ -416,13 +422,31 @@ Result<Snapshot> Kernel::query() {
   return snapshot;
 }
 
+void Kernel::soft_expired(Sas::const_iterator at, std::vector<Event>& events) {
+  if (!at->second.tell_first) return events.push_back(SoftExpire{at->first});
+  Held& held = sas_.at(at->first);
+  held.tell_first = false;
+  events.push_back(FirstPacket{at->first});
+  NetlinkMessage get(XFRM_MSG_GETSA, 0);
+  kernel::put_sa_id(get, {held.destination, at->first.spi});
+  NetlinkMessage put(XFRM_MSG_UPDSA, NLM_F_REPLACE);
+  Status built = make_error(ErrorCode::kNotFound, "the kernel does not have it any more");
+  Status done = requests_.visit(get, [&](const nlmsghdr& header) {
+    built = kernel::put_soft_packets(put, header, held.soft_packets);
+  });
+  if (done) done = std::move(built);
+  if (done) done = requests_.request(put);
+  // Without its limit it ends at the hard one; better now than then.
+  if (!done && held.soft_packets) events.push_back(SoftExpire{at->first});
+}
+
 void Kernel::take_event(const nlmsghdr& header, std::vector<Event>& events) {
   if (header.nlmsg_type == XFRM_MSG_EXPIRE) {
     const auto expire = kernel::parse_expire(header);
     if (!expire || !kernel::is_ours(expire->sa.reqid)) return;
     const auto held = find(expire->sa);
     if (held == sas_.end()) return;
-    if (!expire->hard) return events.push_back(SoftExpire{held->first});
+    if (!expire->hard) return soft_expired(held, events);
     events.push_back(HardExpire{held->first});
     sas_.erase(held);  // the kernel has removed it
   } else if (header.nlmsg_type == XFRM_MSG_ACQUIRE) {

@@ -51,6 +51,9 @@ class Kernel final : public Port {
     ReqId reqid;
     IpAddress destination;  // the kernel's name of it, with the SPI
     SocketAddress local, remote;
+    bool udp_encap = true;
+    bool tell_first = false;  // its first packet is awaited
+    std::optional<std::uint64_t> soft_packets;
   };
   using Sas = std::map<SaKey, Held>;
 
@@ -80,6 +83,7 @@ class Kernel final : public Port {
   Sas::const_iterator find(const kernel::KernelSa& sa) const;
   SaState state_of(const SaKey& key, const Held& held, const kernel::KernelSa& sa) const;
   void take_event(const nlmsghdr& header, std::vector<Event>& events);
+  void soft_expired(Sas::const_iterator at, std::vector<Event>& events);
 
   KernelOptions options_;
   Netlink requests_;

@@ -161,6 +161,31 @@ TEST_F(KernelPlane, EverySuiteAndEveryWindow) {
   EXPECT_EQ(under_.plane->query().value().sas.size(), 32u);
 }
 
+// RFC 4555 section 3.5: a path with a NAT, and one without. Told by a second plane, which knows the
+// kernel only.
+TEST_F(KernelPlane, AMoveTurnsUdpEncapsulationOnAndOff) {
+  for (const Direction direction : {Direction::kIn, Direction::kOut}) {
+    SaSpec sa = contract::sa(direction, 0x2000);
+    sa.udp_encap = false;
+    sa.esn = true;
+    ASSERT_TRUE(apply({AddSa{sa}}).ok());
+    for (const bool encap : {true, false, true}) {
+      const SocketAddress remote{sa.remote.ip, static_cast<std::uint16_t>(encap ? 61000 : 4500)};
+      const Status moved = apply({MoveSa{sa.key(), sa.local, remote, encap}});
+      ASSERT_TRUE(moved.ok()) << moved.error().message;
+      const Snapshot now = under_.plane->query().value();
+      ASSERT_EQ(now.sas.size(), 1u);
+      EXPECT_EQ(now.sas[0].remote, remote);
+    }
+    // Other addresses and no UDP, at once.
+    const SocketAddress local{IpAddress::parse("198.51.100.1").value(), 4500};
+    const SocketAddress remote{IpAddress::parse("198.51.100.2").value(), 4500};
+    ASSERT_TRUE(apply({MoveSa{sa.key(), local, remote, false}}).ok());
+    ASSERT_TRUE(apply({DeleteSa{{direction, sa.spi, remote.ip}}}).ok());
+    EXPECT_TRUE(under_.plane->query().value().sas.empty());
+  }
+}
+
 TEST_F(KernelPlane, WhatTheKernelRefusesComesWithItsWords) {
   SaSpec sa = contract::sa(Direction::kIn, 0x2000);
   sa.encr_key = SecretBytes(Bytes(7, 1));

@@ -190,6 +190,9 @@ Status put_sa(NetlinkMessage& message, const SaSpec& sa, const ReplayState* resu
   info.lft.hard_byte_limit = sa.hard_bytes.value_or(XFRM_INF);
   info.lft.soft_packet_limit = sa.soft_packets.value_or(XFRM_INF);
   info.lft.hard_packet_limit = sa.hard_packets.value_or(XFRM_INF);
+  // The kernel has no event for a first packet but this one; put_soft_packets() sets the real ones
+  // then.
+  if (sa.tell_first) info.lft.soft_packet_limit = 1;
   put_algorithms(message, sa, *names);
   put_encapsulation(message, sa);
   put_replay(message, sa, resume);
@@ -234,7 +237,8 @@ Status put_moved_replay(NetlinkMessage& message, const nlattr& from, bool esn, s
 }
 
 bool is_of_the_past(std::uint16_t type) {
-  return type == XFRMA_ENCAP || type == XFRMA_LASTUSED || type == XFRMA_PAD || type == XFRMA_COADDR;
+  return type == XFRMA_ENCAP || type == XFRMA_LASTUSED || type == XFRMA_PAD ||
+         type == XFRMA_COADDR || type == XFRMA_LTIME_VAL;
 }
 
 }  // namespace
@@ -250,23 +254,37 @@ Status put_moved_sa(NetlinkMessage& message, const nlmsghdr& from, const Moved& 
   info.id.daddr = to_kernel((in ? moved.local : moved.remote).ip);
   info.saddr = to_kernel((in ? moved.remote : moved.local).ip);
   info.family = family_of(moved.local.ip);
-  bool encap = false;
   for (const auto& [type, attribute] : attributes(from, sizeof info)) {
     if (type == XFRMA_REPLAY_VAL || type == XFRMA_REPLAY_ESN_VAL) {
       TRY(put_moved_replay(message, *attribute, esn, in ? 0 : moved.skip));
-    } else if (type == XFRMA_ENCAP) {
-      encap = true;
     } else if (!is_of_the_past(type)) {
       message.put_octets(type, {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
                                 mnl_attr_get_payload_len(attribute)});
     }
   }
-  if (encap) {
-    SaSpec ports;
-    ports.direction = moved.direction;
-    ports.local = moved.local;
-    ports.remote = moved.remote;
-    put_encapsulation(message, ports);
+  // Limits in bytes and packets go on where they were.
+  message.put_struct(XFRMA_LTIME_VAL, info.curlft);
+  SaSpec ports;
+  ports.direction = moved.direction;
+  ports.local = moved.local;
+  ports.remote = moved.remote;
+  ports.udp_encap = moved.udp_encap;
+  put_encapsulation(message, ports);
+  return {};
+}
+
+Status put_soft_packets(NetlinkMessage& message, const nlmsghdr& from,
+                        std::optional<std::uint64_t> soft_packets) {
+  if (mnl_nlmsg_get_payload_len(&from) < sizeof(xfrm_usersa_info)) {
+    return make_error(ErrorCode::kSystem, "the kernel's answer is too short");
+  }
+  auto& info = message.body<xfrm_usersa_info>();
+  std::memcpy(&info, mnl_nlmsg_get_payload(&from), sizeof info);
+  info.lft.soft_packet_limit = soft_packets.value_or(XFRM_INF);
+  for (const auto& [type, attribute] : attributes(from, sizeof info)) {
+    if (type == XFRMA_LASTUSED || type == XFRMA_PAD) continue;
+    message.put_octets(type, {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
+                              mnl_attr_get_payload_len(attribute)});
   }
   return {};
 }

@@ -43,6 +43,11 @@ struct SaId {
 };
 void put_sa_id(NetlinkMessage& message, const SaId& id);
 
+// A kernel SA as it stands, with another soft limit of packets: into `message`, an XFRM_MSG_UPDSA,
+// which also lets it expire softly once more. Errors: kSystem for what is no SA.
+Status put_soft_packets(NetlinkMessage& message, const nlmsghdr& from,
+                        std::optional<std::uint64_t> soft_packets);
+
 // A kernel SA as it stands, keys and counters included, with other outer addresses: into `message`,
 // an XFRM_MSG_NEWSA or XFRM_MSG_UPDSA. skip: how far ahead an outbound SA goes on counting, for
 // packets that it sends until it is replaced (their numbers must never be used again). Errors:
@@ -51,6 +56,7 @@ struct Moved {
   Direction direction = Direction::kIn;
   SocketAddress local, remote;
   std::uint32_t skip = 0;
+  bool udp_encap = true;
 };
 Status put_moved_sa(NetlinkMessage& message, const nlmsghdr& from, const Moved& moved);
 

@@ -128,8 +128,10 @@ struct Core {
 
   std::map<IpAddress, std::vector<std::string>> pairs_at;  // configured remote address -> pairs
   SecretBytes qcd_secret;                                  // when Settings has none
-  RateLimit answers;      // unprotected ones, to those who may not be who they say
-  Instant next_probe{};   // liveness checks are kProbeInterval apart, whatever their number
+  RateLimit answers;     // unprotected ones, to those who may not be who they say
+  Instant next_probe{};  // liveness checks are kProbeInterval apart, whatever their number
+  std::vector<IpAddress> own_addresses;  // OwnAddresses; empty: not told
+
   Instant drop_window{};  // of the events about dropped messages: a flood must not flood the log
   std::size_t drops_told = 0;
   std::uint64_t drops_untold = 0;

@@ -50,7 +50,9 @@ void index(Core& core) {
       add_profile(core.by_address[address], pair.connection);
       core.pairs_at[address].push_back(name);
     }
-    if (!can_initiate(connection)) add_profile(core.any_address, pair.connection);
+    // A peer that may move (RFC 4555) may have moved before it calls.
+    if (!can_initiate(connection) || connection.mobike)
+      add_profile(core.any_address, pair.connection);
     core.by_identity[policy::canonical(connection.remote_id)].push_back(name);
     const std::uint32_t mask = policy::name_mask(connection.remote_id);
     auto& masks = core.name_masks;
@@ -111,7 +113,9 @@ Path path_to(const Context& ctx, const Pair& pair) {
   const IpAddress remote = address_to_try(pair);
   IpAddress local = IpAddress::any(remote.family());
   for (const IpAddress& address : connection.local_addresses) {
-    if (address.family() == remote.family()) {
+    const auto& own = ctx.core.own_addresses;
+    const bool here = own.empty() || std::find(own.begin(), own.end(), address) != own.end();
+    if (address.family() == remote.family() && (here || !connection.mobike)) {
       local = address;
       break;
     }
