@@ -102,10 +102,9 @@ class Storm(unittest.TestCase):
         for name, (lost, silence) in results.items():
             if "lsw" in name:
                 # pluto sends on a new SA before the one who asked for it has the answer, so that a lost answer silences
-                # the pair until it is repeated; after a rekey of its own it may let the old SA go without a word, and we
-                # send on that until kForeignOutboundGrace; and now and then it no longer has a child that it made in a
-                # collision (CHILD_SA_NOT_FOUND to our next rekey). The pair must come back by itself.
-                self.assertLess(silence, 10, f"{name}: silent for {silence:.1f} s" + self.log_of(name))
+                # the pair until it is repeated, after 0.5, 1.5, 3.5, 7.5, 15.5 s; and now and then it no longer has a child
+                # that it made in a collision (CHILD_SA_NOT_FOUND to our next rekey). The pair must come back by itself.
+                self.assertLess(silence, 20, f"{name}: silent for {silence:.1f} s" + self.log_of(name))
                 continue
             self.assertLess(lost, base + 6, f"{name}: {lost:.1f} % lost, without IPsec {base:.1f} %" + self.log_of(name))
             self.assertLess(silence, 5, f"{name}: silent for {silence:.1f} s" + self.log_of(name))
