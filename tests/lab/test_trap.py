@@ -98,14 +98,15 @@ class Trap(unittest.TestCase):
         a = self.mesh["a"]
         a.ip("xfrm", "policy", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "out", "priority", "1000", "tmpl",
              "proto", "esp", "reqid", "7", "mode", "transport")
+        self.addCleanup(a.ip, "xfrm", "policy", "delete", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "out")
         self.begin()
         self.assertEqual(self.larval_drop(a), "1")
         self.assertIn("stays 1: another program has 1 SAs and policies", "".join(a.status()["notes"]))
-        self.assertEqual(a.ping("10.0.0.2", 10, timeout=1, interval=0.3), 9, "the first packet is lost, and no other")
+        answered = a.ping("10.0.0.2", 10, timeout=1, interval=0.5)
+        self.assertTrue(4 <= answered <= 9, f"{answered} of 10: the first packet is lost, and what comes until there is an SA")
         a.daemon.stop()
         a.espalier("teardown")
         self.assertIn("192.0.2.2", a.ip("xfrm", "policy"))
-        a.ip("xfrm", "policy", "delete", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "out")
 
 
 if __name__ == "__main__":
