@@ -174,7 +174,7 @@ void Run::schedule_traffic() {
     const auto& pairs = host.engine.core().pairs;
     const auto entry = pairs.find(pair);
     if (entry == pairs.end() || entry->second.up) continue;
-    world_.command(host, ike::Initiate{pair});
+    world_.complete(host, ike::Acquired{pair});
   }
   world_.at(world_.now() + kTrafficEvery, [this] { schedule_traffic(); });
 }

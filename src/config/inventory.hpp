@@ -53,6 +53,9 @@ struct SettingsLayer {
   Maybe<crypto::RevocationPolicy> revocation;
   Maybe<bool> esn;
   Maybe<std::uint32_t> replay_window;
+  Maybe<bool> copy_df, copy_ecn;
+  Maybe<policy::CopyDscp> copy_dscp;
+  Maybe<std::optional<policy::Mark>> set_mark_out;
   Maybe<policy::Encap> encap;
   Maybe<policy::Childless> childless;
   Maybe<bool> resumption;
@@ -74,6 +77,7 @@ struct PairSettings {
   bool fragmentation = true;
   crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
   std::uint32_t replay_window = 1024;  // packets
+  policy::OuterHeader outer;
   policy::Encap encap = policy::Encap::kAuto;
   policy::Childless childless = policy::Childless::kAllow;
   bool resumption = false;

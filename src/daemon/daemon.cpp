@@ -30,6 +30,8 @@ constexpr std::size_t kDatagramsPerTurn =
 constexpr Duration kRoutesRetry = 1s;
 // What the dataplane has against what the engine wants: a dump of all SAs each time.
 constexpr Duration kReconcileEvery = 30s;
+// When the plane says that somebody changed it: so soon, and no sooner after the last time.
+constexpr Duration kReconcileAfterDrift = 10ms, kReconcilePause = 250ms;
 constexpr const char* kSocketName = "/vici.sock";
 // RFC 6290: outlives the daemon, so that peers believe it when it says that it lost their SAs.
 constexpr const char* kQcdSecretName = "/qcd-secret";
@@ -97,8 +99,9 @@ void Daemon::warn_about_host() {
 
 // `auto` is the userspace plane until the kernel's can do all that it can.
 Status Daemon::choose_plane() {
-  host_ = options_.dataplane == control::DataplaneChoice::kKernel ? make_kernel_host(log_)
-                                                                  : make_userspace_host(log_);
+  host_ = options_.dataplane == control::DataplaneChoice::kKernel
+              ? make_kernel_host(log_, options_.run)
+              : make_userspace_host(log_);
   return {};
 }
 
@@ -340,9 +343,15 @@ void Daemon::poll_once() {
   const Instant now = monotonic_now();
   if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now)
     driver_->handle_timeout();
+  if (driver_->take_drift()) {
+    reconcile_at_ = std::min(reconcile_at_,
+                             std::max(now + kReconcileAfterDrift, reconciled_ + kReconcilePause));
+  }
   if (now >= reconcile_at_) {
     handle_plane();  // what it has to say first
+    host_->repair();
     driver_->reconcile();
+    reconciled_ = now;
     reconcile_at_ = now + kReconcileEvery;
   }
   if (const auto due = fetcher_->next(); is_ready(wait[5]) || (due && *due <= now)) {

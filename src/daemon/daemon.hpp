@@ -56,7 +56,7 @@ class Daemon {
   std::uint64_t generation_ = 0;
   bool routes_waiting_ = false;
   Instant routes_retry_at_{};
-  Instant reconcile_at_{};
+  Instant reconcile_at_{}, reconciled_{};
   CertificateWatch certificate_watch_;
   crypto::SystemRng rng_;
   std::unique_ptr<HttpWorkers> http_;

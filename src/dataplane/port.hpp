@@ -45,7 +45,8 @@ struct SaSpec {
   // checksums behind ESP (RFC 3948 section 3.1.2; Linux: encap_oa).
   std::optional<IpAddress> original_local, original_remote;
   std::uint32_t replay_window = 1024;  // packets; inbound
-  bool tell_first = false;             // inbound: FirstPacket when one has come
+  policy::OuterHeader outer;
+  bool tell_first = false;  // inbound: FirstPacket when one has come
   policy::SelectorList
       local_ts;  // inbound: decrypted packets outside these are dropped (RFC 4301 section 5.2)
   policy::SelectorList remote_ts;
@@ -66,6 +67,8 @@ struct PolicySpec {
   IpAddress local{}, remote{};  // outer addresses; a tunnel's ends
   // Nothing passes, whatever SAs there are; any other policy with the same selectors comes first.
   bool closed = false;
+  // Of a closed one: what it keeps from leaving raises an Acquire.
+  bool trap = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 
@@ -130,8 +133,11 @@ struct FirstPacket {
 };  // an authentic packet came, the first one, on an SA with tell_first
 struct Acquire {
   ReqId reqid;
-};  // traffic for a policy without an SA; rate limited by the plane
-using Event = std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, FirstPacket, Acquire>;
+  std::string pair = {};  // empty: the plane does not know
+};                        // traffic for a policy without an SA; rate limited by the plane
+struct Drifted {};        // somebody else changed what is ours in the plane: it is to be compared
+using Event =
+    std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, FirstPacket, Acquire, Drifted>;
 
 class Port {
  public:

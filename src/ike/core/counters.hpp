@@ -24,6 +24,7 @@ namespace espalier::ike {
     "child SA pairs that we send on because the peer does")                                        \
   X(kDuplicates, "ike_duplicates_resolved", "IKE SAs removed by the rule for simultaneous starts") \
   X(kSasLost, "child_sas_lost", "SAs that the dataplane had lost; their children were rekeyed")    \
+  X(kAcquires, "ike_acquires", "pairs with start: trap that traffic asked for")                    \
   X(kLivenessChecks, "ike_liveness_checks", "liveness checks sent")                                \
   X(kHintChecks, "ike_hint_checks", "checks begun for a hint that the peer lost its state")        \
   X(kHintsIgnored, "ike_hints_ignored", "hints that fit no SA, or came too often")                 \

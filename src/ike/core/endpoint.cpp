@@ -224,6 +224,7 @@ void Endpoint::handle_completion(Instant now, crypto::Rng& rng, const Completion
     v2::unknown_spi_arrived(ctx, stray->spi, stray->from);
   }
   if (const auto* moved = std::get_if<PeerMoved>(&completion)) peer_moved(ctx, *moved);
+  if (const auto* wanted = std::get_if<Acquired>(&completion)) acquired(ctx, wanted->pair);
   if (const auto* first = std::get_if<FirstInbound>(&completion)) first_inbound(ctx, *first);
   if (const auto* use = std::get_if<UseReport>(&completion)) {
     if (IkeSa* sa = ctx.find(use->sa)) v2::handle_use_report(ctx, *sa, *use);

@@ -65,7 +65,8 @@ struct ChildSaSpec {
   Box<NatOriginal> nat_original;  // transport mode, and a NAT on the way
   SecretBytes encr_in, integ_in, encr_out, integ_out;
   std::uint32_t replay_window = 1024;
-  bool tell_first = false;  // FirstInbound is awaited
+  Box<policy::OuterHeader> outer;  // nothing: the defaults
+  bool tell_first = false;         // FirstInbound is awaited
   std::optional<std::uint64_t> soft_bytes, hard_bytes, soft_packets, hard_packets;
   friend bool operator==(const ChildSaSpec&, const ChildSaSpec&) = default;
 };
@@ -224,8 +225,11 @@ struct UnknownSpi {
   Spi spi;
   SocketAddress from;
 };  // ESP came from there that no inbound SA fits
+struct Acquired {
+  std::string pair;
+};  // traffic wants the pair, and there is no SA for it (start: trap)
 using Completion = std::variant<JobDone, SoftExpired, HardExpired, SaLost, InstallFailed, PeerMoved,
-                                FirstInbound, UseReport, UnknownSpi>;
+                                FirstInbound, UseReport, UnknownSpi, Acquired>;
 
 struct Wakeup {
   Instant at;

@@ -37,6 +37,14 @@ inline constexpr unsigned kQcdTokensMax = 4;  // looked at in one message, RFC 6
 inline constexpr Duration kRetryFirst = 1s;
 inline constexpr Duration kRetryMax = 60s;
 
+// A pair with start: trap is tried for so long after traffic asked for it. Linux asks again after
+// net.core.xfrm_acq_expires, 165 s, as long as there is traffic.
+inline constexpr Duration kDemandLifetime = 3min;
+
+// When a pair's configuration changes, what stands stays so long for the other end to learn of the
+// change too.
+inline constexpr Duration kChangeGrace = 10min;
+
 // A part of a child's selectors that the peer refuses is asked for again ever more rarely, up to
 // this; and the responder of an IKE SA waits this long for the initiator to make the parts.
 inline constexpr Duration kPartRetryMax = 10min;
