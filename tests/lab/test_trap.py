@@ -56,10 +56,11 @@ class Trap(unittest.TestCase):
         mesh["b"].espalier("down", "a")
         lib.wait_for("no SA to b", lambda: "10.0.0.2" not in self.peers(a), 5)
         self.assertEqual({p[:4] for p in a.policies()}, {p[:4] for p in traps}, "policies stay when SAs go")
+        began = a.log().count("initiating an IKE SA with 10.0.0.2")
         self.assertEqual(a.ping("10.0.0.2", 1, timeout=1), 0)
-        mesh["b"].daemon.stop()
-        mesh["b"].start()
-        lib.wait_for("b again, for the traffic that asked", lambda: a.ping("10.0.0.2", 1, timeout=1), 20)
+        lib.wait_for("the trap to ask again", lambda: a.log().count("initiating an IKE SA with 10.0.0.2") > began, 10)
+        mesh["b"].espalier("up", "a")
+        lib.wait_for("b again", lambda: a.ping("10.0.0.2", 1, timeout=1), 20)
         self.assertEqual(clear.stop(), [], "in the clear")
         for node in mesh.nodes.values():
             node.daemon.stop()
@@ -101,14 +102,15 @@ class Trap(unittest.TestCase):
         a = self.mesh["a"]
         a.ip("xfrm", "policy", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "out", "priority", "1000", "tmpl",
              "proto", "esp", "reqid", "7", "mode", "transport")
+        self.addCleanup(a.ip, "xfrm", "policy", "delete", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "out")
         self.begin()
         self.assertEqual(self.larval_drop(a), "1")
         self.assertIn("stays 1: another program has 1 SAs and policies", "".join(a.status()["notes"]))
-        self.assertEqual(a.ping("10.0.0.2", 10, timeout=1, interval=0.3), 9, "the first packet is lost, and no other")
+        answered = a.ping("10.0.0.2", 10, timeout=1, interval=0.5)
+        self.assertTrue(4 <= answered <= 9, f"{answered} of 10: the first packet is lost, and what comes until there is an SA")
         a.daemon.stop()
         a.espalier("teardown")
         self.assertIn("192.0.2.2", a.ip("xfrm", "policy"))
-        a.ip("xfrm", "policy", "delete", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "out")
 
 
 if __name__ == "__main__":
