@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "crypto/limits.hpp"
 #include "crypto/x509_text.hpp"
@@ -54,8 +55,23 @@ RevocationFetcher::Source* RevocationFetcher::source(const Key& key,
   if (sources_.size() >= kSourcesMax) return nullptr;
   Source made;
   made.certificate = certificate;
-  made.used = made.again = now;
-  return &sources_.emplace(key, std::move(made)).first->second;
+  made.used = now;
+  Source& kept = sources_.emplace(key, std::move(made)).first->second;
+  arm(key, kept, now);
+  return &kept;
+}
+
+void RevocationFetcher::disarm(const Key& key, Source& source) {
+  if (source.armed) due_.erase({source.again, key});
+  source.armed = false;
+}
+
+void RevocationFetcher::arm(const Key& key, Source& source, Instant at) {
+  disarm(key, source);
+  source.again = at;
+  if (source.request != 0) return;
+  due_.insert({at, key});
+  source.armed = true;
 }
 
 void RevocationFetcher::start(const Key& key, Source& source, Instant now) {
@@ -75,6 +91,7 @@ void RevocationFetcher::start(const Key& key, Source& source, Instant now) {
   if (const Status sent = parts_.http.submit(std::move(request)); !sent) {
     return failed(key, source, sent.error().message, now);
   }
+  disarm(key, source);
   source.request = id;
   requests_.emplace(id, key);
 }
@@ -82,8 +99,9 @@ void RevocationFetcher::start(const Key& key, Source& source, Instant now) {
 void RevocationFetcher::failed(const Key& key, Source& source, const std::string& why,
                                Instant now) {
   ++source.failures;
+  source.told = false;
   const Duration retry = retry_in(source.failures);
-  source.again = now + retry;
+  arm(key, source, now + retry);
   // Once a fault is known, its repetitions are no news.
   const LogLevel level = source.failures == 1 ? LogLevel::kWarning : LogLevel::kDebug;
   parts_.log.log(
@@ -95,8 +113,8 @@ void RevocationFetcher::failed(const Key& key, Source& source, const std::string
                    key.url, why, whole_seconds(retry))});
 }
 
-Result<std::int64_t> RevocationFetcher::take_list(const Key& key, const Source& source,
-                                                  const Bytes& body, std::int64_t now_utc) {
+Result<std::int64_t> RevocationFetcher::take_list(const Key& key, Source& source, const Bytes& body,
+                                                  std::int64_t now_utc) {
   const std::vector<Bytes> issuers{source.certificate.issuer_der};
   crypto::RevocationLists one;
   TRY(one.add(body, issuers));
@@ -112,7 +130,8 @@ Result<std::int64_t> RevocationFetcher::take_list(const Key& key, const Source& 
     parts_.log.log({LogLevel::kWarning, "certificates", "",
                     "a revocation list is not kept: " + kept.error().message});
   }
-  parts_.log.log({LogLevel::kInfo, "certificates", "",
+  parts_.log.log({std::exchange(source.told, true) ? LogLevel::kDebug : LogLevel::kInfo,
+                  "certificates", "",
                   fmt::format("the revocation list of '{}' from {} is in force until {}",
                               source.certificate.issuer, key.url, crypto::utc_text(*until))});
   return *until;
@@ -153,7 +172,7 @@ void RevocationFetcher::answered(const Key& key, Source& source, const HttpAnswe
     return failed(key, source, what + until.error().message, now);
   }
   source.failures = 0;
-  source.again = now + refresh_in(*until, now_utc);
+  arm(key, source, now + refresh_in(*until, now_utc));
 }
 
 void RevocationFetcher::load(Instant now, std::int64_t now_utc) {
@@ -167,8 +186,9 @@ void RevocationFetcher::load(Instant now, std::int64_t now_utc) {
     certificate.issuer_der = std::move(cached.issuer);
     const auto until = one.known_until(certificate.id, now_utc);
     fetched_.merge(one);
-    Source* kept = source(key_of(Kind::kList, cached.url, certificate), certificate, now);
-    if (kept != nullptr && until) kept->again = now + refresh_in(*until, now_utc);
+    const Key key = key_of(Kind::kList, cached.url, certificate);
+    Source* kept = source(key, certificate, now);
+    if (kept != nullptr && until) arm(key, *kept, now + refresh_in(*until, now_utc));
   }
   merge();
 }
@@ -178,9 +198,7 @@ void RevocationFetcher::use(std::shared_ptr<const crypto::RevocationLists> files
                             Instant now) {
   files_ = std::move(files);
   own_.clear();
-  std::erase_if(sources_, [](const auto& entry) {
-    return !entry.second.own.empty() && entry.second.request == 0;
-  });
+  for (auto& [key, each] : sources_) each.own.clear();
   for (const auto& [key, path] : own) {
     if (path.empty()) continue;
     // The other addresses are for when this one fails, and peers can ask them themselves.
@@ -190,7 +208,7 @@ void RevocationFetcher::use(std::shared_ptr<const crypto::RevocationLists> files
   }
   // Who reloads wants to see what the CA says now.
   for (auto& [key, each] : sources_) {
-    each.again = now;
+    arm(key, each, now);
     each.failures = 0;
   }
   merge();
@@ -220,6 +238,8 @@ void RevocationFetcher::want(ike::JobId job, const std::vector<PathCertificate>&
       if (!go_on(item, now, now_utc)) want.items.push_back(std::move(item));
     }
   }
+  // One that found everything known already is answered at once.
+  ready_ = ready_ || want.items.empty();
   wants_.push_back(std::move(want));
 }
 
@@ -231,7 +251,7 @@ void RevocationFetcher::watch(const std::vector<ike::Watched>& certificates, Ins
     Source* asked = source(key, each.certificate, now);
     // What the peer sent of itself, or a file has, holds for a while.
     if (asked != nullptr && !known_source) {
-      asked->again = now + refresh_in(each.known_until, now_utc);
+      arm(key, *asked, now + refresh_in(each.known_until, now_utc));
     }
   }
 }
@@ -267,12 +287,14 @@ void RevocationFetcher::keep(const std::set<CertificateId>& used, Instant now) {
 
 void RevocationFetcher::refresh(Instant now) {
   std::vector<Key> gone;
-  for (auto& [key, each] : sources_) {
-    if (each.request != 0 || now < each.again) continue;
+  while (!due_.empty() && due_.begin()->first <= now) {
+    const Key key = due_.begin()->second;
+    Source& each = sources_.at(key);
     if (now - each.used > kFetchForget) {
+      disarm(key, each);
       gone.push_back(key);
     } else {
-      start(key, each, now);
+      start(key, each, now);  // under way, or due again later
     }
   }
   if (gone.empty()) return;
@@ -295,6 +317,7 @@ RevocationFetcher::Outcome RevocationFetcher::handle(Instant now, std::int64_t n
   }
   refresh(now);
   Outcome out;
+  ready_ = false;
   out.changed = changed_;
   if (changed_) merge();
   std::erase_if(wants_, [&](Want& want) {
@@ -306,15 +329,9 @@ RevocationFetcher::Outcome RevocationFetcher::handle(Instant now, std::int64_t n
 }
 
 std::optional<Instant> RevocationFetcher::next() const {
-  std::optional<Instant> first;
-  for (const auto& [key, each] : sources_) {
-    if (each.request == 0 && (!first || each.again < *first)) first = each.again;
-  }
-  // One that found everything known already is answered at once.
-  for (const Want& want : wants_) {
-    if (want.items.empty()) return Instant{};
-  }
-  return first;
+  if (ready_) return Instant{};
+  if (due_.empty()) return std::nullopt;
+  return due_.begin()->first;
 }
 
 Bytes RevocationFetcher::own_status(const std::string& key, std::int64_t now_utc) const {
