@@ -3,7 +3,7 @@
 namespace espalier::daemon {
 namespace {
 
-constexpr Duration kLookEvery = 20s;
+constexpr Duration kLookEvery = 60s;
 constexpr std::int64_t kTellAgain = 24 * 3600;  // seconds
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "crypto/limits.hpp"
 #include "crypto/x509_text.hpp"
@@ -55,23 +54,8 @@ RevocationFetcher::Source* RevocationFetcher::source(const Key& key,
   if (sources_.size() >= kSourcesMax) return nullptr;
   Source made;
   made.certificate = certificate;
-  made.used = now;
-  Source& kept = sources_.emplace(key, std::move(made)).first->second;
-  arm(key, kept, now);
-  return &kept;
-}
-
-void RevocationFetcher::disarm(const Key& key, Source& source) {
-  if (source.armed) due_.erase({source.again, key});
-  source.armed = false;
-}
-
-void RevocationFetcher::arm(const Key& key, Source& source, Instant at) {
-  disarm(key, source);
-  source.again = at;
-  if (source.request != 0) return;
-  due_.insert({at, key});
-  source.armed = true;
+  made.used = made.again = now;
+  return &sources_.emplace(key, std::move(made)).first->second;
 }
 
 void RevocationFetcher::start(const Key& key, Source& source, Instant now) {
@@ -91,7 +75,6 @@ void RevocationFetcher::start(const Key& key, Source& source, Instant now) {
   if (const Status sent = parts_.http.submit(std::move(request)); !sent) {
     return failed(key, source, sent.error().message, now);
   }
-  disarm(key, source);
   source.request = id;
   requests_.emplace(id, key);
 }
@@ -99,9 +82,8 @@ void RevocationFetcher::start(const Key& key, Source& source, Instant now) {
 void RevocationFetcher::failed(const Key& key, Source& source, const std::string& why,
                                Instant now) {
   ++source.failures;
-  source.told = false;
   const Duration retry = retry_in(source.failures);
-  arm(key, source, now + retry);
+  source.again = now + retry;
   // Once a fault is known, its repetitions are no news.
   const LogLevel level = source.failures == 1 ? LogLevel::kWarning : LogLevel::kDebug;
   parts_.log.log(
@@ -113,8 +95,8 @@ void RevocationFetcher::failed(const Key& key, Source& source, const std::string
                    key.url, why, whole_seconds(retry))});
 }
 
-Result<std::int64_t> RevocationFetcher::take_list(const Key& key, Source& source, const Bytes& body,
-                                                  std::int64_t now_utc) {
+Result<std::int64_t> RevocationFetcher::take_list(const Key& key, const Source& source,
+                                                  const Bytes& body, std::int64_t now_utc) {
   const std::vector<Bytes> issuers{source.certificate.issuer_der};
   crypto::RevocationLists one;
   TRY(one.add(body, issuers));
@@ -130,8 +112,7 @@ Result<std::int64_t> RevocationFetcher::take_list(const Key& key, Source& source
     parts_.log.log({LogLevel::kWarning, "certificates", "",
                     "a revocation list is not kept: " + kept.error().message});
   }
-  parts_.log.log({std::exchange(source.told, true) ? LogLevel::kDebug : LogLevel::kInfo,
-                  "certificates", "",
+  parts_.log.log({LogLevel::kInfo, "certificates", "",
                   fmt::format("the revocation list of '{}' from {} is in force until {}",
                               source.certificate.issuer, key.url, crypto::utc_text(*until))});
   return *until;
@@ -172,7 +153,7 @@ void RevocationFetcher::answered(const Key& key, Source& source, const HttpAnswe
     return failed(key, source, what + until.error().message, now);
   }
   source.failures = 0;
-  arm(key, source, now + refresh_in(*until, now_utc));
+  source.again = now + refresh_in(*until, now_utc);
 }
 
 void RevocationFetcher::load(Instant now, std::int64_t now_utc) {
@@ -186,9 +167,8 @@ void RevocationFetcher::load(Instant now, std::int64_t now_utc) {
     certificate.issuer_der = std::move(cached.issuer);
     const auto until = one.known_until(certificate.id, now_utc);
     fetched_.merge(one);
-    const Key key = key_of(Kind::kList, cached.url, certificate);
-    Source* kept = source(key, certificate, now);
-    if (kept != nullptr && until) arm(key, *kept, now + refresh_in(*until, now_utc));
+    Source* kept = source(key_of(Kind::kList, cached.url, certificate), certificate, now);
+    if (kept != nullptr && until) kept->again = now + refresh_in(*until, now_utc);
   }
   merge();
 }
@@ -198,7 +178,9 @@ void RevocationFetcher::use(std::shared_ptr<const crypto::RevocationLists> files
                             Instant now) {
   files_ = std::move(files);
   own_.clear();
-  for (auto& [key, each] : sources_) each.own.clear();
+  std::erase_if(sources_, [](const auto& entry) {
+    return !entry.second.own.empty() && entry.second.request == 0;
+  });
   for (const auto& [key, path] : own) {
     if (path.empty()) continue;
     // The other addresses are for when this one fails, and peers can ask them themselves.
@@ -208,7 +190,7 @@ void RevocationFetcher::use(std::shared_ptr<const crypto::RevocationLists> files
   }
   // Who reloads wants to see what the CA says now.
   for (auto& [key, each] : sources_) {
-    arm(key, each, now);
+    each.again = now;
     each.failures = 0;
   }
   merge();
@@ -238,8 +220,6 @@ void RevocationFetcher::want(ike::JobId job, const std::vector<PathCertificate>&
       if (!go_on(item, now, now_utc)) want.items.push_back(std::move(item));
     }
   }
-  // One that found everything known already is answered at once.
-  ready_ = ready_ || want.items.empty();
   wants_.push_back(std::move(want));
 }
 
@@ -251,7 +231,7 @@ void RevocationFetcher::watch(const std::vector<ike::Watched>& certificates, Ins
     Source* asked = source(key, each.certificate, now);
     // What the peer sent of itself, or a file has, holds for a while.
     if (asked != nullptr && !known_source) {
-      arm(key, *asked, now + refresh_in(each.known_until, now_utc));
+      asked->again = now + refresh_in(each.known_until, now_utc);
     }
   }
 }
@@ -287,14 +267,12 @@ void RevocationFetcher::keep(const std::set<CertificateId>& used, Instant now) {
 
 void RevocationFetcher::refresh(Instant now) {
   std::vector<Key> gone;
-  while (!due_.empty() && due_.begin()->first <= now) {
-    const Key key = due_.begin()->second;
-    Source& each = sources_.at(key);
+  for (auto& [key, each] : sources_) {
+    if (each.request != 0 || now < each.again) continue;
     if (now - each.used > kFetchForget) {
-      disarm(key, each);
       gone.push_back(key);
     } else {
-      start(key, each, now);  // under way, or due again later
+      start(key, each, now);
     }
   }
   if (gone.empty()) return;
@@ -317,7 +295,6 @@ RevocationFetcher::Outcome RevocationFetcher::handle(Instant now, std::int64_t n
   }
   refresh(now);
   Outcome out;
-  ready_ = false;
   out.changed = changed_;
   if (changed_) merge();
   std::erase_if(wants_, [&](Want& want) {
@@ -329,9 +306,15 @@ RevocationFetcher::Outcome RevocationFetcher::handle(Instant now, std::int64_t n
 }
 
 std::optional<Instant> RevocationFetcher::next() const {
-  if (ready_) return Instant{};
-  if (due_.empty()) return std::nullopt;
-  return due_.begin()->first;
+  std::optional<Instant> first;
+  for (const auto& [key, each] : sources_) {
+    if (each.request == 0 && (!first || each.again < *first)) first = each.again;
+  }
+  // One that found everything known already is answered at once.
+  for (const Want& want : wants_) {
+    if (want.items.empty()) return Instant{};
+  }
+  return first;
 }
 
 Bytes RevocationFetcher::own_status(const std::string& key, std::int64_t now_utc) const {
