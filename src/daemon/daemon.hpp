@@ -38,6 +38,7 @@ class Daemon {
   Status choose_plane();
   Result<control::ReloadReport> reload();
   void retry_routes();
+  void tell_addresses();
   void warn_about_host();
   int wait_ms() const;
   void poll_once();
@@ -55,7 +56,7 @@ class Daemon {
   std::uint64_t generation_ = 0;
   bool routes_waiting_ = false;
   Instant routes_retry_at_{};
-  Instant reconcile_at_{};
+  Instant reconcile_at_{}, reconciled_{};
   CertificateWatch certificate_watch_;
   crypto::SystemRng rng_;
   std::unique_ptr<HttpWorkers> http_;
