@@ -37,6 +37,9 @@ class Daemon {
   Status open_signals();
   Status choose_plane();
   Result<control::ReloadReport> reload();
+  Status open_sockets();
+  void open_journal();
+  Status go_on();
   void retry_routes();
   void tell_addresses();
   void warn_about_host();
@@ -66,6 +69,7 @@ class Daemon {
   std::optional<IkeSockets> sockets_;
   AddressWatch address_watch_;
   std::unique_ptr<PlaneHost> host_;
+  std::optional<JournalFile> journal_;
   std::unique_ptr<EngineDriver> driver_;
   std::unique_ptr<DaemonView> view_;
   std::unique_ptr<control::Server> server_;
