@@ -199,6 +199,32 @@ TEST(Restart, AChangedConnectionBeginsAnew) {
   }
 }
 
+// A reload before the restart: the journal knows the connection as it is now.
+TEST(Restart, AReloadedConnectionGoesOn) {
+  for (const bool soft : {false, true}) {
+    Restarted two(14);
+    ASSERT_TRUE(two.start()) << two.log();
+    Host& bender = two.world.host("bender");
+    policy::Connection& connection = bender.connections.front();
+    if (soft) {
+      connection.dpd = 17s;
+    } else {
+      connection.encap = policy::Encap::kAlways;
+    }
+    two.world.command(bender, ike::Configure{bender.connections});
+    two.world.run_for(60s);
+    ASSERT_TRUE(two.world.all_up()) << two.log();
+    const auto restored = two.restart("bender");
+    EXPECT_GE(restored.kept, 1u) << two.log();
+    if (soft) {
+      EXPECT_EQ(restored.changed, 0u) << two.log();
+    }
+    two.world.run_for(60s);
+    EXPECT_TRUE(two.world.all_up()) << two.log();
+    EXPECT_EQ(two.world.fault(), "") << two.log();
+  }
+}
+
 TEST(Restart, ARecordThatMakesNoSenseIsLeftOut) {
   Restarted two(13);
   ASSERT_TRUE(two.start()) << two.log();

@@ -4,6 +4,7 @@
 
 #include "ike/core/core.hpp"
 #include "ike/core/limits.hpp"
+#include "ike/journal/journal.hpp"
 #include "ike/v2/lifecycle.hpp"
 
 namespace espalier::ike {
@@ -43,6 +44,7 @@ bool change_pair(Context& ctx, const std::string& name, const policy::Connection
   const bool soft = holds_as_it_is(*old, now);
   if (!soft && !is_same_peer(*old, now)) return false;
   pair.connection.ptr = std::make_shared<const policy::Connection>(now);
+  if (ctx.core.settings.journal) pair.mark = journal::connection_mark(now);
   ctx.touch(name);
   pair.ticket.reset();
   const std::vector<IkeSpi> spis(pair.sas.begin(), pair.sas.end());
