@@ -18,7 +18,8 @@ ADDRESS = {"a": "10.0.0.1", "b": "10.0.0.2"}
 class Restart(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.mesh = nodes.Mesh({"a": (["10.0.0.1/24", "2001:db8::1/64"], []), "b": (["10.0.0.2/24", "2001:db8::2/64"], [])})
+        cls.mesh = nodes.Mesh({"a": (["10.0.0.1/24", "2001:db8::1/64"], []), "b": (["10.0.0.2/24", "2001:db8::2/64"], [])},
+                               timeout=280)
 
     @classmethod
     def tearDownClass(cls):
