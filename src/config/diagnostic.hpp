@@ -31,7 +31,6 @@ std::string to_string(const Diagnostic& diagnostic);  // "mesh.yaml:7:12: unknow
 struct Features {
   bool transport_mode = false;
   bool trap = false;
-  bool exceptions = false;
   bool protect_levels = false;  // `use` and `off`
 };
 

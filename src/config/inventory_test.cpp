@@ -208,23 +208,14 @@ TEST(InventoryFaults, Groups) {
 TEST(Inventory, WhatTheCallerCanHonour) {
   const std::string text =
       "mesh: p\ndefaults:\n  mode: transport\n  start: trap\n  protect: use\n"
-      "  except: [ssh, {proto: tcp, port: 22, side: local}]\n"
       "hosts: {a: 192.0.2.1, b: 192.0.2.2}\n";
-  EXPECT_EQ(load_inventory(text, "m").diagnostics.size(), 4u);
-  const LoadOutcome outcome = load_inventory(text, "m", {true, true, true, true});
+  EXPECT_EQ(load_inventory(text, "m").diagnostics.size(), 3u);
+  const LoadOutcome outcome = load_inventory(text, "m", {true, true, true});
   ASSERT_TRUE(outcome.ok());
   const PairSettings settings = outcome.inventory->settings_between("a", "b");
   EXPECT_EQ(settings.mode, policy::Mode::kTransport);
   EXPECT_EQ(settings.start, policy::Start::kTrap);
   EXPECT_EQ(settings.protect, policy::Protect::kUse);
-  const LoadOutcome wrong = load_inventory(
-      "mesh: p\ndefaults: {except: [shs, {prot: tcp}]}\n"
-      "hosts: {a: 192.0.2.1, b: 192.0.2.2}\n",
-      "m", {true, true, true, true});
-  ASSERT_EQ(wrong.diagnostics.size(), 2u);
-  EXPECT_THAT(to_string(wrong.diagnostics[0]),
-              StartsWith("m:2:21: the exception 'shs' is unknown"));
-  EXPECT_THAT(to_string(wrong.diagnostics[1]), StartsWith("m:2:27: the key 'prot'"));
 }
 
 TEST(InventoryFaults, TopOfTheFile) {
@@ -276,7 +267,6 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("protect: use"), "m:4:14: 'protect: use' is not supported yet"},
            {a_with("protect: off"), "m:4:14: 'protect: off' is not supported yet"},
            {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet"},
-           {a_with("except: [ssh]"), "m:4:13: an exception ('except') is not supported yet"},
            {a_with("mobike: on"), "m:4:13: 'mobike: on' is not supported yet"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
            {a_with("id: \"uri:a\""), "m:4:9: the identity 'uri:a'"},

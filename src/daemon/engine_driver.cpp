@@ -77,7 +77,7 @@ reconcile::Repair difference(const ike::Core& core, const dataplane::Snapshot& s
     actual.push_back({sa_name(in, sa.key.spi, sa.key.peer), sa.reqid});
   }
   for (const dataplane::PolicySpec& each : snapshot.policies) {
-    if (each.closed) continue;  // the host's, not the engine's
+    if (each.closed || each.clear) continue;  // the host's, not the engine's
     there.push_back({each.pair, each.reqid, each.local_ts, each.remote_ts});
   }
   return reconcile::compare(std::move(desired), std::move(policies), std::move(actual),

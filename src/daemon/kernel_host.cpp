@@ -3,31 +3,13 @@
 
 #include "daemon/clock.hpp"
 #include "daemon/plane_host.hpp"
+#include "daemon/standing_policies.hpp"
 #include "dataplane/kernel/kernel.hpp"
 
 namespace espalier::daemon {
 namespace {
 
 constexpr std::size_t kDatagramsPerTurn = 64;
-
-// The closed policies of a plan: one for each child of each connection, each by a reqid of its own
-// that no SA ever has.
-std::vector<dataplane::PolicySpec> closed_policies(const mesh::HostPlan& plan) {
-  std::vector<dataplane::PolicySpec> closed;
-  std::uint32_t next = dataplane::kernel::kClosedReqIdFirst;
-  for (const policy::Connection& connection : plan.connections) {
-    for (const policy::ChildConfig& child : connection.children) {
-      dataplane::PolicySpec spec;
-      spec.pair = connection.name;
-      spec.reqid = ReqId(next++);
-      spec.local_ts = child.local_ts;
-      spec.remote_ts = child.remote_ts;
-      spec.closed = true;
-      closed.push_back(std::move(spec));
-    }
-  }
-  return closed;
-}
 
 class KernelHost final : public PlaneHost {
  public:
@@ -43,7 +25,7 @@ class KernelHost final : public PlaneHost {
     }
     // Without an inventory the policies of an earlier run stay: its absence opens nothing.
     if (plan.self.empty()) return {};
-    return plane_->close(closed_policies(plan));
+    return plane_->close(standing_.of(plan));
   }
 
   Status start(const IkeSockets& sockets) override {
@@ -70,6 +52,7 @@ class KernelHost final : public PlaneHost {
   DaemonLogger& log_;
   const IkeSockets* sockets_ = nullptr;
   std::unique_ptr<dataplane::Kernel> plane_;
+  StandingPolicies standing_;
 };
 
 }  // namespace

@@ -65,6 +65,8 @@ struct PolicySpec {
   IpAddress local{}, remote{};  // outer addresses; a tunnel's ends
   // Nothing passes, whatever SAs there are; any other policy with the same selectors comes first.
   bool closed = false;
+  // These pass as they are, before every other policy, in both directions: an exception.
+  bool clear = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "dataplane/check.hpp"
+#include "dataplane/kernel/exceptions.hpp"
 #include "dataplane/limits.hpp"
 #include "policy/selectors.hpp"
 
@@ -25,6 +26,8 @@ constexpr std::uint32_t kMoveSkipWithoutEsn = 1u << 20;
 Error about(const std::string& what, const Error& error) {
   return make_error(error.code, fmt::format("{}: {}.", what, error.message));
 }
+
+int rank(const PolicySpec& policy) { return policy.clear ? 2 : policy.closed ? 0 : 1; }
 
 IpAddress destination_of(Direction direction, const SocketAddress& local,
                          const SocketAddress& remote) {
@@ -199,8 +202,8 @@ Status Kernel::apply(const SetPolicy& change) {
   TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(policy));
   std::set<PolicyKey> had;
   if (const auto old = policies_.find(policy.reqid); old != policies_.end()) {
-    // A closed one is set again with every reload; any other may be missing in the kernel.
-    if (policy.closed && old->second == policy) return {};
+    // These are set again with every reload; any other may be missing in the kernel.
+    if ((policy.closed || policy.clear) && old->second == policy) return {};
     TRY_ASSIGN(had, kernel::expand(old->second));
   } else if (policies_.size() >= kMaxPolicies) {
     return make_error(ErrorCode::kLimit, fmt::format("Pair {}: there are {} policies already.",
@@ -210,8 +213,11 @@ Status Kernel::apply(const SetPolicy& change) {
   for (const PolicyKey& key : wanted) {
     std::vector<ReqId>& owners = owners_[key];
     std::erase(owners, policy.reqid);
-    // A closed one comes last, whenever it was set.
-    owners.insert(policy.closed ? owners.begin() : owners.end(), policy.reqid);
+    // Exceptions come first and closed ones last, whenever they were set.
+    const auto before = [&](ReqId other) { return rank(policies_.at(other)) > rank(policy); };
+    owners.insert(policy.closed ? owners.begin()
+                                : std::find_if(owners.begin(), owners.end(), before),
+                  policy.reqid);
     if (owners.back() == policy.reqid) TRY(put(key, policy));
   }
   for (const PolicyKey& key : had) {
@@ -242,31 +248,46 @@ Status Kernel::release(const PolicyKey& key, ReqId reqid) {
   return remove_policy(key);
 }
 
-Status Kernel::close(const std::vector<PolicySpec>& closed) {
-  for (const PolicyKey& key : kernel::neighbour_discovery()) {
+Status Kernel::put_outside(const std::vector<KernelPolicy>& found) {
+  std::set<PolicyKey> there;
+  for (const KernelPolicy& policy : found) {
+    const bool good = policy.priority == kernel::kPriorityOutside && policy.allow;
+    if (good && policy.reqid == 0) there.insert(policy.key);
+  }
+  for (const PolicyKey& key : kernel::always_outside()) {
+    if (there.contains(key)) continue;
     NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
     kernel::put_exception(message, key);
     if (const Status set = requests_.request(message); !set) {
       return about(fmt::format("The exception {}", key.text()), set.error());
     }
   }
+  return {};
+}
+
+Status Kernel::close(const std::vector<PolicySpec>& standing) {
+  TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
+  TRY(put_outside(found));
   std::set<ReqId> wanted;
-  for (const PolicySpec& policy : closed) {
-    ASSERT(policy.closed);
-    wanted.insert(policy.reqid);
-    TRY(apply(SetPolicy{policy}));
+  // Exceptions first: what they let through is never closed for a moment.
+  for (const bool clear : {true, false}) {
+    for (const PolicySpec& policy : standing) {
+      ASSERT(policy.closed != policy.clear);
+      if (policy.clear != clear) continue;
+      wanted.insert(policy.reqid);
+      TRY(apply(SetPolicy{policy}));
+    }
   }
   std::vector<ReqId> gone;
   for (const auto& [reqid, policy] : policies_) {
-    if (policy.closed && !wanted.contains(reqid)) gone.push_back(reqid);
+    if ((policy.closed || policy.clear) && !wanted.contains(reqid)) gone.push_back(reqid);
   }
   for (const ReqId reqid : gone) TRY(apply(DeletePolicy{reqid}));
-  return remove_left_policies();
+  return remove_left_policies(found);
 }
 
-Status Kernel::remove_left_policies() {
-  TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
-  const std::vector<PolicyKey> exceptions = kernel::neighbour_discovery();
+Status Kernel::remove_left_policies(const std::vector<KernelPolicy>& found) {
+  const std::vector<PolicyKey>& exceptions = kernel::always_outside();
   std::size_t removed = 0;
   for (const KernelPolicy& policy : found) {
     const bool exempt =
@@ -369,7 +390,7 @@ Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>&
       const auto now = active.find(key);
       if (now == active.end()) return false;
       const PolicySpec& owner = policies_.at(owners_.at(key).back());
-      return now->second == (owner.closed ? ReqId() : owner.reqid);
+      return now->second == (owner.closed || owner.clear ? ReqId() : owner.reqid);
     });
     const auto rebuilt = specs.find(reqid);
     if (whole) {

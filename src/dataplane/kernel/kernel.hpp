@@ -37,9 +37,10 @@ class Kernel final : public Port {
   Result<Snapshot> query() override;
   std::vector<Event> poll_events() override;
 
-  // What must be protected: these (all of them `closed`) stand from now on, until another call
-  // leaves them out; what other policies of ours an earlier daemon left goes. Additions come first.
-  Status close(const std::vector<PolicySpec>& closed);
+  // What must be protected, and its exceptions: these (each `closed` or `clear`) stand from now on,
+  // until another call leaves them out; what other policies of ours an earlier daemon left goes.
+  // Additions come first.
+  Status close(const std::vector<PolicySpec>& standing);
 
   // Readable while poll_events() has something. For poll; do not read it.
   int notify_fd() const;
@@ -66,7 +67,8 @@ class Kernel final : public Port {
   Status install(const SaSpec& sa, const kernel::ReplayState* resume);
   Status remove(const kernel::SaId& id);
   Status release(const kernel::PolicyKey& key, ReqId reqid);
-  Status remove_left_policies();
+  Status put_outside(const std::vector<kernel::KernelPolicy>& found);
+  Status remove_left_policies(const std::vector<kernel::KernelPolicy>& found);
   Status put(const kernel::PolicyKey& key, const PolicySpec& policy);
   Status remove_policy(const kernel::PolicyKey& key);
   // Every SA and policy of ours that the kernel has.

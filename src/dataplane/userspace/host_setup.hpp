@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "base/result.hpp"
 #include "dataplane/userspace/ours.hpp"
+#include "policy/service.hpp"
 
 namespace espalier::dataplane::userspace {
 
@@ -22,6 +23,7 @@ struct ProtectedPair {
   std::vector<Prefix> remote;  // the peer's
   std::optional<IpAddress> source4,
       source6;  // preferred source of the routes; must be own addresses
+  std::vector<policy::Service> except{};  // passes outside IPsec, as this host sees it
   friend bool operator==(const ProtectedPair&, const ProtectedPair&) = default;
 };
 
