@@ -19,53 +19,18 @@ namespace {
 constexpr Duration kAnswerTimeout = 30s;  // for what the daemon answers at once
 constexpr Duration kGrace = 5s;           // beyond the timeout that the daemon keeps itself
 
-Result<control::StatusSnapshot> fetch_status(Connection& daemon) {
-  TRY(daemon.subscribe(control::kPairEvent));
-  std::vector<control::PairStatus> pairs;
-  Status broken;
-  const auto on_event = [&](std::string_view event, const Section& section) {
-    if (event != control::kPairEvent) return;
-    auto pair = control::decode_pair(section);
-    if (pair) {
-      pairs.push_back(std::move(*pair));
-    } else {
-      broken = pair.error();
-    }
-  };
-  TRY_ASSIGN(const Section summary,
-             daemon.request("espalier-status", Section(), on_event, kAnswerTimeout));
-  TRY(broken);
-  control::StatusSnapshot snapshot = control::decode_summary(summary);
-  snapshot.pairs = std::move(pairs);
-  return snapshot;
-}
-
-// A conversation that broke off: the daemon went away, or does not know what we ask.
-int broken(Call& call, const Error& error) {
-  call.env.err(fmt::format("espalier: {}\n", error.message));
-  const bool gone = error.code == ErrorCode::kSystem || error.code == ErrorCode::kTimeout;
-  return gone ? kNoDaemon : kFailed;
-}
-
 int print_status(Call& call, const control::StatusSnapshot& snapshot) {
   Environment& env = call.env;
   if (call.words().empty()) {
     env.out(call.has("--json") ? status_json(snapshot) : status_table(snapshot, env.color()));
     return kDone;
   }
-  const std::string& name = call.words().front();
-  std::vector<std::string> known;
-  for (const auto& pair : snapshot.pairs) {
-    known.push_back(pair.peer);
-    if (pair.name != name && pair.peer != name) continue;
-    control::StatusSnapshot one = snapshot;
-    one.pairs = {pair};
-    env.out(call.has("--json") ? status_json(one) : status_detail(pair, env.color()));
-    return pair.state == "up" ? kDone : kFailed;
-  }
-  env.err(fmt::format("espalier: There is no pair '{}'; the peers are: {}.\n", printable(name),
-                      known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
-  return kFailed;
+  const auto pair = find_pair(snapshot, call.words().front());
+  if (!pair) return fail(env, pair.error());
+  control::StatusSnapshot one = snapshot;
+  one.pairs = {*pair};
+  env.out(call.has("--json") ? status_json(one) : status_detail(*pair, env.color()));
+  return pair->state == "up" ? kDone : kFailed;
 }
 
 // initiate, terminate and rekey: the pair's log while it lasts, then the outcome.
@@ -97,6 +62,46 @@ int run_and_wait(Call& call, std::string_view command, Section arguments,
 }
 
 }  // namespace
+
+Result<control::StatusSnapshot> fetch_status(Connection& daemon) {
+  TRY(daemon.subscribe(control::kPairEvent));
+  std::vector<control::PairStatus> pairs;
+  Status broken;
+  const auto on_event = [&](std::string_view event, const Section& section) {
+    if (event != control::kPairEvent) return;
+    auto pair = control::decode_pair(section);
+    if (pair) {
+      pairs.push_back(std::move(*pair));
+    } else {
+      broken = pair.error();
+    }
+  };
+  TRY_ASSIGN(const Section summary,
+             daemon.request("espalier-status", Section(), on_event, kAnswerTimeout));
+  TRY(broken);
+  control::StatusSnapshot snapshot = control::decode_summary(summary);
+  snapshot.pairs = std::move(pairs);
+  return snapshot;
+}
+
+int broken(Call& call, const Error& error) {
+  call.env.err(fmt::format("espalier: {}\n", error.message));
+  const bool gone = error.code == ErrorCode::kSystem || error.code == ErrorCode::kTimeout;
+  return gone ? kNoDaemon : kFailed;
+}
+
+Result<control::PairStatus> find_pair(const control::StatusSnapshot& snapshot,
+                                      const std::string& name) {
+  std::vector<std::string> known;
+  for (const auto& pair : snapshot.pairs) {
+    if (pair.name == name || pair.peer == name) return pair;
+    known.push_back(pair.peer);
+  }
+  return make_error(
+      ErrorCode::kNotFound,
+      fmt::format("There is no pair '{}'; the peers are: {}.", printable(name),
+                  known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
+}
 
 int with_daemon(Call& call, const std::function<int(Connection&)>& body) {
   auto connection = call.env.connect(call.socket());

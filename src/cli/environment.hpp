@@ -36,6 +36,28 @@ class Connection {
   virtual Status follow(const OnEvent& on_event) = 0;
 };
 
+// One way to find out whether a packet passes.
+class PathProber {
+ public:
+  enum class Answer : std::uint8_t { kAnswered, kSilent, kTooBig };
+  struct Outcome {
+    Answer answer = Answer::kSilent;
+    std::size_t mtu = 0;  // kTooBig: what fits
+  };
+  virtual ~PathProber() = default;
+  // Sends one IP packet of so many octets with DF set, and waits a moment. Errors: kSystem.
+  virtual Result<Outcome> probe(std::size_t octets) = 0;
+};
+struct ProbeTarget {
+  enum class Way : std::uint8_t {
+    kOutside,  // UDP past IPsec: to the peer's IKE port
+    kThrough,  // a ping that IPsec protects
+  };
+  Way way = Way::kOutside;
+  IpAddress local;
+  SocketAddress remote;  // the port: kOutside
+};
+
 class Environment {
  public:
   virtual ~Environment() = default;
@@ -56,6 +78,8 @@ class Environment {
   virtual Result<SecretBytes> random(std::size_t count) = 0;
   virtual std::string host_name() = 0;
   virtual std::vector<IpAddress> own_addresses() = 0;
+  // Errors: kPermission, kSystem.
+  virtual Result<std::unique_ptr<PathProber>> open_prober(const ProbeTarget& target) = 0;
   virtual std::string local_time(std::int64_t unix_ms) = 0;  // "2026-11-21 01:14:28.123"
   // Removes every device, route, rule and table of ours from this host.
   virtual Status teardown(Logger& logger) = 0;

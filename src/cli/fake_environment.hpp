@@ -41,6 +41,11 @@ class FakeEnvironment : public Environment {
     for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i * 73 + 17);
     return SecretBytes(std::move(bytes));
   }
+  using ProberMaker = std::function<Result<std::unique_ptr<PathProber>>(const ProbeTarget&)>;
+  Result<std::unique_ptr<PathProber>> open_prober(const ProbeTarget& target) override {
+    if (prober) return prober(target);
+    return make_error(ErrorCode::kPermission, "Probing the path needs root.");
+  }
   std::string host_name() override { return "bender"; }
   std::vector<IpAddress> own_addresses() override { return {}; }
   std::string local_time(std::int64_t unix_ms) override { return "t" + std::to_string(unix_ms); }
@@ -56,6 +61,7 @@ class FakeEnvironment : public Environment {
   std::map<std::string, std::string> files;
   std::string open_to_others;
   Connector connector;
+  ProberMaker prober;
   std::vector<std::string> connected_to;
   int teardowns = 0;
   Status teardown_result;

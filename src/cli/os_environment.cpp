@@ -15,6 +15,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "cli/os_prober.hpp"
 #include "cli/vici_client.hpp"
 #include "dataplane/kernel/kernel.hpp"
 #include "dataplane/userspace/host_setup.hpp"
@@ -120,6 +121,10 @@ Result<SecretBytes> OsEnvironment::random(std::size_t count) {
     filled += static_cast<std::size_t>(got);
   }
   return SecretBytes(std::move(bytes));
+}
+
+Result<std::unique_ptr<PathProber>> OsEnvironment::open_prober(const ProbeTarget& target) {
+  return open_os_prober(target);
 }
 
 std::string OsEnvironment::host_name() {

@@ -17,6 +17,7 @@ class OsEnvironment : public Environment {
   Result<std::string> read_file(const std::string& path, std::size_t max_bytes) override;
   Status check_private(const std::string& path) override;
   Result<SecretBytes> random(std::size_t count) override;
+  Result<std::unique_ptr<PathProber>> open_prober(const ProbeTarget& target) override;
   std::string host_name() override;
   std::vector<IpAddress> own_addresses() override;
   std::string local_time(std::int64_t unix_ms) override;

@@ -33,7 +33,8 @@ Json child_json(const control::ChildStatus& child) {
               {"installed_s", child.installed_s},
               {"rekey_in_s", child.rekey_in_s},
               {"local_ts", child.local_ts},
-              {"remote_ts", child.remote_ts}};
+              {"remote_ts", child.remote_ts},
+              {"udp_encap", child.udp_encap}};
 }
 
 Json pair_json(const control::PairStatus& pair) {

@@ -9,6 +9,7 @@
 #include "cli/environment.hpp"
 #include "cli/exit_status.hpp"
 #include "control/options.hpp"
+#include "control/view.hpp"
 
 namespace espalier::cli {
 
@@ -53,11 +54,20 @@ int run_check(Call& call);  // file_verbs.cpp
 int run_secret_new(Call& call);
 int run_secret_pair(Call& call);
 int run_teardown(Call& call);  // host_verbs.cpp
+int run_mtu(Call& call);       // mtu_verb.cpp
 int run_simulate(Call& call);  // simulate_verb.cpp
 int run_help(Call& call);      // help.cpp
 
 // Prints "espalier: message" on standard error and gives the status of the error.
 int fail(Environment& env, const Error& error);
+
+// What the daemon says of itself and of every pair. Errors: as Connection::request().
+Result<control::StatusSnapshot> fetch_status(Connection& daemon);
+// The pair of that name or with that peer; else an error that lists the peers.
+Result<control::PairStatus> find_pair(const control::StatusSnapshot& snapshot,
+                                      const std::string& name);
+// A conversation that broke off: the daemon went away, or does not know what we ask.
+int broken(Call& call, const Error& error);
 
 // Connects, or says why not and what to do (exit 69), and calls body(connection).
 int with_daemon(Call& call, const std::function<int(Connection&)>& body);

@@ -31,6 +31,15 @@ constexpr std::array kLogOptions{
 constexpr std::array kReloadOptions{kJson};
 constexpr std::array kCheckOptions{kSelf, kJson};
 constexpr std::array kSecretPairOptions{kSelf};
+constexpr std::array kMtuOptions{
+    OptionSpec{"--packet", "N", "the largest that passes",
+               "A packet of so many octets, IP header included."},
+    OptionSpec{"--suite", "S", "", "The suite in strongSwan's words: aes256gcm16, aes256-sha256."},
+    OptionSpec{"--mode", "MODE", "tunnel", "tunnel or transport."},
+    OptionSpec{"--nat", "", "", "ESP inside UDP, as behind NAT (RFC 3948)."},
+    OptionSpec{"--ipv6", "", "", "Between IPv6 addresses."},
+    OptionSpec{"--path", "N", "1500", "The path's MTU, instead of asking the path."},
+    kJson};
 constexpr std::array kTeardownOptions{
     OptionSpec{"--force", "", "", "Even though a daemon runs; it will notice and complain."}};
 constexpr std::array kSimulateOptions{
@@ -143,6 +152,14 @@ constexpr std::array kVerbs{
          "Derives the pair's key from CONFIG/private/mesh.secret and prints it as 0x and hex. "
          "Whoever holds the mesh secret can compute every pair's key: it keeps pairs apart on the "
          "wire, not hosts from each other. Certificates (auth: cert) do that."},
+    Verb{
+        "mtu", "[PEER]", 0, 1, kMtuOptions, run_mtu,
+        "Show how large packets are on the wire, and what fits.",
+        "Prints every term of the sum, the largest packet that fits the path, and the MSS for TCP "
+        "in it. Either of a suite (--suite, --packet), without a daemon; or of PEER, a pair that "
+        "is up: then the path is probed, which takes some seconds and needs root. Outside the "
+        "tunnel a UDP datagram goes to the peer's IKE port with DF set, and routers and the kernel "
+        "say what is too large; through the tunnel, pings with DF go to the peer."},
     Verb{"teardown", "", 0, 0, kTeardownOptions, run_teardown,
          "Remove every device, route and rule of ours from this host.",
          "Works without the daemon. Traffic that was protected flows in the clear afterwards. "

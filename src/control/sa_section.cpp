@@ -97,7 +97,7 @@ Section list_sa(const PairStatus& pair, const UniqueIds& ids, bool encap_always,
     for (const auto& child : pair.children) {
       // Two SAs of one child live side by side while it is rekeyed: the number keeps them apart.
       put_section(list, child.name + "-" + std::to_string(ids.child(child)),
-                  child_sa(child, ids, encap_always || ike.nat));
+                  child_sa(child, ids, encap_always || ike.nat || child.udp_encap));
     }
     put_section(out, "child-sas", std::move(list));
   }

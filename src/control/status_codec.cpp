@@ -59,6 +59,7 @@ Section encode_child(const ChildStatus& child) {
   put_signed(out, "rekey-in", child.rekey_in_s);
   put_list(out, "local-ts", child.local_ts);
   put_list(out, "remote-ts", child.remote_ts);
+  put_flag(out, "encap", child.udp_encap);
   return out;
 }
 
@@ -79,6 +80,7 @@ ChildStatus decode_child(const Section& in) {
   child.rekey_in_s = get_signed(in, "rekey-in");
   child.local_ts = get_list(in, "local-ts");
   child.remote_ts = get_list(in, "remote-ts");
+  child.udp_encap = get_flag(in, "encap");
   return child;
 }
 

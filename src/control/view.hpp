@@ -37,6 +37,7 @@ struct ChildStatus {
   std::uint64_t bytes_in = 0, bytes_out = 0, packets_in = 0, packets_out = 0;
   std::int64_t installed_s = 0, rekey_in_s = 0;
   std::vector<std::string> local_ts, remote_ts;
+  bool udp_encap = false;  // RFC 3948
 };
 struct PairStatus {
   std::string name;

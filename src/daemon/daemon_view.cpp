@@ -70,6 +70,7 @@ control::ChildStatus describe(const ike::ChildSnapshot& child, const UseCounters
   out.rekey_in_s = until(child.rekey_at, now);
   out.local_ts = texts(child.spec.local_ts);
   out.remote_ts = texts(child.spec.remote_ts);
+  out.udp_encap = child.spec.udp_encap;
   return out;
 }
 

@@ -8,6 +8,7 @@ namespace espalier::esp {
 namespace {
 
 constexpr std::size_t kUdpOctets = 8;
+constexpr std::size_t kTcpOctets = 20;  // without options
 
 std::size_t ip_octets(Family family) { return family == Family::kIpv4 ? 20 : 40; }
 
@@ -35,14 +36,31 @@ Result<std::size_t> overhead(const Encapsulation& encapsulation) {
   return outer_octets(encapsulation) - kept_octets(encapsulation) + of_suite.max_growth();
 }
 
-Result<std::size_t> outer_size(const Encapsulation& encapsulation, std::size_t inner) {
+Result<PacketSum> packet_sum(const Encapsulation& encapsulation, std::size_t inner) {
   TRY_ASSIGN(const Shape of_suite, shape(encapsulation.suite));
   const std::size_t kept = kept_octets(encapsulation);
   if (inner < kept) {
     return make_error(ErrorCode::kInvalidArgument,
                       fmt::format("A packet of {} octets has no whole IP header.", inner));
   }
-  return outer_octets(encapsulation) + of_suite.esp_size(inner - kept);
+  PacketSum sum;
+  sum.ip = ip_octets(encapsulation.outer);
+  sum.udp = encapsulation.udp_encap ? kUdpOctets : 0;
+  sum.iv = of_suite.iv;
+  sum.payload = inner - kept;
+  sum.padding = of_suite.padding(sum.payload);
+  sum.icv = of_suite.icv;
+  return sum;
+}
+
+Result<std::size_t> outer_size(const Encapsulation& encapsulation, std::size_t inner) {
+  TRY_ASSIGN(const PacketSum sum, packet_sum(encapsulation, inner));
+  return sum.total();
+}
+
+std::size_t tcp_mss(Family family, std::size_t inner) {
+  const std::size_t headers = ip_octets(family) + kTcpOctets;
+  return inner > headers ? inner - headers : 0;
 }
 
 Result<std::size_t> largest_inner(const Encapsulation& encapsulation, std::size_t outer_mtu) {

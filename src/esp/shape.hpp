@@ -55,6 +55,22 @@ struct Encapsulation {
 // The most by which the IP packet that an application sent grows on its way out.
 Result<std::size_t> overhead(const Encapsulation& encapsulation);
 
+// The outer IP packet, term by term.
+struct PacketSum {
+  std::size_t ip = 0;   // the outer header; of transport mode the packet's own
+  std::size_t udp = 0;  // 0 without encapsulation
+  std::size_t esp = kHeaderOctets;
+  std::size_t iv = 0;
+  std::size_t payload = 0;  // tunnel: the inner packet; transport: what is behind its IP header
+  std::size_t padding = 0;
+  std::size_t trailer = kTrailerOctets;
+  std::size_t icv = 0;
+  std::size_t total() const { return ip + udp + esp + iv + payload + padding + trailer + icv; }
+  friend bool operator==(const PacketSum&, const PacketSum&) = default;
+};
+// For an inner IP packet (transport: the same packet) of this size. Errors: as outer_size().
+Result<PacketSum> packet_sum(const Encapsulation& encapsulation, std::size_t inner);
+
 // The size of the outer IP packet for an inner IP packet (transport: the same packet) of this size.
 // Errors: as shape(); kInvalidArgument when a transport packet is smaller than its own IP header.
 Result<std::size_t> outer_size(const Encapsulation& encapsulation, std::size_t inner);
@@ -62,5 +78,9 @@ Result<std::size_t> outer_size(const Encapsulation& encapsulation, std::size_t i
 // The largest inner IP packet (transport: the same packet) whose outer packet fits outer_mtu: the
 // MTU for a tunnel device. Errors: as shape(); kInvalidArgument when nothing fits.
 Result<std::size_t> largest_inner(const Encapsulation& encapsulation, std::size_t outer_mtu);
+
+// The MSS for TCP in packets of at most `inner` octets: less the fixed headers of IP and TCP (RFC
+// 6691 section 2). 0 when they do not fit.
+std::size_t tcp_mss(Family family, std::size_t inner);
 
 }  // namespace espalier::esp

@@ -49,6 +49,35 @@ TEST(Shape, largestInnerIsTheLargest) {
   }
 }
 
+// The sizes that operators look up: a packet of 1450 octets over IPv4.
+TEST(Shape, aPacketOf1450Octets) {
+  const crypto::CipherSuite icv16{EncrId::kAesCbc, 128, IntegId::kHmacSha2_256_128};
+  const crypto::CipherSuite icv32{EncrId::kAesCbc, 256, IntegId::kHmacSha2_512_256};
+  const auto size = [](const crypto::CipherSuite& suite, policy::Mode mode, bool nat) {
+    return outer_size({suite, Family::kIpv4, nat, mode}, 1450).value();
+  };
+  struct Row {
+    crypto::CipherSuite suite;
+    std::size_t transport, tunnel;
+  };
+  for (const Row& row : {Row{icv16, 1500, 1516}, Row{icv32, 1516, 1532}, Row{kGcm, 1484, 1504}}) {
+    EXPECT_EQ(size(row.suite, policy::Mode::kTransport, false), row.transport);
+    EXPECT_EQ(size(row.suite, policy::Mode::kTunnel, false), row.tunnel);
+    EXPECT_EQ(size(row.suite, policy::Mode::kTransport, true), row.transport + 8);
+    EXPECT_EQ(size(row.suite, policy::Mode::kTunnel, true), row.tunnel + 8);
+  }
+}
+
+TEST(Shape, everyTermOfTheSum) {
+  const PacketSum sum =
+      packet_sum({kCbc, Family::kIpv6, true, policy::Mode::kTransport}, 1450).value();
+  EXPECT_EQ(sum, (PacketSum{40, 8, 8, 16, 1410, 12, 2, 16}));
+  EXPECT_EQ(sum.total(), 1512u);
+  EXPECT_EQ(tcp_mss(Family::kIpv4, 1438), 1398u);
+  EXPECT_EQ(tcp_mss(Family::kIpv6, 1438), 1378u);
+  EXPECT_EQ(tcp_mss(Family::kIpv6, 60), 0u);
+}
+
 TEST(Shape, figuresForAnEthernet) {
   EXPECT_EQ(largest_inner({kGcm, Family::kIpv4, true, policy::Mode::kTunnel}, 1500).value(), 1438u);
   EXPECT_EQ(largest_inner({kGcm, Family::kIpv6, true, policy::Mode::kTunnel}, 1500).value(), 1418u);

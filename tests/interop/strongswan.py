@@ -100,15 +100,20 @@ class Swan:
         self.charon, self.swanctl = (shutil.copy(p, self.folder) for p in (CHARON, SWANCTL))
         in_guest = hasattr(host, "guest")  # a folder of this machine's holds no socket of that kernel's
         self.sockets = host.inner if in_guest else self.folder
-        self.put("strongswan.conf", DAEMON.format(
+        self.daemon_conf = DAEMON.format(
             folder=self.folder, sockets=self.sockets, plugins="" if in_guest else LIBIPSEC_PLUGINS,
-            kernel="kernel-netlink" if in_guest else "kernel-libipsec kernel-netlink"))
+            kernel="kernel-netlink" if in_guest else "kernel-libipsec kernel-netlink")
+        self.put("strongswan.conf", self.daemon_conf)
         self.put("swanctl-strongswan.conf", COMMAND)
         self.process = None
 
     def put(self, name, text):
         with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
             file.write(text)
+
+    def options(self, lines):
+        """Options of charon's own section, before it starts."""
+        self.put("strongswan.conf", self.daemon_conf.replace("install_routes", lines + "\n  install_routes", 1))
 
     def environment(self, conf):
         return {**os.environ, "STRONGSWAN_CONF": os.path.join(self.folder, conf), "SWANCTL_DIR": self.folder}

@@ -66,6 +66,7 @@ class Kernel final : public Port {
 
   Status install(const SaSpec& sa, const kernel::ReplayState* resume);
   Status remove(const kernel::SaId& id);
+  void own(std::vector<ReqId>& owners, const PolicySpec& policy);
   Status release(const kernel::PolicyKey& key, ReqId reqid);
   Status put_outside(const std::vector<kernel::KernelPolicy>& found);
   Status remove_left_policies(const std::vector<kernel::KernelPolicy>& found);

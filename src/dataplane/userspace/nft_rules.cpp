@@ -116,11 +116,13 @@ constexpr std::string_view kOwn = R"(  chain own_{generation} {{
 {except_own}  }}
 )";
 
-// Leaving. Only the daemon's sockets carry our mark (SO_MARK needs CAP_NET_ADMIN).
+// Leaving. Only the daemon's sockets and `espalier mtu`'s probes carry our mark (SO_MARK needs
+// CAP_NET_ADMIN).
 constexpr std::string_view kLeaving = R"(  chain leaving_{generation} {{
     type filter hook postrouting priority srcnat + 10; policy accept;
     oifname {{ "lo", "{tun}" }} accept
     meta mark {mark:#010x} udp sport {{ {ike}, {natt} }} accept
+    meta mark {mark:#010x} udp dport {{ {ike}, {natt} }} accept
     jump outside_{generation}
 {except_out}    ip saddr . ip daddr @protected4_{generation} counter name dropped_out drop
     ip6 saddr . ip6 daddr @protected6_{generation} counter name dropped_out drop
