@@ -33,7 +33,6 @@ std::string to_string(const Diagnostic& diagnostic);  // "mesh.yaml:7:12: unknow
 struct Features {
   bool transport_mode = false;
   bool trap = false;
-  bool protect_levels = false;  // `use` and `off`
 };
 inline constexpr Features kKernelPlane{.transport_mode = true};
 // What is refused without it, and accepted with it, says so by this.

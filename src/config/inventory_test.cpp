@@ -209,8 +209,8 @@ TEST(Inventory, WhatTheCallerCanHonour) {
   const std::string text =
       "mesh: p\ndefaults:\n  mode: transport\n  start: trap\n  protect: use\n"
       "hosts: {a: 192.0.2.1, b: 192.0.2.2}\n";
-  EXPECT_EQ(load_inventory(text, "m").diagnostics.size(), 3u);
-  const LoadOutcome outcome = load_inventory(text, "m", {true, true, true});
+  EXPECT_EQ(load_inventory(text, "m").diagnostics.size(), 2u);
+  const LoadOutcome outcome = load_inventory(text, "m", {true, true});
   ASSERT_TRUE(outcome.ok());
   const PairSettings settings = outcome.inventory->settings_between("a", "b");
   EXPECT_EQ(settings.mode, policy::Mode::kTransport);
@@ -266,8 +266,6 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("mode: transport"),
             "m:4:11: 'mode: transport' is not supported yet; the kernel dataplane has it: run "
             "espalierd with --dataplane kernel"},
-           {a_with("protect: use"), "m:4:14: 'protect: use' is not supported yet"},
-           {a_with("protect: off"), "m:4:14: 'protect: off' is not supported yet"},
            {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet"},
            {a_with("mobike: on"), "m:4:13: 'mobike: on' is not supported yet"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},

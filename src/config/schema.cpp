@@ -40,9 +40,10 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "`transport`: ESP without a second IP header, between the hosts' own addresses of one family; "
      "what else there is goes by a tunnel beside it. With `--dataplane kernel` only; `espalier "
      "simulate` takes it."},
-    {kSet, "protect", "word", "`require`, `use`, `off`", "require", kPart,
-     "`require`: without an SA nothing passes in the clear. `use` and `off` are not supported "
-     "yet; `espalier simulate` takes them."},
+    {kSet, "protect", "word", "`require`, `use`, `off`", "require", kYes,
+     "`require`: without an SA nothing passes in the clear. `use`: protected while there is an SA, "
+     "in the clear while there is none, and what arrives in the clear is taken. `off`: no IPsec "
+     "with that peer. Between `use` and `require` a reload switches without touching an SA."},
     {kSet, "start", "word", "`now`, `trap`, `none`", "now", kPart,
      "`now`: connect at once and stay connected; `none`: wait for the peer or for `espalier up`. "
      "`trap` is not supported yet; `espalier simulate` takes it."},
@@ -125,8 +126,8 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "`off`: a peer that has no such key is connected to without it. For the time until every host "
      "has the key."},
 
-    {kService, "proto", "word or number", "`tcp`, `udp`, `icmp`, ..., 1 to 255, or `any`", "any", kYes,
-     "`icmp` is ICMPv6 too."},
+    {kService, "proto", "word or number", "`tcp`, `udp`, `icmp`, ..., 1 to 255, or `any`", "any",
+     kYes, "`icmp` is ICMPv6 too."},
     {kService, "port", "number or range", "`8140`, `8000-8099`", "all", kYes,
      "Needs a protocol that has ports."},
     {kService, "side", "word", "`local`, `remote`, `either`", "either", kYes,
@@ -214,8 +215,9 @@ std::string words_of_services() {
     out += (&one == &policy::service_words().front() ? " `" : ", `") + std::string(one.word) +
            "` (" + std::string(one.what) + ")";
   }
-  return out + ". A port stands at either end. The VPNs among them are for a migration: an old VPN's "
-               "own packets inside IPsec would be protected twice.\n";
+  return out +
+         ". A port stands at either end. The VPNs among them are for a migration: an old VPN's "
+         "own packets inside IPsec would be protected twice.\n";
 }
 
 }  // namespace
@@ -290,9 +292,9 @@ std::string describe_schema() {
       "with the longest domain or the fewest `*`, then `%any`. A wildcard lets one peer in at a "
       "time, whoever comes first: an entry is one pair.\n\n" +
       words_of_services();
-  for (const Scope scope : {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes,
-                            Scope::kPpk, Scope::kService, Scope::kHost, Scope::kForeign,
-                            Scope::kRedirect}) {
+  for (const Scope scope :
+       {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes, Scope::kPpk,
+        Scope::kService, Scope::kHost, Scope::kForeign, Scope::kRedirect}) {
     out += "\n## " + std::string(title(scope)) + "\n\n";
     out += "| key | type | values | default | supported | |\n|---|---|---|---|---|---|\n";
     for (const SchemaKey& row : kSchema) {

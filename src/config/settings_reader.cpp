@@ -115,12 +115,9 @@ void read_mode(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagno
 
 void read_protect(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
   using policy::Protect;
-  const bool levels = diagnostics.accepts().protect_levels;
-  layer.protect = one_of<Protect>(entry,
-                                  {{"require", Protect::kRequire},
-                                   {"use", if_honoured(levels, Protect::kUse)},
-                                   {"off", if_honoured(levels, Protect::kOff)}},
-                                  diagnostics);
+  layer.protect = one_of<Protect>(
+      entry, {{"require", Protect::kRequire}, {"use", Protect::kUse}, {"off", Protect::kOff}},
+      diagnostics);
 }
 
 void read_start(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
@@ -168,11 +165,13 @@ void read_encap(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagn
 }
 
 void read_except(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
-  layer.except = Given<SharedList<policy::Service>>{read_services(entry, diagnostics), entry.value.at};
+  layer.except =
+      Given<SharedList<policy::Service>>{read_services(entry, diagnostics), entry.value.at};
 }
 
 void read_only(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
-  layer.only = Given<SharedList<policy::Service>>{read_services(entry, diagnostics), entry.value.at};
+  layer.only =
+      Given<SharedList<policy::Service>>{read_services(entry, diagnostics), entry.value.at};
 }
 
 template <class Proposal>

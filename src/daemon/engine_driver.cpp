@@ -51,8 +51,16 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
 }
 
 dataplane::PolicySpec to_spec(const ike::SetPolicy& set) {
-  return {set.pair, set.reqid,         set.local_ts,      set.remote_ts,
-          set.mode, set.path.local.ip, set.path.remote.ip};
+  dataplane::PolicySpec spec;
+  spec.pair = set.pair;
+  spec.reqid = set.reqid;
+  spec.local_ts = set.local_ts;
+  spec.remote_ts = set.remote_ts;
+  spec.mode = set.mode;
+  spec.local = set.path.local.ip;
+  spec.remote = set.path.remote.ip;
+  spec.optional = set.optional;
+  return spec;
 }
 
 reconcile::SaName sa_name(bool in, Spi spi, const IpAddress& peer) {

@@ -26,6 +26,7 @@ ProtectedPair protect(const policy::Connection& connection, const std::vector<Ip
   ProtectedPair pair;
   pair.name = connection.name;
   pair.except = connection.except;
+  pair.closed = connection.protect == policy::Protect::kRequire;
   const policy::Bounds bounds = policy::bounds_of(connection);
   add_prefixes(bounds.local, pair.local);
   add_prefixes(bounds.remote, pair.remote);

@@ -43,15 +43,28 @@ std::vector<dataplane::PolicySpec> StandingPolicies::of(const mesh::HostPlan& pl
     if (held.emplace(name, one.reqid).second) list.push_back(std::move(one));
   };
   for (const policy::Connection& connection : plan.connections) {
-    if (connection.bounds) {
+    // Under `use` what has no SA passes in the clear.
+    const bool closed = connection.protect == policy::Protect::kRequire;
+    if (closed && connection.bounds) {
       add(spec(connection, connection.bounds->local, connection.bounds->remote, false));
-    } else {
+    } else if (closed) {
       for (const policy::ChildConfig& child : connection.children) {
         add(spec(connection, child.local_ts, child.remote_ts, false));
       }
     }
+    bool pings = false;
     for (policy::SelectorPair& pair : policy::exceptions_of(connection)) {
+      const std::uint8_t protocol = pair.local.protocol;
+      pings |= protocol == policy::kProtocolIcmp || protocol == policy::kProtocolIcmp6;
       add(spec(connection, {pair.local}, {pair.remote}, true));
+    }
+    // dataplane/kernel/xfrm_policy.cpp says why.
+    if (closed && pings) {
+      policy::Bounds bounds = policy::bounds_of(connection);
+      for (auto* list : {&bounds.local, &bounds.remote}) {
+        for (policy::TrafficSelector& one : *list) one.protocol = policy::kProtocolUdp;
+      }
+      add(spec(connection, bounds.local, bounds.remote, false));
     }
   }
   held_ = std::move(held);

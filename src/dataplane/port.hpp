@@ -67,6 +67,8 @@ struct PolicySpec {
   bool closed = false;
   // These pass as they are, before every other policy, in both directions: an exception.
   bool clear = false;
+  // While it stands, what leaves is protected, but what arrives in the clear is taken too.
+  bool optional = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 

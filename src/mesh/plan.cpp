@@ -148,6 +148,12 @@ void add_child(const PairSettings& settings, const char* name, policy::Mode mode
 // `only`: each child once for each service, and between the addresses of all nothing else passes.
 Status keep_only(const SharedList<policy::Service>& services, Connection& connection) {
   if (services.empty()) return {};
+  if (connection.protect == policy::Protect::kUse) {
+    return make_error(ErrorCode::kBadInput,
+                      connection.name +
+                          " has 'only' with 'protect: use', which would let everything pass in the "
+                          "clear while there is no SA: take one of them out");
+  }
   connection.bounds = policy::bounds_of(connection);
   std::vector<policy::ChildConfig> narrow;
   for (const policy::ChildConfig& child : connection.children) {

@@ -164,7 +164,7 @@ TEST(Compile, BothEndsOfATransportChildMeanTheSameAddresses) {
       "mesh: prod\ndefaults: {mode: transport}\nhosts:\n"
       "  amy: {address: [\"2001:db8::1\", 192.0.2.1]}\n"
       "  walt: {address: [192.0.2.2, \"2001:db8::2\"]}\n",
-      "mesh.yaml", {true, true, true});
+      "mesh.yaml", {true, true});
   ASSERT_TRUE(loaded.ok());
   const HostPlan amy = plan_of(*loaded.inventory, "amy"), walt = plan_of(*loaded.inventory, "walt");
   const Connection& one = find(amy, "amy-walt");
@@ -205,15 +205,17 @@ TEST(Compile, OnlyAtEitherEndIsTwoChildren) {
   const HostPlan plan = plan_of(inventory, "a");
   const auto& children = find(plan, "a-b").children;
   ASSERT_EQ(children.size(), 3u);
-  EXPECT_EQ(policy::to_string(children[0].local_ts), "192.0.2.1/32[tcp/80] 2001:db8::1/128[tcp/80]");
+  EXPECT_EQ(policy::to_string(children[0].local_ts),
+            "192.0.2.1/32[tcp/80] 2001:db8::1/128[tcp/80]");
   EXPECT_EQ(policy::to_string(children[1].remote_ts),
             "192.0.2.2/32[tcp/80] 2001:db8::2/128[tcp/80]");
-  EXPECT_EQ(policy::to_string(children[2].local_ts), "192.0.2.1/32[icmp] 2001:db8::1/128[ipv6-icmp]");
+  EXPECT_EQ(policy::to_string(children[2].local_ts),
+            "192.0.2.1/32[icmp] 2001:db8::1/128[ipv6-icmp]");
 }
 
 TEST(Compile, OnlyWhatNeitherHasIsRefused) {
-  const config::Inventory inventory = load(
-      "mesh: p\ndefaults: {only: {net: 10.0.0.0/8}}\nhosts: {a: 192.0.2.1, b: 192.0.2.2}\n");
+  const config::Inventory inventory =
+      load("mesh: p\ndefaults: {only: {net: 10.0.0.0/8}}\nhosts: {a: 192.0.2.1, b: 192.0.2.2}\n");
   const auto plan = compile(inventory, "a", credentials());
   ASSERT_FALSE(plan.ok());
   EXPECT_THAT(plan.error().message, HasSubstr("a-b has nothing left to protect"));

@@ -18,6 +18,8 @@ class Echo:
         def opened():
             listening = socket.socket(family, kind)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listening.bind(("", port))
             if kind == socket.SOCK_STREAM:
                 listening.listen(8)

@@ -404,7 +404,8 @@ Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>&
       const auto now = active.find(key);
       if (now == active.end()) return false;
       const PolicySpec& owner = policies_.at(owners_.at(key).back());
-      return now->second == (owner.closed || owner.clear ? ReqId() : owner.reqid);
+      if (owner.clear) return now->second == ReqId();
+      return now->second == owner.reqid || (owner.closed && now->second == ReqId());
     });
     const auto rebuilt = specs.find(reqid);
     if (whole) {

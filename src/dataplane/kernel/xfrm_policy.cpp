@@ -51,8 +51,8 @@ Status add_pair(const PolicySpec& policy, const policy::TrafficSelector& local,
   const auto add = [&](const Prefix& own, const Prefix& peer) {
     for (const PortBlock here : own_ports) {
       for (const PortBlock there : peer_ports) {
-      keys.insert(make_key(PolicyDirection::kOut, own, here, peer, there, protocol));
-      keys.insert(make_key(PolicyDirection::kIn, peer, there, own, here, protocol));
+        keys.insert(make_key(PolicyDirection::kOut, own, here, peer, there, protocol));
+        keys.insert(make_key(PolicyDirection::kIn, peer, there, own, here, protocol));
         if (policy.mode == policy::Mode::kTunnel) {
           keys.insert(make_key(PolicyDirection::kForward, peer, there, own, here, protocol));
         }
@@ -96,6 +96,9 @@ xfrm_user_tmpl to_template(const PolicyKey& key, const PolicySpec& policy) {
   tmpl.reqid = policy.reqid.value;
   tmpl.aalgos = tmpl.ealgos = tmpl.calgos = ~0u;
   tmpl.family = key.family;
+  // The kernel refuses this on the way out in tunnel mode, and there it would let packets past an
+  // SA that is just missing.
+  tmpl.optional = policy.optional && !out ? 1 : 0;
   if (policy.mode == policy::Mode::kTransport) {
     tmpl.mode = XFRM_MODE_TRANSPORT;
     return tmpl;  // the addresses are the packet's own
@@ -161,8 +164,16 @@ xfrm_userpolicy_info& put_head(NetlinkMessage& message, const PolicyKey& key,
 void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy) {
   auto& info = put_head(message, key, policy.clear ? kPriorityException : priority_of(key));
   if (policy.clear) return;
-  if (policy.closed) {
+  // Closed on the way out for UDP: a template that no SA ever fits drops packets as well, but lets
+  // connect() pass, by which ping finds its source address. It must work where ICMP is excepted.
+  const bool lets_connect =
+      key.direction == PolicyDirection::kOut && key.protocol == IPPROTO_UDP;
+  if (policy.closed && !lets_connect) {
     info.action = XFRM_POLICY_BLOCK;
+  } else if (policy.closed) {
+    PolicySpec none = policy;
+    none.mode = policy::Mode::kTransport;
+    message.put_struct(XFRMA_TMPL, to_template(key, none));
   } else {
     message.put_struct(XFRMA_TMPL, to_template(key, policy));
   }

@@ -1,5 +1,5 @@
-// Exceptions as nftables rules (nft_text.hpp). The two chains see the addresses that are on the wire,
-// as protection does: in, from the peer; out, to it.
+// Exceptions as nftables rules (nft_text.hpp). The two chains see the addresses that are on the
+// wire, as protection does: in, from the peer; out, to it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -110,7 +110,10 @@ std::string exception_chains(const HostNetwork& network, unsigned generation) {
   for (const auto& [service, pairs] : by_service) {
     std::vector<PrefixPairs> between;
     for (const ProtectedPair* pair : pairs) add_pairs(service, *pair, between);
-    chains.add(service, between, !service.net && pairs.size() == network.pairs.size());
+    const bool of_all = pairs.size() == network.pairs.size() &&
+                        std::all_of(pairs.begin(), pairs.end(),
+                                    [](const ProtectedPair* pair) { return pair->closed; });
+    chains.add(service, between, !service.net && of_all);
   }
   return chains.text();
 }

@@ -65,7 +65,9 @@ std::string set_text(const HostNetwork& network, Family family, unsigned generat
       "    flags interval\n",
       v4 ? 4 : 6, generation, type, type);
   std::vector<PrefixPairs> pairs;
-  for (const ProtectedPair& pair : network.pairs) pairs.push_back({pair.local, pair.remote});
+  for (const ProtectedPair& pair : network.pairs) {
+    if (pair.closed) pairs.push_back({pair.local, pair.remote});
+  }
   const auto list = elements(network, pairs, family);
   if (!list.empty()) {
     text += "    elements = {\n";
@@ -146,12 +148,11 @@ std::string protection_ruleset(const HostNetwork& network, unsigned generation) 
     return exceptions.empty() ? std::string() : fmt::format("    jump {}_{}\n", where, generation);
   };
   for (const auto part : {kOutside, kArriving, kOwn, kLeaving}) {
-    text += fmt::format(fmt::runtime(part), fmt::arg("generation", generation),
-                        fmt::arg("tun", network.tun_name), fmt::arg("mark", network.fwmark),
-                        fmt::arg("ike", kIkePort), fmt::arg("natt", kNatTPort),
-                        fmt::arg("except_in", jump("except_in") + jump("except_out")),
-                        fmt::arg("except_own", jump("except_out")),
-                        fmt::arg("except_out", jump("except_out")));
+    text += fmt::format(
+        fmt::runtime(part), fmt::arg("generation", generation), fmt::arg("tun", network.tun_name),
+        fmt::arg("mark", network.fwmark), fmt::arg("ike", kIkePort), fmt::arg("natt", kNatTPort),
+        fmt::arg("except_in", jump("except_in") + jump("except_out")),
+        fmt::arg("except_own", jump("except_out")), fmt::arg("except_out", jump("except_out")));
   }
   return text + "}\n";
 }

@@ -177,6 +177,9 @@ struct Context {
 // ---- core/pairs.cpp: the supervisor; desired pairs against actual SAs
 // --------------------------------------------
 void configure(Context& ctx, const std::vector<policy::Connection>& connections);
+// core/relevel.cpp: the pair takes the new connection and keeps its SAs when nothing that two hosts
+// negotiate differs (the level of protection, exceptions). False: it does.
+bool relevel(Context& ctx, Pair& pair, const policy::Connection& wanted);
 void supervise(Context& ctx, const std::string& pair);     // after anything that touched the pair
 void pair_timeout(Context& ctx, const std::string& pair);  // its retry_at has come
 void initiate_pair(Context& ctx, const std::string& pair);

@@ -168,9 +168,9 @@ void configure(Context& ctx, const std::vector<policy::Connection>& connections)
   std::map<std::string, const policy::Connection*> wanted;
   for (const policy::Connection& connection : connections) wanted[connection.name] = &connection;
   std::vector<std::string> gone;
-  for (const auto& [name, pair] : ctx.core.pairs) {
+  for (auto& [name, pair] : ctx.core.pairs) {
     const auto found = wanted.find(name);
-    if (found == wanted.end() || *found->second != *pair.connection) gone.push_back(name);
+    if (found == wanted.end() || !relevel(ctx, pair, *found->second)) gone.push_back(name);
   }
   for (const std::string& name : gone) remove_pair(ctx, name);
   for (const auto& [name, connection] : wanted) {
