@@ -167,6 +167,7 @@ Section encode_summary(const StatusSnapshot& snapshot) {
   put(out, "self", snapshot.self);
   put(out, "version", snapshot.version);
   put(out, "dataplane", snapshot.dataplane);
+  put(out, "dataplane-why", snapshot.dataplane_why);
   put_number(out, "generation", snapshot.generation);
   Section certificates;
   std::size_t number = 0;
@@ -185,6 +186,7 @@ StatusSnapshot decode_summary(const Section& in) {
   snapshot.self = get(in, "self");
   snapshot.version = get(in, "version");
   snapshot.dataplane = get(in, "dataplane");
+  snapshot.dataplane_why = get(in, "dataplane-why");
   snapshot.generation = get_number(in, "generation");
   if (const Section* certificates = get_section(in, "certificates")) {
     for (std::size_t number = 1;; ++number) {
