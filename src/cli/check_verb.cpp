@@ -83,7 +83,14 @@ int run_check(Call& call) {
   } else {
     call.env.err(check_text(report));
   }
-  return outcome->ok() && report.faults.empty() ? kDone : kBadInputFile;
+  if (!outcome->ok() || !report.faults.empty()) return kBadInputFile;
+  if (report.plan && !call.has("--force")) {
+    if (const auto why = cuts_off(call, *report.plan)) {
+      call.env.err("espalier: On this host, " + *why + " (--force).\n");
+      return kFailed;
+    }
+  }
+  return kDone;
 }
 
 }  // namespace espalier::cli

@@ -57,7 +57,8 @@ void add_once(std::vector<policy::Service>& list, const Services& more, bool fli
 }
 
 // Services as one end of a pair sees them. What one host says is about its own side; what both say,
-// or `defaults` for both, holds at either end. `lower`: this host is the first name of a pair's key.
+// or `defaults` for both, holds at either end. `lower`: this host is the first name of a pair's
+// key.
 Services seen_from(const Layers& layers, bool lower, Maybe<Services> SettingsLayer::*key) {
   std::vector<policy::Service> list;
   const auto add = [&](const SettingsLayer* layer, bool flip) {

@@ -16,8 +16,9 @@ using policy::Side;
 
 std::string quoted(std::string_view word) { return "'" + std::string(word) + "'"; }
 
-constexpr std::string_view kForms = "; write one of their words (ssh, icmp, ...) or "
-                                    "{proto, port, side, net}";
+constexpr std::string_view kForms =
+    "; write one of their words (ssh, icmp, ...) or "
+    "{proto, port, side, net}";
 
 void read_word(const YamlNode& item, std::string_view key, std::vector<Service>& into,
                Diagnostics& diagnostics) {
@@ -28,7 +29,8 @@ void read_word(const YamlNode& item, std::string_view key, std::vector<Service>&
   std::vector<std::string_view> known;
   for (const policy::ServiceWord& word : policy::service_words()) known.push_back(word.word);
   diagnostics.bad(item.at, quoted(key) + " has " + describe(item) + ", which is unknown" +
-                               suggestion(item.text, known) + ", or write {proto, port, side, net}");
+                               suggestion(item.text, known) +
+                               ", or write {proto, port, side, net}");
 }
 
 void read_protocol(const YamlEntry& part, Service& service, Diagnostics& diagnostics) {
@@ -38,9 +40,10 @@ void read_protocol(const YamlEntry& part, Service& service, Diagnostics& diagnos
     service.protocol = *number;
     return;
   }
-  diagnostics.bad(node->at, "'proto' is " + describe(*node) +
-                                "; it can be a protocol's name such as tcp, udp or icmp, its number "
-                                "from 1 to 255, or any");
+  diagnostics.bad(node->at,
+                  "'proto' is " + describe(*node) +
+                      "; it can be a protocol's name such as tcp, udp or icmp, its number "
+                      "from 1 to 255, or any");
 }
 
 void read_ports(const YamlEntry& part, Service& service, Diagnostics& diagnostics) {
@@ -92,8 +95,9 @@ void read_map(const YamlNode& item, std::string_view key, std::vector<Service>& 
   if (const YamlEntry* part = item.find("port")) {
     read_ports(*part, service, diagnostics);
     if (!policy::has_ports(service.protocol)) {
-      diagnostics.bad(part->at, "'port' needs a 'proto' that has ports (tcp, udp, sctp, dccp, "
-                                "udplite)");
+      diagnostics.bad(part->at,
+                      "'port' needs a 'proto' that has ports (tcp, udp, sctp, dccp, "
+                      "udplite)");
     }
   }
   if (const YamlEntry* part = item.find("side")) {

@@ -42,11 +42,13 @@ TEST(Services, WordsAndMaps) {
   EXPECT_EQ(to_string(list[4]), "udp/8000-8099 at either end within 10.0.0.0/8");
   EXPECT_EQ(to_string(list[5]), "ospf");
   EXPECT_EQ(to_string(list[6]), "any within 10.9.0.0/16");
-  EXPECT_EQ(inventory.settings_between("b", "a").except, inventory.settings_between("a", "b").except);
+  EXPECT_EQ(inventory.settings_between("b", "a").except,
+            inventory.settings_between("a", "b").except);
 }
 
 TEST(Services, ASideIsOfWhoeverSaysIt) {
-  const std::string head = "mesh: p\nhosts:\n  b: {address: 192.0.2.2}\n  c: {address: 192.0.2.3}\n";
+  const std::string head =
+      "mesh: p\nhosts:\n  b: {address: 192.0.2.2}\n  c: {address: 192.0.2.3}\n";
   const std::string only = "only: {proto: tcp, port: 8140, side: local}";
   const auto of = [&](const Inventory& inventory, const char* self, const char* peer) {
     return inventory.settings_between(self, peer).only.list();
@@ -69,15 +71,17 @@ TEST(Services, ASideIsOfWhoeverSaysIt) {
 
 TEST(Services, AnEmptyListTakesTheDefaultsAway) {
   const Inventory inventory = good(
-      "mesh: p\ndefaults: {except: ssh}\nhosts: {a: 192.0.2.1, b: {address: 192.0.2.2, except: []}, "
+      "mesh: p\ndefaults: {except: ssh}\nhosts: {a: 192.0.2.1, b: {address: 192.0.2.2, except: "
+      "[]}, "
       "c: 192.0.2.3}\n");
   EXPECT_TRUE(inventory.settings_between("a", "b").except.empty());
   EXPECT_THAT(inventory.settings_between("a", "c").except.list(), ElementsAre(kSsh));
 }
 
 TEST(ServiceFaults, HaveAPlaceAndAReason) {
-  EXPECT_THAT(faults("[shs]"), ElementsAre(StartsWith("m:4:12: 'except' has 'shs', which is unknown; "
-                                                      "did you mean 'ssh'?")));
+  EXPECT_THAT(faults("[shs]"),
+              ElementsAre(StartsWith("m:4:12: 'except' has 'shs', which is unknown; "
+                                     "did you mean 'ssh'?")));
   EXPECT_THAT(faults("[[ssh]]"), ElementsAre(StartsWith("m:4:12: an entry of 'except' is a list")));
   EXPECT_THAT(faults("{prot: tcp, net: 10.0.0.0/8}"),
               ElementsAre("m:4:12: the key 'prot' is unknown; did you mean 'proto'?"));
@@ -87,12 +91,15 @@ TEST(ServiceFaults, HaveAPlaceAndAReason) {
   EXPECT_THAT(faults("{proto: tcp, port: 70000}"),
               ElementsAre("m:4:30: 'port' is '70000'; it can be 1 to 65535, or a range such as "
                           "8000-8099"));
-  EXPECT_THAT(faults("{proto: tcp, port: 9-8}"), ElementsAre(StartsWith("m:4:30: 'port' is '9-8'")));
+  EXPECT_THAT(faults("{proto: tcp, port: 9-8}"),
+              ElementsAre(StartsWith("m:4:30: 'port' is '9-8'")));
   EXPECT_THAT(faults("{proto: tcp, side: local}"),
               ElementsAre("m:4:24: 'side' says whose port it is, and there is no 'port'"));
-  EXPECT_THAT(faults("{proto: tcp, port: 1, side: here}"), ElementsAre(StartsWith("m:4:39: 'side'")));
+  EXPECT_THAT(faults("{proto: tcp, port: 1, side: here}"),
+              ElementsAre(StartsWith("m:4:39: 'side'")));
   EXPECT_THAT(faults("{proto: tcp, net: 10.0.0.1/8}"), ElementsAre(StartsWith("m:4:29: 'net' is")));
-  EXPECT_THAT(faults("{}", "only"), ElementsAre(StartsWith("m:4:9: an entry of 'only' says neither")));
+  EXPECT_THAT(faults("{}", "only"),
+              ElementsAre(StartsWith("m:4:9: an entry of 'only' says neither")));
 }
 
 TEST(ServiceFaults, TwoHostsThatSayDifferentThings) {

@@ -1,7 +1,7 @@
 #include "daemon/routed_port.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <utility>
 
 #include "policy/selectors.hpp"
 
@@ -22,48 +22,56 @@ std::vector<Prefix> prefixes(const policy::SelectorList& selectors) {
   return list;
 }
 
-bool is_subset(const std::set<ReqId>& some, const std::set<ReqId>& all) {
-  return std::includes(all.begin(), all.end(), some.begin(), some.end());
-}
-
 }  // namespace
 
-void RoutedPort::State::note(const dataplane::Change& change) {
+void RoutedPort::use(const HostNetwork& network) {
+  network_ = &network;
+  open_.clear();
+  for (const ProtectedPair& pair : network.pairs) {
+    if (!pair.closed) open_.insert(pair.name);
+  }
+  routed_.clear();
+  for (const auto& [reqid, sas] : sas_) {
+    if (is_routed(reqid)) routed_.insert(reqid);
+  }
+}
+
+bool RoutedPort::is_routed(ReqId reqid) const {
+  const auto policy = policies_.find(reqid);
+  const auto sas = sas_.find(reqid);
+  return policy != policies_.end() && sas != sas_.end() && sas->second > 0 &&
+         open_.contains(policy->second.pair);
+}
+
+void RoutedPort::count(ReqId reqid, int by) {
+  const int now = sas_[reqid] += by;
+  if (now <= 0) sas_.erase(reqid);
+}
+
+void RoutedPort::note(const dataplane::Change& change) {
   if (const auto* set = std::get_if<dataplane::SetPolicy>(&change)) {
-    policies[set->policy.reqid] = set->policy;
+    policies_[set->policy.reqid] = set->policy;
   } else if (const auto* gone = std::get_if<dataplane::DeletePolicy>(&change)) {
-    policies.erase(gone->reqid);
+    policies_.erase(gone->reqid);
   } else if (const auto* add = std::get_if<dataplane::AddSa>(&change)) {
-    if (add->sa.direction == dataplane::Direction::kOut) outbound[add->sa.key()] = add->sa.reqid;
+    if (add->sa.direction != dataplane::Direction::kOut) return;
+    if (outbound_.emplace(add->sa.key(), add->sa.reqid).second) count(add->sa.reqid, 1);
   } else if (const auto* removal = std::get_if<dataplane::DeleteSa>(&change)) {
-    outbound.erase(removal->key);
+    const auto node = outbound_.extract(removal->key);
+    if (!node.empty()) count(node.mapped(), -1);
   } else if (const auto* move = std::get_if<dataplane::MoveSa>(&change)) {
-    auto node = outbound.extract(move->key);
+    auto node = outbound_.extract(move->key);
     if (node.empty()) return;
     node.key().peer = move->remote.ip;
-    outbound.insert(std::move(node));
+    outbound_.insert(std::move(node));
   }
 }
 
-std::set<ReqId> RoutedPort::State::routed(const HostNetwork& network) const {
-  std::set<std::string_view> open;
-  for (const ProtectedPair& pair : network.pairs) {
-    if (!pair.closed) open.insert(pair.name);
-  }
-  std::set<ReqId> list;
-  if (open.empty()) return list;
-  for (const auto& [key, reqid] : outbound) {
-    const auto policy = policies.find(reqid);
-    if (policy != policies.end() && open.contains(policy->second.pair)) list.insert(reqid);
-  }
-  return list;
-}
-
-HostNetwork RoutedPort::wanted(const std::set<ReqId>& routed) const {
+HostNetwork RoutedPort::wanted() const {
   HostNetwork network = *network_;
   std::erase_if(network.pairs, [](const ProtectedPair& pair) { return !pair.closed; });
-  for (const ReqId reqid : routed) {
-    const dataplane::PolicySpec& policy = state_.policies.at(reqid);
+  for (const ReqId reqid : routed_) {
+    const dataplane::PolicySpec& policy = policies_.at(reqid);
     const auto of = std::find_if(network_->pairs.begin(), network_->pairs.end(),
                                  [&](const auto& pair) { return pair.name == policy.pair; });
     ProtectedPair pair = *of;
@@ -74,27 +82,28 @@ HostNetwork RoutedPort::wanted(const std::set<ReqId>& routed) const {
   return network;
 }
 
-Status RoutedPort::apply_routes() {
-  return dataplane::userspace::apply_routes(wanted(state_.routed(*network_)));
-}
+Status RoutedPort::apply_routes() { return dataplane::userspace::apply_routes(wanted()); }
 
 Status RoutedPort::apply(std::span<const dataplane::Change> changes) {
+  for (const dataplane::Change& change : changes) note(change);
+  if (open_.empty()) return plane_.apply(changes);
+  const std::set<ReqId> before = std::exchange(routed_, {});
+  std::set<ReqId> after;
+  for (const auto& [reqid, sas] : sas_) {
+    if (!is_routed(reqid)) continue;
+    after.insert(reqid);
+    if (before.contains(reqid)) routed_.insert(reqid);
+  }
   const auto report = [&](const Status& applied) {
     if (applied || applied.error().code == ErrorCode::kBusy) return;
     log_.log({LogLevel::kWarning, "daemon", "", applied.error().message});
   };
-  const std::set<ReqId> before = state_.routed(*network_);
-  State after = state_;
-  for (const dataplane::Change& change : changes) after.note(change);
-  const std::set<ReqId> routed = after.routed(*network_);
-  std::set<ReqId> kept;
-  std::set_intersection(before.begin(), before.end(), routed.begin(), routed.end(),
-                        std::inserter(kept, kept.end()));
   // What goes, goes before the SA does: until then it is protected, afterwards in the clear.
-  if (kept != before) report(dataplane::userspace::apply_routes(wanted(kept)));
+  if (routed_ != before) report(apply_routes());
   const Status applied = plane_.apply(changes);
-  state_ = std::move(after);
-  if (!is_subset(routed, kept)) report(apply_routes());
+  const bool more = after != routed_;
+  routed_ = std::move(after);
+  if (more) report(apply_routes());
   return applied;
 }
 

@@ -15,9 +15,11 @@ class RoutedPort final : public dataplane::Port {
  public:
   // plane and log outlive it; network does until use() names another.
   RoutedPort(dataplane::Port& plane, const dataplane::userspace::HostNetwork& network, Logger& log)
-      : plane_(plane), network_(&network), log_(log) {}
+      : plane_(plane), network_(&network), log_(log) {
+    use(network);
+  }
 
-  void use(const dataplane::userspace::HostNetwork& network) { network_ = &network; }
+  void use(const dataplane::userspace::HostNetwork& network);
   // As dataplane::userspace::apply_routes().
   Status apply_routes();
 
@@ -27,20 +29,20 @@ class RoutedPort final : public dataplane::Port {
   std::vector<dataplane::Event> poll_events() override { return plane_.poll_events(); }
 
  private:
-  // What of the policies and outbound SAs there will be.
-  struct State {
-    std::map<ReqId, dataplane::PolicySpec> policies;
-    std::map<dataplane::SaKey, ReqId> outbound;
-    void note(const dataplane::Change& change);
-    // Of policies with an SA, whose pair is not closed.
-    std::set<ReqId> routed(const dataplane::userspace::HostNetwork& network) const;
-  };
-  dataplane::userspace::HostNetwork wanted(const std::set<ReqId>& routed) const;
+  // What the plane will have; the numbers of outbound SAs.
+  void note(const dataplane::Change& change);
+  void count(ReqId reqid, int by);
+  bool is_routed(ReqId reqid) const;  // it has a policy and an SA, and its pair is not closed
+  dataplane::userspace::HostNetwork wanted() const;
 
   dataplane::Port& plane_;
   const dataplane::userspace::HostNetwork* network_;
   Logger& log_;
-  State state_;
+  std::set<std::string, std::less<>> open_;  // pairs that are not closed
+  std::map<ReqId, dataplane::PolicySpec> policies_;
+  std::map<dataplane::SaKey, ReqId> outbound_;
+  std::map<ReqId, int> sas_;
+  std::set<ReqId> routed_;
 };
 
 }  // namespace espalier::daemon

@@ -61,8 +61,8 @@ std::vector<dataplane::PolicySpec> StandingPolicies::of(const mesh::HostPlan& pl
     // dataplane/kernel/xfrm_policy.cpp says why.
     if (closed && pings) {
       policy::Bounds bounds = policy::bounds_of(connection);
-      for (auto* list : {&bounds.local, &bounds.remote}) {
-        for (policy::TrafficSelector& one : *list) one.protocol = policy::kProtocolUdp;
+      for (auto* ends : {&bounds.local, &bounds.remote}) {
+        for (policy::TrafficSelector& one : *ends) one.protocol = policy::kProtocolUdp;
       }
       add(spec(connection, bounds.local, bounds.remote, false));
     }

@@ -13,12 +13,13 @@ using ::testing::IsEmpty;
 
 HostPlan plan_of(const std::string& settings) {
   const auto loaded = config::load_inventory(
-      "mesh: p\nhosts: {a: [192.0.2.1, \"2001:db8::1\"], b: [192.0.2.2, \"2001:db8::2\"]}\n" +
+      "mesh: p\nhosts: {a: {address: [192.0.2.1, \"2001:db8::1\"]}, b: {address: [192.0.2.2, "
+      "\"2001:db8::2\"]}}\n" +
           settings,
       "m");
   for (const auto& fault : loaded.diagnostics) ADD_FAILURE() << to_string(fault);
   Credentials credentials;
-  credentials.mesh_secret = SecretBytes(to_vector(as_bytes("0123456789abcdefghijklmnopqrstuv")));
+  credentials.mesh_secret = SecretBytes(to_vector(as_bytes("k7#QzP!v02_xLm9w")));
   credentials.stand_ins = true;
   auto plan = compile(*loaded.inventory, "a", credentials);
   EXPECT_TRUE(plan.ok()) << plan.error().message;

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Exceptions and levels of protection by the kernel's policies, in a kernel that has ESP: the wire watched, ssh and icmp
 outside, a dropped port counted by the kernel, levels changed under a running flow."""
+import json
+import os
 import re
 import unittest
 
@@ -120,6 +122,22 @@ class Levels(unittest.TestCase):
         before = self.blocked(self.b)
         self.assertEqual(self.ask("10.0.0.2/8140", "10.0.0.2/80", "10.0.0.2/22"), [False, False, True])
         self.assertGreaterEqual(self.blocked(self.b)[0] - before[0], 2, "counted where it arrives")
+
+    def test_auto_takes_the_kernel_and_says_why(self):
+        self.mesh.write(self.mesh.inventory())
+        self.a.start(dataplane="auto")
+        status = guest.lib.wait_for("a answers", self.a.status, 15)
+        self.assertEqual(status["dataplane"], "kernel")
+        self.assertIn("kernel: it has ESP with every suite", status["dataplane_why"])
+        self.assertIn("dataplane kernel: it has ESP", self.a.log())
+        self.assertEqual([s for s in self.a.states() if s["dst"] == "127.0.0.1"], [], "nothing is left of the trial")
+        done = self.a.run([os.path.join(guest.lib.BIN, "espalier"), "--config", self.a.config, "check", "--host", "--self", "a",
+                           "--json"], check=False)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["dataplane"], "kernel", report)
+        codes = {finding["code"] for finding in report["findings"]}
+        self.assertIn("no-xfrm-interface", codes)
+        self.assertFalse(codes & {"no-esp", "no-cipher", "no-xfrm", "firewall-drops"}, report)
 
     def flow(self, seconds):
         return self.a.spawn(["ping", "-n", "-q", "-c", str(seconds * 20), "-i", "0.05", "-W", "1", "10.0.0.2"],

@@ -44,7 +44,7 @@ std::vector<PolicyKey> make_always_outside() {
   // RFC 2710 section 3 and RFC 3810 section 5: query, reports, done.
   for (std::uint16_t type = 130; type <= 132; ++type) list.icmp(Family::kIpv6, type);
   list.icmp(Family::kIpv6, 143);
-  list.icmp(Family::kIpv6, 2);              // RFC 4443 section 3.2: packet too big
+  list.icmp(Family::kIpv6, 2);               // RFC 4443 section 3.2: packet too big
   list.icmp(Family::kIpv4, 3, {4, 0xFFFF});  // RFC 792: fragmentation needed
   for (const auto& [from, to] : {Ports{67, 67}, {67, 68}, {68, 67}}) {
     list.udp(Family::kIpv4, from, to);

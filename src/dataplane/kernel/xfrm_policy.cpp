@@ -166,8 +166,7 @@ void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec&
   if (policy.clear) return;
   // Closed on the way out for UDP: a template that no SA ever fits drops packets as well, but lets
   // connect() pass, by which ping finds its source address. It must work where ICMP is excepted.
-  const bool lets_connect =
-      key.direction == PolicyDirection::kOut && key.protocol == IPPROTO_UDP;
+  const bool lets_connect = key.direction == PolicyDirection::kOut && key.protocol == IPPROTO_UDP;
   if (policy.closed && !lets_connect) {
     info.action = XFRM_POLICY_BLOCK;
   } else if (policy.closed) {

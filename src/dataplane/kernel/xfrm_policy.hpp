@@ -15,7 +15,7 @@ namespace espalier::dataplane::kernel {
 // before the less specific. Other programs' are not in this band (ARCHITECTURE.md).
 inline constexpr std::uint32_t kPriorityFirst = 0xE500;
 inline constexpr std::uint32_t kPriorityLast = 0xEA7F;
-inline constexpr std::uint32_t kPriorityOutside = kPriorityFirst;          // always_outside()
+inline constexpr std::uint32_t kPriorityOutside = kPriorityFirst;           // always_outside()
 inline constexpr std::uint32_t kPriorityException = kPriorityFirst + 0x80;  // `except`
 inline bool is_our_priority(std::uint32_t priority) {
   return priority >= kPriorityFirst && priority <= kPriorityLast;

@@ -38,7 +38,7 @@ TEST(Nft, WhatLetsItIn) {
         "ip protocol udp accept", "meta l4proto { udp, esp } log prefix \"a b\" accept",
         "ct state new udp dport != 53 accept comment \"IKE\"", "iifname != \"lo\" accept",
         "ct state vmap { established : accept, new : accept }", "counter accept",
-        "meta nfproto ipv4 accept", "udp dport {\n\t\t\t     22,\n\t\t\t     500 } accept"}) {
+        "meta nfproto ipv4 accept", "udp dport { 22,\n\t\t\t     500 } accept"}) {
     EXPECT_EQ(judge_nft(table("\t\t" + std::string(rule) + "\n"), kIke).fate, Fate::kPasses)
         << rule;
   }
