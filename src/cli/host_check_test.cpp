@@ -20,7 +20,7 @@ class HostVerbs : public ::testing::Test {
     env.facts.release = "6.1.0";
     env.facts.has_module_file = true;
     env.facts.files["/proc/net/xfrm_stat"] = "";
-    env.facts.suites = {{"aes256gcm16", ""}};
+    env.facts.suites = std::vector<dataplane::kernel::SuiteTrial>{{"aes256gcm16", ""}};
   }
   int call(std::vector<std::string> words) {
     env.out_text.clear();

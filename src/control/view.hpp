@@ -76,10 +76,10 @@ struct ConnectionConfig {  // list-conns
 };
 struct StatusSnapshot {
   std::string mesh, self, version, dataplane;
-  std::string dataplane_why;     // who chose it: "kernel: it has ESP ..."
   std::uint64_t generation = 0;  // of the loaded configuration: counts successful loads
   std::vector<CertificateStatus> certificates;
   std::vector<PairStatus> pairs;  // every configured pair, ordered by name
+  std::string dataplane_why;      // "kernel: it has ESP with every suite ..."
 };
 struct ReloadRequest {
   std::string ssh_connection;  // the caller's SSH_CONNECTION, or nothing

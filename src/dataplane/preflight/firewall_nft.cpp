@@ -40,6 +40,10 @@ class RuleReader {
     }
     if (word == "ip" || word == "ip6") return address_family(word == "ip6");
     if (word == "udp" || word == "tcp" || word == "th" || word == "sctp") return ports(word);
+    // "icmpv6 type ...", "esp spi ...": of one protocol.
+    const bool digits = word.find_first_not_of("0123456789") == std::string::npos;
+    const auto other = digits ? std::nullopt : policy::parse_protocol(word);
+    if (other && *other != probe_.protocol) return match(Match::kNo);
     match(Match::kMaybe);  // whatever it and what follows say
   }
 

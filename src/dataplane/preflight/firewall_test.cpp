@@ -49,7 +49,9 @@ TEST(Nft, WhatDoesNot) {
        {"udp dport 4500 accept", "tcp dport 500 accept", "ip6 nexthdr udp accept",
         "meta l4proto esp accept", "udp dport != 500 accept", "ct state established accept",
         "ct state vmap { established : accept, related : accept }", "iif \"lo\" accept",
-        "meta nfproto ipv6 accept", "jump nowhere",
+        "meta nfproto ipv6 accept",
+        "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
+        "icmp type echo-request accept", "esp spi 256 accept", "jump nowhere",
         "udp dport 500 reject with icmp port-unreachable"}) {
     EXPECT_EQ(judge_nft(table("\t\t" + std::string(rule) + "\n"), kIke).fate, Fate::kDropped)
         << rule;
