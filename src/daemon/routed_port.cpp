@@ -1,7 +1,6 @@
 #include "daemon/routed_port.hpp"
 
 #include <algorithm>
-#include <utility>
 
 #include "policy/selectors.hpp"
 
@@ -48,23 +47,33 @@ void RoutedPort::count(ReqId reqid, int by) {
   if (now <= 0) sas_.erase(reqid);
 }
 
-void RoutedPort::note(const dataplane::Change& change) {
+std::optional<ReqId> RoutedPort::note(const dataplane::Change& change) {
   if (const auto* set = std::get_if<dataplane::SetPolicy>(&change)) {
     policies_[set->policy.reqid] = set->policy;
-  } else if (const auto* gone = std::get_if<dataplane::DeletePolicy>(&change)) {
+    return set->policy.reqid;
+  }
+  if (const auto* gone = std::get_if<dataplane::DeletePolicy>(&change)) {
     policies_.erase(gone->reqid);
-  } else if (const auto* add = std::get_if<dataplane::AddSa>(&change)) {
-    if (add->sa.direction != dataplane::Direction::kOut) return;
+    return gone->reqid;
+  }
+  if (const auto* add = std::get_if<dataplane::AddSa>(&change)) {
+    if (add->sa.direction != dataplane::Direction::kOut) return std::nullopt;
     if (outbound_.emplace(add->sa.key(), add->sa.reqid).second) count(add->sa.reqid, 1);
-  } else if (const auto* removal = std::get_if<dataplane::DeleteSa>(&change)) {
+    return add->sa.reqid;
+  }
+  if (const auto* removal = std::get_if<dataplane::DeleteSa>(&change)) {
     const auto node = outbound_.extract(removal->key);
-    if (!node.empty()) count(node.mapped(), -1);
-  } else if (const auto* move = std::get_if<dataplane::MoveSa>(&change)) {
+    if (node.empty()) return std::nullopt;
+    count(node.mapped(), -1);
+    return node.mapped();
+  }
+  if (const auto* move = std::get_if<dataplane::MoveSa>(&change)) {
     auto node = outbound_.extract(move->key);
-    if (node.empty()) return;
+    if (node.empty()) return std::nullopt;
     node.key().peer = move->remote.ip;
     outbound_.insert(std::move(node));
   }
+  return std::nullopt;
 }
 
 HostNetwork RoutedPort::wanted() const {
@@ -85,25 +94,27 @@ HostNetwork RoutedPort::wanted() const {
 Status RoutedPort::apply_routes() { return dataplane::userspace::apply_routes(wanted()); }
 
 Status RoutedPort::apply(std::span<const dataplane::Change> changes) {
-  for (const dataplane::Change& change : changes) note(change);
+  std::set<ReqId> touched;
+  for (const dataplane::Change& change : changes) {
+    if (const auto reqid = note(change)) touched.insert(*reqid);
+  }
   if (open_.empty()) return plane_.apply(changes);
-  const std::set<ReqId> before = std::exchange(routed_, {});
-  std::set<ReqId> after;
-  for (const auto& [reqid, sas] : sas_) {
-    if (!is_routed(reqid)) continue;
-    after.insert(reqid);
-    if (before.contains(reqid)) routed_.insert(reqid);
+  std::set<ReqId> more;
+  bool fewer = false;
+  for (const ReqId reqid : touched) {
+    const bool routed = is_routed(reqid);
+    if (!routed && routed_.erase(reqid) > 0) fewer = true;
+    if (routed && !routed_.contains(reqid)) more.insert(reqid);
   }
   const auto report = [&](const Status& applied) {
     if (applied || applied.error().code == ErrorCode::kBusy) return;
     log_.log({LogLevel::kWarning, "daemon", "", applied.error().message});
   };
   // What goes, goes before the SA does: until then it is protected, afterwards in the clear.
-  if (routed_ != before) report(apply_routes());
+  if (fewer) report(apply_routes());
   const Status applied = plane_.apply(changes);
-  const bool more = after != routed_;
-  routed_ = std::move(after);
-  if (more) report(apply_routes());
+  routed_.insert(more.begin(), more.end());
+  if (!more.empty()) report(apply_routes());
   return applied;
 }
 

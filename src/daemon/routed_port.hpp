@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 
 #include "base/log.hpp"
@@ -30,7 +31,7 @@ class RoutedPort final : public dataplane::Port {
 
  private:
   // What the plane will have; the numbers of outbound SAs.
-  void note(const dataplane::Change& change);
+  std::optional<ReqId> note(const dataplane::Change& change);  // which it concerns
   void count(ReqId reqid, int by);
   bool is_routed(ReqId reqid) const;  // it has a policy and an SA, and its pair is not closed
   dataplane::userspace::HostNetwork wanted() const;
