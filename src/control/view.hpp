@@ -79,7 +79,7 @@ struct StatusSnapshot {
   std::uint64_t generation = 0;  // of the loaded configuration: counts successful loads
   std::vector<CertificateStatus> certificates;
   std::vector<PairStatus> pairs;  // every configured pair, ordered by name
-  std::string dataplane_why;      // "kernel: it has ESP with every suite ..."
+  std::string dataplane_why{};    // "kernel: it has ESP with every suite ..."
 };
 struct ReloadRequest {
   std::string ssh_connection;  // the caller's SSH_CONNECTION, or nothing
