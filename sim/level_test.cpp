@@ -61,9 +61,10 @@ TEST(Level, AnExceptionIsNoReasonToNegotiate) {
   two.world.run_for(10s);
   EXPECT_EQ(spis_of(two.world.host("bender").twin), before);
   EXPECT_EQ(two.sa("bender").connection->except.size(), 1u);
-  // What the peer is asked about does need another negotiation.
-  two.of("bender").dpd = 7s;
+  // What makes another SA does need a negotiation.
+  two.of("bender").children.front().replay_window = 64;
   two.world.command("bender", ike::Configure{two.world.host("bender").connections});
+  two.world.run_for(60s);
   ASSERT_TRUE(two.heals(60s));
   EXPECT_NE(spis_of(two.world.host("bender").twin), before);
 }

@@ -93,7 +93,7 @@ class Environment {
   // SSH_CONNECTION, or nothing.
   virtual std::string ssh_connection() = 0;
   // Removes every device, route, rule and table of ours from this host.
-  virtual Status teardown(Logger& logger) = 0;
+  virtual Status teardown(Logger& logger, const std::string& run) = 0;
 };
 
 }  // namespace espalier::cli

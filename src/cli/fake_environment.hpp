@@ -68,7 +68,7 @@ class FakeEnvironment : public Environment {
     return facts;
   }
   std::string ssh_connection() override { return ssh; }
-  Status teardown(Logger& logger) override {
+  Status teardown(Logger& logger, const std::string&) override {
     ++teardowns;
     logger.log({LogLevel::kInfo, "dataplane", "", "Removed the table espalier."});
     return teardown_result;

@@ -195,9 +195,9 @@ dataplane::preflight::HostFacts OsEnvironment::host_facts(
   return dataplane::preflight::read_facts(network);
 }
 
-Status OsEnvironment::teardown(Logger& logger) {
+Status OsEnvironment::teardown(Logger& logger, const std::string& run) {
   const Status userspace = dataplane::userspace::teardown_host(logger);
-  const Status kernel = dataplane::teardown_kernel(logger);
+  const Status kernel = dataplane::teardown_kernel(logger, run);
   return userspace ? kernel : userspace;
 }
 

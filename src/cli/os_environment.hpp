@@ -27,7 +27,7 @@ class OsEnvironment : public Environment {
   dataplane::preflight::HostFacts host_facts(
       const dataplane::userspace::HostNetwork& network) override;
   std::string ssh_connection() override;
-  Status teardown(Logger& logger) override;
+  Status teardown(Logger& logger, const std::string& run) override;
 };
 
 }  // namespace espalier::cli

@@ -20,6 +20,7 @@
 #include "daemon/privileges.hpp"
 #include "dataplane/kernel/kernel.hpp"
 #include "dataplane/preflight/facts.hpp"
+#include "dataplane/userspace/ours.hpp"
 #include "mesh/lockout.hpp"
 
 namespace espalier::daemon {
@@ -32,6 +33,8 @@ constexpr std::size_t kDatagramsPerTurn =
 constexpr Duration kRoutesRetry = 1s;
 // What the dataplane has against what the engine wants: a dump of all SAs each time.
 constexpr Duration kReconcileEvery = 30s;
+// When the plane says that somebody changed it: so soon, and no sooner after the last time.
+constexpr Duration kReconcileAfterDrift = 10ms, kReconcilePause = 250ms;
 constexpr const char* kSocketName = "/vici.sock";
 // RFC 6290: outlives the daemon, so that peers believe it when it says that it lost their SAs.
 constexpr const char* kQcdSecretName = "/qcd-secret";
@@ -109,7 +112,7 @@ Status Daemon::choose_plane() {
     plane_why_ = choice.why;
   }
   log_.log({LogLevel::kInfo, "daemon", "", "dataplane " + plane_why_});
-  host_ = kernel ? make_kernel_host(log_) : make_userspace_host(log_);
+  host_ = kernel ? make_kernel_host(log_, options_.run) : make_userspace_host(log_);
   return {};
 }
 
@@ -117,7 +120,7 @@ Status Daemon::choose_plane() {
 // other's rules would be in its way.
 void Daemon::remove_other_plane() {
   const Status removed = host_->name() == "kernel" ? dataplane::userspace::teardown_host(log_)
-                                                   : dataplane::teardown_kernel(log_);
+                                                   : dataplane::teardown_kernel(log_, options_.run);
   if (removed) return;
   log_.log({LogLevel::kWarning, "daemon", "",
             "what the other dataplane left cannot be removed: " + removed.error().message});
@@ -210,11 +213,21 @@ Status Daemon::start() {
                           configuration_->plan.self, configuration_->plan.mesh,
                           configuration_->plan.connections.size(), host_->describe())});
   }
+  tell_addresses();
   ++generation_;
   view_->set_plan(configuration_->plan, generation_);
   for (const std::string& warning : configuration_->plan.warnings)
     log_.log({LogLevel::kWarning, "config", "", warning});
   return driver_->command(ike::Configure{configuration_->plan.connections});
+}
+
+// MOBIKE: SAs follow. An empty list would say that the host has none: it is only between two.
+void Daemon::tell_addresses() {
+  std::vector<IpAddress> own = host_addresses(dataplane::userspace::kTunName);
+  if (own.empty()) return;
+  if (const Status told = driver_->command(ike::OwnAddresses{std::move(own)}); !told) {
+    log_.log({LogLevel::kWarning, "daemon", "", told.error().message});
+  }
 }
 
 Result<control::ReloadReport> Daemon::reload(const control::ReloadRequest& request) {
@@ -380,9 +393,15 @@ void Daemon::poll_once() {
   const Instant now = monotonic_now();
   if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now)
     driver_->handle_timeout();
+  if (driver_->take_drift()) {
+    reconcile_at_ = std::min(reconcile_at_,
+                             std::max(now + kReconcileAfterDrift, reconciled_ + kReconcilePause));
+  }
   if (now >= reconcile_at_) {
     handle_plane();  // what it has to say first
+    host_->repair();
     driver_->reconcile();
+    reconciled_ = now;
     reconcile_at_ = now + kReconcileEvery;
   }
   if (const auto due = fetcher_->next(); is_ready(wait[5]) || (due && *due <= now)) {
@@ -393,6 +412,7 @@ void Daemon::poll_once() {
     keep_statuses_fresh();
   }
   const bool addresses_changed = is_ready(wait[4]) && address_watch_.take_changes();
+  if (addresses_changed) tell_addresses();
   if (addresses_changed || (routes_waiting_ && now >= routes_retry_at_)) retry_routes();
   for (std::size_t i = clients; i < wait.size(); ++i) {
     if (wait[i].revents != 0) handle_control(wait[i]);

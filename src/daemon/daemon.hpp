@@ -43,6 +43,7 @@ class Daemon {
                             const control::ReloadRequest& request);
   void remove_other_plane();
   void retry_routes();
+  void tell_addresses();
   void warn_about_host();
   int wait_ms() const;
   void poll_once();
@@ -60,7 +61,7 @@ class Daemon {
   std::uint64_t generation_ = 0;
   bool routes_waiting_ = false;
   Instant routes_retry_at_{};
-  Instant reconcile_at_{};
+  Instant reconcile_at_{}, reconciled_{};
   CertificateWatch certificate_watch_;
   crypto::SystemRng rng_;
   std::unique_ptr<HttpWorkers> http_;

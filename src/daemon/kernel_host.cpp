@@ -1,19 +1,25 @@
 // The kernel's plane: policies that want an SA keep what is protected closed while there is none.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "daemon/clock.hpp"
 #include "daemon/plane_host.hpp"
 #include "daemon/standing_policies.hpp"
 #include "dataplane/kernel/kernel.hpp"
+#include "dataplane/kernel/larval_drop.hpp"
 
 namespace espalier::daemon {
 namespace {
 
 constexpr std::size_t kDatagramsPerTurn = 64;
 
+constexpr std::size_t kRepairsNamed = 20;  // at a time; a flush is one event, not a thousand lines
+
 class KernelHost final : public PlaneHost {
  public:
-  explicit KernelHost(DaemonLogger& log) : log_(log) {}
+  KernelHost(DaemonLogger& log, const std::string& run)
+      : log_(log), larval_drop_(run + "/xfrm_larval_drop") {}
 
   Status protect(const mesh::HostPlan& plan) override {
     if (!plane_) {
@@ -25,7 +31,30 @@ class KernelHost final : public PlaneHost {
     }
     // Without an inventory the policies of an earlier run stay: its absence opens nothing.
     if (plan.self.empty()) return {};
-    return plane_->close(standing_.of(plan));
+    TRY(plane_->close(standing_.of(plan)));
+    return choose_larval_drop(plan);
+  }
+
+  void repair() override {
+    const auto repaired = plane_->repair();
+    if (!repaired) {
+      log_.log({LogLevel::kWarning, "dataplane", "",
+                "the kernel's policies could not be put right: " + repaired.error().message});
+      return;
+    }
+    std::size_t told = 0;
+    for (const auto& one : *repaired) {
+      if (++told > kRepairsNamed) break;
+      log_.log({LogLevel::kWarning, "dataplane", one.pair, one.text});
+    }
+    if (repaired->size() > kRepairsNamed) {
+      log_.log({LogLevel::kWarning, "dataplane", "",
+                fmt::format("and {} more entries", repaired->size() - kRepairsNamed)});
+    }
+  }
+
+  std::vector<std::string> notes() const override {
+    return larval_note_.empty() ? std::vector<std::string>() : std::vector{larval_note_};
   }
 
   Status start(const IkeSockets& sockets) override {
@@ -42,7 +71,11 @@ class KernelHost final : public PlaneHost {
   std::vector<ReceivedDatagram> take_ike_datagrams() override {
     return sockets_->receive_natt(kDatagramsPerTurn);
   }
-  Status stop() override { return plane_->remove_all_sas(); }
+  Status stop() override {
+    const auto restored = larval_drop_.restore();
+    TRY(plane_->remove_all_sas());
+    return restored ? Status() : Status(restored.error());
+  }
   std::string_view name() const override { return "kernel"; }
   std::string describe() const override { return "kernel dataplane"; }
   bool needs_udp() const override { return false; }
@@ -50,7 +83,33 @@ class KernelHost final : public PlaneHost {
   config::Features honours() const override { return config::kKernelPlane; }
 
  private:
+  Status choose_larval_drop(const mesh::HostPlan& plan) {
+    const bool traps = std::any_of(
+        plan.connections.begin(), plan.connections.end(),
+        [](const policy::Connection& one) { return one.start == policy::Start::kTrap; });
+    std::string note;
+    if (traps) {
+      // Once held it is: what others have then came later, and found it so.
+      if (!larval_note_.empty()) return {};
+      TRY_ASSIGN(const std::size_t foreign, plane_->foreign_entries());
+      auto held = larval_drop_.hold(foreign);
+      note = held ? std::move(*held)
+                  : "the packet that asks for an SA may be lost: " + held.error().message;
+    } else {
+      TRY_ASSIGN(const bool restored, larval_drop_.restore());
+      if (restored) {
+        log_.log({LogLevel::kInfo, "dataplane", "",
+                  "net.core.xfrm_larval_drop is what it was before espalierd"});
+      }
+    }
+    if (!note.empty()) log_.log({LogLevel::kInfo, "dataplane", "", note});
+    larval_note_ = std::move(note);
+    return {};
+  }
+
   DaemonLogger& log_;
+  dataplane::LarvalDrop larval_drop_;
+  std::string larval_note_;
   const IkeSockets* sockets_ = nullptr;
   std::unique_ptr<dataplane::Kernel> plane_;
   StandingPolicies standing_;
@@ -58,8 +117,8 @@ class KernelHost final : public PlaneHost {
 
 }  // namespace
 
-std::unique_ptr<PlaneHost> make_kernel_host(DaemonLogger& log) {
-  return std::make_unique<KernelHost>(log);
+std::unique_ptr<PlaneHost> make_kernel_host(DaemonLogger& log, const std::string& run) {
+  return std::make_unique<KernelHost>(log, run);
 }
 
 }  // namespace espalier::daemon

@@ -18,6 +18,44 @@ dataplane::PolicySpec spec(const policy::Connection& connection, policy::Selecto
   return out;
 }
 
+// A tunnel's ends as far as they are known before there is one, of one family.
+void set_ends(const policy::Connection& connection, dataplane::PolicySpec& spec) {
+  if (connection.remote_addresses.empty()) return;
+  spec.remote = connection.remote_addresses.front();
+  spec.local = IpAddress::any(spec.remote.family());
+  for (const IpAddress& address : connection.local_addresses) {
+    if (address.family() != spec.remote.family()) continue;
+    spec.local = address;
+    return;
+  }
+}
+
+bool traps(const policy::Connection& connection) {
+  return connection.start == policy::Start::kTrap && !connection.behind_nat &&
+         !connection.remote_addresses.empty();
+}
+
+// What of the connection is closed, each for itself.
+std::vector<dataplane::PolicySpec> closed_of(const policy::Connection& connection) {
+  std::vector<dataplane::PolicySpec> list;
+  // Under `use` what has no SA passes in the clear.
+  if (connection.protect != policy::Protect::kRequire) return list;
+  if (connection.bounds) {
+    list.push_back(spec(connection, connection.bounds->local, connection.bounds->remote, false));
+    if (!traps(connection)) return list;  // it closes the children's too
+  }
+  for (const policy::ChildConfig& child : connection.children) {
+    dataplane::PolicySpec one = spec(connection, child.local_ts, child.remote_ts, false);
+    if (traps(connection)) {
+      one.trap = true;
+      one.mode = child.mode;
+      set_ends(connection, one);
+    }
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
 }  // namespace
 
 ReqId StandingPolicies::reqid_of(const std::string& name, bool clear) {
@@ -43,23 +81,16 @@ std::vector<dataplane::PolicySpec> StandingPolicies::of(const mesh::HostPlan& pl
     if (held.emplace(name, one.reqid).second) list.push_back(std::move(one));
   };
   for (const policy::Connection& connection : plan.connections) {
-    // Under `use` what has no SA passes in the clear.
-    const bool closed = connection.protect == policy::Protect::kRequire;
-    if (closed && connection.bounds) {
-      add(spec(connection, connection.bounds->local, connection.bounds->remote, false));
-    } else if (closed) {
-      for (const policy::ChildConfig& child : connection.children) {
-        add(spec(connection, child.local_ts, child.remote_ts, false));
-      }
-    }
+    for (dataplane::PolicySpec& one : closed_of(connection)) add(std::move(one));
     bool pings = false;
     for (policy::SelectorPair& pair : policy::exceptions_of(connection)) {
       const std::uint8_t protocol = pair.local.protocol;
       pings |= protocol == policy::kProtocolIcmp || protocol == policy::kProtocolIcmp6;
       add(spec(connection, {pair.local}, {pair.remote}, true));
     }
-    // dataplane/kernel/xfrm_policy.cpp says why.
-    if (closed && pings) {
+    // dataplane/kernel/xfrm_policy.cpp says why. A trap lets connect() pass as well.
+    const bool closed = connection.protect == policy::Protect::kRequire;
+    if (closed && pings && !traps(connection)) {
       policy::Bounds bounds = policy::bounds_of(connection);
       for (auto* ends : {&bounds.local, &bounds.remote}) {
         for (policy::TrafficSelector& one : *ends) one.protocol = policy::kProtocolUdp;

@@ -45,6 +45,8 @@ struct SaSpec {
   // checksums behind ESP (RFC 3948 section 3.1.2; Linux: encap_oa).
   std::optional<IpAddress> original_local, original_remote;
   std::uint32_t replay_window = 1024;  // packets; inbound
+  policy::OuterHeader outer;
+  bool tell_first = false;  // inbound: FirstPacket when one has come
   policy::SelectorList
       local_ts;  // inbound: decrypted packets outside these are dropped (RFC 4301 section 5.2)
   policy::SelectorList remote_ts;
@@ -69,6 +71,8 @@ struct PolicySpec {
   bool clear = false;
   // While it stands, what leaves is protected, but what arrives in the clear is taken too.
   bool optional = false;
+  // Of a closed one: what it keeps from leaving raises an Acquire.
+  bool trap = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 
@@ -79,11 +83,13 @@ struct DeleteSa {
   SaKey key;
 };  // of what is not there: done already
 // NAT rebinding, roaming. The key's peer is the old one; afterwards the SA's key has the new one.
-// Errors: kNotFound.
+// Its keys, replay window and counters stay, and no sequence number is used again. Errors:
+// kNotFound; kUnsupported as for AddSa.
 struct MoveSa {
   SaKey key;
   SocketAddress local;
   SocketAddress remote;
+  bool udp_encap = true;  // from now on
 };
 struct SetPolicy {
   PolicySpec policy;
@@ -126,10 +132,16 @@ struct PeerMoved {
   SaKey key;
   SocketAddress from;
 };  // an authentic packet came from another address (inbound SA)
+struct FirstPacket {
+  SaKey key;
+};  // an authentic packet came, the first one, on an SA with tell_first
 struct Acquire {
   ReqId reqid;
-};  // traffic for a policy without an SA; rate limited by the plane
-using Event = std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, Acquire>;
+  std::string pair = {};  // empty: the plane does not know
+};                        // traffic for a policy without an SA; rate limited by the plane
+struct Drifted {};        // somebody else changed what is ours in the plane: it is to be compared
+using Event =
+    std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, FirstPacket, Acquire, Drifted>;
 
 class Port {
  public:

@@ -8,6 +8,7 @@
 #include "mesh/own_identity.hpp"
 #include "mesh/secret.hpp"
 #include "policy/identity.hpp"
+#include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
 #include "policy/service_selectors.hpp"
 
@@ -78,6 +79,7 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.proposals = settings.ike_proposals;
   connection.lifetimes = settings.lifetimes;
   connection.dpd = settings.dpd;
+  connection.mobike = settings.mobike;
   connection.fragmentation = settings.fragmentation;
   connection.encap = settings.encap;
   connection.childless = settings.childless;
@@ -142,7 +144,18 @@ void add_child(const PairSettings& settings, const char* name, policy::Mode mode
   child.remote_ts = std::move(remote);
   child.proposals = settings.esp_proposals;
   child.replay_window = settings.replay_window;
+  if (settings.outer != policy::OuterHeader()) child.outer = settings.outer;
   connection.children.push_back(std::move(child));
+}
+
+Status check_level(const Connection& connection) {
+  if (connection.protect != policy::Protect::kUse || connection.start != policy::Start::kTrap) {
+    return {};
+  }
+  return make_error(ErrorCode::kBadInput,
+                    connection.name +
+                        " has 'start: trap' with 'protect: use', under which traffic passes in the "
+                        "clear and asks for no SA: write start: now, or protect: require");
 }
 
 // `only`: each child once for each service, and between the addresses of all nothing else passes.
@@ -237,6 +250,7 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
   add_children(settings, family, selectors(c.local_addresses, {}),
                selectors(c.remote_addresses, {}), selectors(self.addresses, self.subnets),
                selectors(peer.addresses, peer.subnets), c);
+  TRY(check_level(c));
   TRY(keep_only(settings.only, c));
   return c;
 }
@@ -291,8 +305,18 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
                           peer.name +
                           " has share no address family; check subnets and local_subnets");
   }
+  TRY(check_level(c));
   TRY(keep_only(settings.only, c));
   return c;
+}
+
+void warn_of_no_encryption(const Connection& connection, HostPlan& plan) {
+  for (const policy::EspProposal& proposal : connection.children.front().proposals) {
+    if (!policy::may_not_encrypt(proposal)) continue;
+    plan.warnings.push_back(connection.name +
+                            " may use ESP that authenticates and does not encrypt: '" +
+                            policy::words(proposal) + "'");
+  }
 }
 
 }  // namespace
@@ -369,6 +393,7 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
+  for (const Connection& connection : plan.connections) warn_of_no_encryption(connection, plan);
   std::sort(plan.connections.begin(), plan.connections.end(),
             [](const Connection& a, const Connection& b) { return a.name < b.name; });
   return plan;
