@@ -60,7 +60,11 @@ constexpr std::array kSimulateOptions{
     OptionSpec{"--reboot", "HOST@T", "",
                "At time T the host crashes, loses every SA, and starts again after --downtime.", 0,
                true},
-    OptionSpec{"--downtime", "T", "5s", "How long a host that reboots is away."},
+    OptionSpec{"--restart", "HOST@T", "",
+               "At time T the host's daemon is killed, and starts again after --downtime with its "
+               "journal; the dataplane goes on meanwhile.",
+               0, true},
+    OptionSpec{"--downtime", "T", "5s", "How long a host that reboots, or its daemon, is away."},
     OptionSpec{"--lose-state", "", "",
                "Hosts that reboot have lost their state folder too: they cannot prove that they "
                "crashed."},

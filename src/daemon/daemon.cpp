@@ -18,7 +18,9 @@
 #include "daemon/clock.hpp"
 #include "daemon/file.hpp"
 #include "daemon/privileges.hpp"
+#include "daemon/socket_holder.hpp"
 #include "dataplane/kernel/kernel.hpp"
+#include "dataplane/kernel/left.hpp"
 #include "dataplane/preflight/facts.hpp"
 #include "dataplane/userspace/ours.hpp"
 #include "mesh/lockout.hpp"
@@ -175,9 +177,9 @@ Status Daemon::start() {
   if (const Status kept = keep_logins(configuration.plan, nullptr, {}); !kept) {
     log_.log({LogLevel::kWarning, "daemon", "", kept.error().message});
   }
-  auto sockets = IkeSockets::open(host_->socket_use());
-  if (!sockets) return sockets.error();
-  sockets_ = std::move(*sockets);
+  TRY(open_sockets());
+  open_journal();
+  settings.journal = journal_.has_value();
   // Before the routes are made, so that no change is missed.
   TRY_ASSIGN(address_watch_, AddressWatch::open());
   TRY(host_->start(*sockets_));
@@ -194,7 +196,8 @@ Status Daemon::start() {
           [this](ike::JobId job, const auto& which) {
             fetcher_->want(job, which, monotonic_now(), unix_now());
           },
-          [this](const auto& which) { fetcher_->watch(which, monotonic_now(), unix_now()); }},
+          [this](const auto& which) { fetcher_->watch(which, monotonic_now(), unix_now()); },
+          journal_ ? &*journal_ : nullptr},
       configuration_->keys, std::move(settings));
   use_certificates();
   view_ = std::make_unique<DaemonView>(
@@ -218,7 +221,63 @@ Status Daemon::start() {
   view_->set_plan(configuration_->plan, generation_);
   for (const std::string& warning : configuration_->plan.warnings)
     log_.log({LogLevel::kWarning, "config", "", warning});
-  return driver_->command(ike::Configure{configuration_->plan.connections});
+  TRY(driver_->command(ike::Configure{configuration_->plan.connections}));
+  return go_on();
+}
+
+// The sockets of the daemon before, if it left them with a holder; else new ones.
+Status Daemon::open_sockets() {
+  if (host_->outlives_daemon()) {
+    sockets_ = take_held(options_.run);
+    if (sockets_) return {};
+  } else {
+    dataplane::end_socket_holder(options_.run);
+  }
+  auto sockets = IkeSockets::open(host_->socket_use());
+  if (!sockets) return sockets.error();
+  sockets_ = std::move(*sockets);
+  if (!host_->outlives_daemon()) return {};
+  const Status held = start_holder(options_.run, *sockets_);
+  if (!held) {
+    log_.log({LogLevel::kWarning, "daemon", "",
+              "ESP in UDP will not pass while this daemon is away: " + held.error().message});
+  }
+  return {};
+}
+
+void Daemon::open_journal() {
+  if (!host_->outlives_daemon()) return dataplane::remove_journal(options_.run);
+  auto journal = JournalFile::open(options_.run);
+  if (journal) {
+    if (!journal->why_void().empty()) {
+      log_.log({LogLevel::kInfo, "daemon", "", "no journal to go on with: " + journal->why_void()});
+    }
+    journal_ = std::move(*journal);
+    return;
+  }
+  log_.log({LogLevel::kWarning, "daemon", "",
+            fmt::format("no journal is kept, so that a restart negotiates every pair anew: {}. "
+                        "Give --run a folder on a tmpfs",
+                        journal.error().message)});
+}
+
+// With the IKE SAs of the daemon before, if it left a journal, and what the dataplane has for them.
+Status Daemon::go_on() {
+  if (journal_) {
+    const ike::journal::Restored restored = driver_->restore();
+    if (restored.kept + restored.changed + restored.unreadable > 0) {
+      log_.log({LogLevel::kInfo, "daemon", "",
+                fmt::format("{} IKE SAs of the daemon before go on; {} are closed, since their "
+                            "pairs are configured otherwise now; {} could not be read",
+                            restored.kept, restored.changed, restored.unreadable)});
+    }
+  }
+  const EngineDriver::Standing standing = driver_->standing();
+  TRY(host_->adopt(standing.sas, standing.policies));
+  driver_->reconcile();
+  reconcile_at_ = monotonic_now() + kReconcileEvery;
+  driver_->handle_timeout();
+  return {};
 }
 
 // MOBIKE: SAs follow. An empty list would say that the host has none: it is only between two.
@@ -424,6 +483,12 @@ void Daemon::poll_once() {
 
 void Daemon::run() {
   while (!stopping_) poll_once();
+  if (driver_->keeps_journal()) {
+    log_.log({LogLevel::kInfo, "daemon", "",
+              "stopping; the kernel goes on with the SAs it has, and the next daemon with their "
+              "IKE SAs ('espalier teardown' takes all of it down)"});
+    return;
+  }
   log_.log({LogLevel::kInfo, "daemon", "",
             "stopping; what must be protected stays closed ('espalier teardown' opens it)"});
   // Peers are told, so that they do not send into SAs that nobody has. A lost message is found by

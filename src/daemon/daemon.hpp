@@ -42,6 +42,9 @@ class Daemon {
   static Status keep_logins(const mesh::HostPlan& plan, const mesh::HostPlan* running,
                             const control::ReloadRequest& request);
   void remove_other_plane();
+  Status open_sockets();
+  void open_journal();
+  Status go_on();
   void retry_routes();
   void tell_addresses();
   void warn_about_host();
@@ -72,6 +75,7 @@ class Daemon {
   AddressWatch address_watch_;
   std::unique_ptr<PlaneHost> host_;
   std::string plane_why_;
+  std::optional<JournalFile> journal_;
   std::unique_ptr<EngineDriver> driver_;
   std::unique_ptr<DaemonView> view_;
   std::unique_ptr<control::Server> server_;

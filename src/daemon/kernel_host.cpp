@@ -27,6 +27,7 @@ class KernelHost final : public PlaneHost {
       options.clock = monotonic_now;
       options.unix_now = unix_now;
       options.log = &log_;
+      options.keep = true;
       TRY_ASSIGN(plane_, dataplane::Kernel::make(options));
     }
     // Without an inventory the policies of an earlier run stay: its absence opens nothing.
@@ -75,6 +76,11 @@ class KernelHost final : public PlaneHost {
     const auto restored = larval_drop_.restore();
     TRY(plane_->remove_all_sas());
     return restored ? Status() : Status(restored.error());
+  }
+  bool outlives_daemon() const override { return true; }
+  Status adopt(std::span<const dataplane::SaSpec> sas,
+               std::span<const dataplane::PolicySpec> policies) override {
+    return plane_->adopt(sas, policies);
   }
   std::string_view name() const override { return "kernel"; }
   std::string describe() const override { return "kernel dataplane"; }

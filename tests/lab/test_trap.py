@@ -64,8 +64,10 @@ class Trap(unittest.TestCase):
         self.assertEqual(clear.stop(), [], "in the clear")
         for node in mesh.nodes.values():
             node.daemon.stop()
-        self.assertEqual(self.larval_drop(a), "1", "restored when the daemon stops")
         self.assertEqual({p[:4] for p in a.policies()}, {p[:4] for p in traps})
+        self.assertEqual(self.larval_drop(a), "0", "the traps stand, and so does what they need")
+        a.espalier("teardown")
+        self.assertEqual(self.larval_drop(a), "1", "restored by teardown")
 
     # Transport mode, and a stop by the operator.
     def test_transport_and_down(self):

@@ -7,6 +7,8 @@
 #include "dataplane/check.hpp"
 #include "dataplane/kernel/exceptions.hpp"
 #include "dataplane/kernel/larval_drop.hpp"
+#include "dataplane/kernel/left.hpp"
+#include "dataplane/kernel/rebuild.hpp"
 #include "dataplane/limits.hpp"
 #include "policy/selectors.hpp"
 
@@ -36,33 +38,6 @@ IpAddress destination_of(Direction direction, const SocketAddress& local,
   return direction == Direction::kIn ? local.ip : remote.ip;
 }
 
-void add_once(policy::SelectorList& list, const Prefix& prefix, std::uint8_t protocol,
-              std::uint16_t port, std::uint16_t mask) {
-  policy::TrafficSelector selector = policy::from_prefix(prefix);
-  selector.protocol = protocol;
-  if (mask != 0) {
-    selector.start_port = port;
-    selector.end_port = static_cast<std::uint16_t>(port | static_cast<std::uint16_t>(~mask));
-  }
-  if (std::find(list.begin(), list.end(), selector) == list.end()) list.push_back(selector);
-}
-
-// What the kernel has for a reqid that nobody here set, or that somebody changed.
-PolicySpec rebuild(ReqId reqid, const std::map<PolicyKey, KernelPolicy>& entries) {
-  PolicySpec spec;
-  spec.reqid = reqid;
-  for (const auto& [key, policy] : entries) {
-    if (key.direction != kernel::PolicyDirection::kOut) continue;
-    add_once(spec.local_ts, key.source, key.protocol, key.source_port, key.source_mask);
-    add_once(spec.remote_ts, key.destination, key.protocol, key.destination_port,
-             key.destination_mask);
-    spec.mode = policy.mode;
-    spec.local = policy.source;
-    spec.remote = policy.destination;
-  }
-  return spec;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
@@ -80,7 +55,11 @@ Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
   }
   std::unique_ptr<Kernel> plane(
       new Kernel(std::move(options), std::move(*requests), std::move(events)));
-  TRY(plane->remove_all_sas());
+  if (plane->options_.keep) {
+    TRY(plane->import_left());
+  } else {
+    TRY(plane->remove_all_sas());
+  }
   return plane;
 }
 
@@ -430,7 +409,7 @@ Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>&
     if (policy.reqid != 0) by_reqid[ReqId(policy.reqid)][policy.key] = policy;
   }
   std::map<ReqId, PolicySpec> specs;
-  for (const auto& [reqid, entries] : by_reqid) specs[reqid] = rebuild(reqid, entries);
+  for (const auto& [reqid, entries] : by_reqid) specs[reqid] = kernel::rebuild(reqid, entries);
   for (const auto& [reqid, held] : policies_) {
     TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(held));
     const bool whole = std::all_of(wanted.begin(), wanted.end(), [&](const PolicyKey& key) {
@@ -488,6 +467,8 @@ Status teardown_kernel(Logger& logger, const std::string& run) {
   const auto restored = LarvalDrop(run + "/xfrm_larval_drop").restore();
   KernelOptions options;
   options.log = &logger;
+  end_socket_holder(run);
+  remove_journal(run);
   auto plane = Kernel::make(std::move(options));  // which removes the SAs
   if (!plane && plane.error().code == ErrorCode::kUnsupported) return {};
   if (!plane) return plane.error();

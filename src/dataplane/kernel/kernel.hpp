@@ -17,6 +17,8 @@ struct KernelOptions {
   std::function<Instant()> clock;          // monotonic
   std::function<std::int64_t()> unix_now;  // seconds since 1970, as the kernel counts use
   Logger* log = nullptr;                   // may be null
+  // What an earlier daemon made stays, until adopt().
+  bool keep = false;
 };
 
 // Not thread-safe: the control side's own.
@@ -26,6 +28,12 @@ class Kernel final : public Port {
   // ours that an earlier daemon left are removed one by one, since nothing knows their IKE SAs any
   // more; its policies stay, so that nothing leaves in the clear meanwhile.
   static Result<std::unique_ptr<Kernel>> make(KernelOptions options);
+
+  // With KernelOptions::keep, once, after close(): these SAs (without keys) and policies of an
+  // earlier daemon are this one's from now on, as far as the kernel has them. Its other policies
+  // go; its other SAs do so with the first repair(), for packets that are on their way to them.
+  // Without any SA all go at once.
+  Status adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> policies);
 
   // Every SA of ours, one by one; policies stay.
   Status remove_all_sas();
@@ -86,6 +94,7 @@ class Kernel final : public Port {
   Status release(const kernel::PolicyKey& key, ReqId reqid);
   Status put_outside(const std::vector<kernel::KernelPolicy>& found);
   Status remove_left_policies(const std::vector<kernel::KernelPolicy>& found);
+  Status import_left();
   Status put(const kernel::PolicyKey& key, const PolicySpec& policy);
   Status put_exception(const kernel::PolicyKey& key);
   Status remove_policy(const kernel::PolicyKey& key);

@@ -34,4 +34,15 @@ Wanted wanted(const Core& core) {
   return out;
 }
 
+std::vector<InstallSa> standing_sas(const Core& core) {
+  std::vector<InstallSa> out;
+  for (const auto& [local, sa] : core.sas) {
+    for (const v2::ChildSa& child : sa.children) {
+      out.push_back({Direction::kIn, child.spec});
+      if (child.outbound_installed) out.push_back({Direction::kOut, child.spec});
+    }
+  }
+  return out;
+}
+
 }  // namespace espalier::ike

@@ -9,16 +9,10 @@
 #include "policy/selectors.hpp"
 
 namespace espalier::ike::v2 {
-namespace {
-
-// Children with the same selectors of the same pair share a reqid: the newest outbound SA carries
-// the traffic.
 std::string reqid_key(const ChildSaSpec& spec) {
   return spec.pair + "|" + spec.child + "|" + policy::to_string(spec.local_ts) + "|" +
          policy::to_string(spec.remote_ts);
 }
-
-}  // namespace
 
 ChildSa* IkeSa::child_in(Spi spi_in) {
   for (ChildSa& child : children) {
