@@ -45,9 +45,10 @@ class Kernel final : public Port {
   Result<Snapshot> query() override;
   std::vector<Event> poll_events() override;
 
-  // What must be protected: these (all of them `closed`) stand from now on, until another call
-  // leaves them out; what other policies of ours an earlier daemon left goes. Additions come first.
-  Status close(const std::vector<PolicySpec>& closed);
+  // What must be protected, and its exceptions: these (each `closed` or `clear`) stand from now on,
+  // until another call leaves them out; what other policies of ours an earlier daemon left goes.
+  // Additions come first.
+  Status close(const std::vector<PolicySpec>& standing);
 
   // Compares what the kernel has with what was set here, and puts right what differs, one entry at
   // a time: policies that are missing or changed are set again, policies and SAs in our ranges that
@@ -91,7 +92,8 @@ class Kernel final : public Port {
   Status remove(const kernel::SaId& id);
   void own(std::vector<ReqId>& owners, const PolicySpec& policy);
   Status release(const kernel::PolicyKey& key, ReqId reqid);
-  Status remove_left_policies();
+  Status put_outside(const std::vector<kernel::KernelPolicy>& found);
+  Status remove_left_policies(const std::vector<kernel::KernelPolicy>& found);
   Status import_left();
   Status put(const kernel::PolicyKey& key, const PolicySpec& policy);
   Status put_exception(const kernel::PolicyKey& key);

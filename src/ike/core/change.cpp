@@ -1,6 +1,9 @@
 // A pair that stands, and whose configuration changes: nothing is taken away before what replaces
 // it is there.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <set>
 
 #include "ike/core/core.hpp"
 #include "ike/core/limits.hpp"
@@ -23,6 +26,9 @@ bool holds_as_it_is(policy::Connection old, const policy::Connection& now) {
   old.resumption = now.resumption;
   old.redirect = now.redirect;
   old.fragmentation = now.fragmentation;
+  // This host's own: no peer is asked about them.
+  old.protect = now.protect;
+  old.except = now.except;
   return old == now;
 }
 
@@ -30,6 +36,25 @@ bool holds_as_it_is(policy::Connection old, const policy::Connection& now) {
 bool is_same_peer(const policy::Connection& old, const policy::Connection& now) {
   return old.local_id == now.local_id && old.remote_id == now.remote_id && old.peer == now.peer &&
          old.null_auth == now.null_auth && now.null_auth == policy::NullAuth::kNone;
+}
+
+std::string_view level_word(policy::Protect level) {
+  return level == policy::Protect::kUse ? "use" : "require";
+}
+
+// The policies say the new level; the SAs stay.
+void set_level(Context& ctx, const Pair& pair) {
+  std::set<ReqId> done;
+  for (const IkeSpi spi : pair.sas) {
+    const IkeSa* sa = ctx.find(spi);
+    if (sa == nullptr) continue;
+    for (const v2::ChildSa& child : sa->children) {
+      if (done.insert(child.spec.reqid).second) ctx.effect(v2::policy_of(*sa, child));
+    }
+  }
+  ctx.event(
+      EventKind::kNote, LogLevel::kInfo, pair.connection->name,
+      fmt::format("protect: {} from now on; its SAs stay", level_word(pair.connection->protect)));
 }
 
 }  // namespace
@@ -53,6 +78,7 @@ bool change_pair(Context& ctx, const std::string& name, const policy::Connection
       IkeSa* sa = ctx.find(spi);
       if (sa != nullptr && sa->connection == old) sa->connection = pair.connection;
     }
+    if (old->protect != now.protect) set_level(ctx, pair);
     return true;
   }
   pair.changed = true;
