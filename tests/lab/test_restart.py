@@ -114,7 +114,7 @@ class Restart(unittest.TestCase):
         self.begin()
         before = self.spis()
         self.mesh["a"].daemon.stop(signal.SIGKILL)
-        self.mesh.write(self.mesh.inventory("lifetimes: {child: 50m}"), [self.mesh["a"]])
+        self.mesh.write(self.mesh.inventory("encap: always"), [self.mesh["a"]])
         self.mesh["a"].start()
         self.mesh.wait_up(timeout=20)
         lib.wait_for("traffic", lambda: self.mesh["a"].ping("10.0.0.2", 1, timeout=1) == 1, 10)

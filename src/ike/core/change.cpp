@@ -16,20 +16,9 @@ namespace {
 using v2::IkeSa;
 using v2::IkeState;
 
-// What holds from the next rekey, check or attempt on, and needs no other SA.
-bool holds_as_it_is(policy::Connection old, const policy::Connection& now) {
-  if (old.lifetimes.reauth != now.lifetimes.reauth) return false;
-  old.lifetimes = now.lifetimes;
-  old.dpd = now.dpd;
-  old.start = now.start;
-  old.childless = now.childless;
-  old.resumption = now.resumption;
-  old.redirect = now.redirect;
-  old.fragmentation = now.fragmentation;
-  // This host's own: no peer is asked about them.
-  old.protect = now.protect;
-  old.except = now.except;
-  return old == now;
+// Whether they differ only in what needs no other SA.
+bool holds_as_it_is(const policy::Connection& old, const policy::Connection& now) {
+  return what_sas_rest_on(old) == what_sas_rest_on(now);
 }
 
 // Whether another IKE SA may take over from the one there is: it is with the same peer.
@@ -58,6 +47,23 @@ void set_level(Context& ctx, const Pair& pair) {
 }
 
 }  // namespace
+
+policy::Connection what_sas_rest_on(policy::Connection connection) {
+  const policy::Connection usual;
+  const auto reauth = connection.lifetimes.reauth;
+  connection.lifetimes = usual.lifetimes;
+  connection.lifetimes.reauth = reauth;
+  connection.dpd = usual.dpd;
+  connection.start = usual.start;
+  connection.childless = usual.childless;
+  connection.resumption = usual.resumption;
+  connection.redirect = usual.redirect;
+  connection.fragmentation = usual.fragmentation;
+  // This host's own: no peer is asked about them.
+  connection.protect = usual.protect;
+  connection.except = usual.except;
+  return connection;
+}
 
 bool is_outdated(const Pair& pair, const IkeSa& sa) {
   return pair.changed && pair.connection != sa.connection;
