@@ -140,6 +140,27 @@ class Restart(unittest.TestCase):
         a.start()
         self.mesh.wait_up(timeout=20)
 
+    # A start without an inventory, or with a lost one, opens nothing of what the daemon before closed.
+    def test_without_an_inventory_nothing_opens(self):
+        self.begin()
+        a = self.mesh["a"]
+        a.daemon.stop(signal.SIGKILL)
+        os.rename(f"{a.config}/mesh.yaml", f"{a.config}/mesh.lost")
+        clear = nodes.Listener(a, nodes.ECHOES)
+        a.start()
+        lib.wait_for("a daemon", a.status, 15)
+        # Somebody's entry in our ranges has the kernel compared at once.
+        a.ip("xfrm", "state", "add", "src", "10.0.0.1", "dst", "10.0.0.2", "proto", "esp", "spi", "0x777", "reqid",
+             str(0xE5000777), "mode", "tunnel", "aead", "rfc4106(gcm(aes))", "0x" + "5a" * 20, "128")
+        time.sleep(1)
+        self.assertEqual(a.ping("10.0.0.2", 3, timeout=1), 0)
+        self.assertEqual(clear.stop(), [], "in the clear" + self.logs())
+        self.assertNotEqual(a.policies(), [])
+        os.rename(f"{a.config}/mesh.lost", f"{a.config}/mesh.yaml")
+        a.espalier("reload")
+        self.mesh.wait_up(timeout=60)
+        self.assertEqual(a.ping("10.0.0.2", 3, timeout=2), 3)
+
     # Nothing of the daemon's memory, nor its rights, are with who keeps the sockets.
     def test_the_holder_can_do_nothing(self):
         self.begin()

@@ -55,11 +55,8 @@ Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
   }
   std::unique_ptr<Kernel> plane(
       new Kernel(std::move(options), std::move(*requests), std::move(events)));
-  if (plane->options_.keep) {
-    TRY(plane->import_left());
-  } else {
-    TRY(plane->remove_all_sas());
-  }
+  plane->took_over_ = !plane->options_.keep;
+  if (plane->took_over_) TRY(plane->remove_all_sas());
   return plane;
 }
 
@@ -218,9 +215,9 @@ Status Kernel::apply(const SetPolicy& change) {
 }
 
 // The last has the kernel's policy. An exception has it before all others; a closed one has it when
-// nobody else wants it; and transport
-// mode comes before a tunnel for the same packets, whichever was set first, since both ends must
-// choose the same. Otherwise the later one has it, and keeps its place when it is set again.
+// nobody else wants it; and transport mode comes before a tunnel for the same packets, whichever was set first,
+// since both ends must choose the same. Otherwise the later one has it, and keeps its place when it
+// is set again.
 void Kernel::own(std::vector<ReqId>& owners, const PolicySpec& policy) {
   const auto rank = [](const PolicySpec& one) {
     if (one.closed) return 0;
@@ -282,6 +279,7 @@ Status Kernel::put_outside(const std::vector<KernelPolicy>& found) {
 }
 
 Status Kernel::close(const std::vector<PolicySpec>& standing) {
+  if (!took_over_) TRY(import_left());
   TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
   TRY(put_outside(found));
   std::set<ReqId> wanted;
@@ -406,7 +404,7 @@ Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>&
   std::map<ReqId, std::map<PolicyKey, KernelPolicy>> by_reqid;
   for (const KernelPolicy& policy : found) {
     active[policy.key] = policy;
-    if (policy.reqid != 0) by_reqid[ReqId(policy.reqid)][policy.key] = policy;
+    if (took_over_ && policy.reqid != 0) by_reqid[ReqId(policy.reqid)][policy.key] = policy;
   }
   std::map<ReqId, PolicySpec> specs;
   for (const auto& [reqid, entries] : by_reqid) specs[reqid] = kernel::rebuild(reqid, entries);

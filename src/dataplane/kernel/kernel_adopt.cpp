@@ -69,6 +69,7 @@ Status Kernel::import_left() {
     for (const PolicyKey& key : *keys) owners_[key].push_back(reqid);
     policies_[reqid] = std::move(spec);
   }
+  took_over_ = true;
   return {};
 }
 
@@ -93,6 +94,7 @@ Status Kernel::adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> po
     sas_[sa.key()] = {sa.pair,   sa.reqid,     destination, sa.local,
                       sa.remote, sa.udp_encap, false,       sa.soft_packets};
   }
+  if (!took_over_) return {};
   std::set<ReqId> wanted;
   for (const PolicySpec& policy : policies) {
     wanted.insert(policy.reqid);

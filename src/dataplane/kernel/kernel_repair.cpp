@@ -54,7 +54,7 @@ Status Kernel::repair_policies(std::vector<Repaired>& repaired) {
     for (const PolicyKey& key : kernel::always_outside()) TRY(mend(key, nullptr));
   }
   for (const auto& [key, policy] : found) {
-    if (is_known(key)) continue;
+    if (is_known(key) || !took_over_) continue;
     TRY(remove_policy(key));
     ++counters_["policies-removed"];
     repaired.push_back(
