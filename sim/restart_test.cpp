@@ -183,7 +183,7 @@ TEST(Restart, AChangedConnectionBeginsAnew) {
     if (gone) {
       bender.connections.clear();
     } else {
-      bender.connections.front().lifetimes.child = 17min;
+      bender.connections.front().encap = policy::Encap::kAlways;
     }
     two.world.command(bender, ike::Configure{bender.connections});
     const auto restored = two.world.resume(bender);

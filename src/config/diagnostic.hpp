@@ -33,10 +33,8 @@ std::string to_string(const Diagnostic& diagnostic);  // "mesh.yaml:7:12: unknow
 struct Features {
   bool transport_mode = false;
   bool trap = false;
-  bool exceptions = false;
-  bool protect_levels = false;  // `use` and `off`
-  bool kernel_suites = false;   // policy::needs_kernel()
-  bool outer_header = false;    // another policy::OuterHeader than the usual one
+  bool kernel_suites = false;  // policy::needs_kernel()
+  bool outer_header = false;   // another policy::OuterHeader than the usual one
 };
 inline constexpr Features kKernelPlane{
     .transport_mode = true, .trap = true, .kernel_suites = true, .outer_header = true};

@@ -19,8 +19,11 @@
 #include "daemon/file.hpp"
 #include "daemon/privileges.hpp"
 #include "daemon/socket_holder.hpp"
+#include "dataplane/kernel/kernel.hpp"
 #include "dataplane/kernel/left.hpp"
+#include "dataplane/preflight/facts.hpp"
 #include "dataplane/userspace/ours.hpp"
+#include "mesh/lockout.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -99,12 +102,48 @@ void Daemon::warn_about_host() {
   }
 }
 
-// `auto` is the userspace plane until the kernel's can do all that it can.
 Status Daemon::choose_plane() {
-  host_ = options_.dataplane == control::DataplaneChoice::kKernel
-              ? make_kernel_host(log_, options_.run)
-              : make_userspace_host(log_);
+  bool kernel = options_.dataplane == control::DataplaneChoice::kKernel;
+  plane_why_ = std::string(kernel ? "kernel" : "userspace") + ": --dataplane says so";
+  if (options_.dataplane == control::DataplaneChoice::kAuto) {
+    std::optional<std::vector<dataplane::kernel::SuiteTrial>> suites;
+    auto tried = dataplane::kernel::try_suites();
+    if (tried) suites = std::move(*tried);
+    const auto choice = dataplane::preflight::choose(suites, suites ? "" : tried.error().message);
+    kernel = choice.kernel;
+    plane_why_ = choice.why;
+  }
+  log_.log({LogLevel::kInfo, "daemon", "", "dataplane " + plane_why_});
+  host_ = kernel ? make_kernel_host(log_, options_.run) : make_userspace_host(log_);
   return {};
+}
+
+// What a daemon with the other dataplane left closed: this one has closed it by now, and the
+// other's rules would be in its way.
+void Daemon::remove_other_plane() {
+  const Status removed = host_->name() == "kernel" ? dataplane::userspace::teardown_host(log_)
+                                                   : dataplane::teardown_kernel(log_, options_.run);
+  if (removed) return;
+  log_.log({LogLevel::kWarning, "daemon", "",
+            "what the other dataplane left cannot be removed: " + removed.error().message});
+}
+
+Status Daemon::keep_logins(const mesh::HostPlan& plan, const mesh::HostPlan* running,
+                           const control::ReloadRequest& request) {
+  if (request.force) return {};
+  constexpr std::size_t kMaxTable = 16u << 20;
+  std::vector<mesh::Login> logins;
+  if (const auto own = mesh::parse_ssh_connection(request.ssh_connection)) logins.push_back(*own);
+  for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+    const auto table = read_file(path, kMaxTable);
+    if (!table) continue;
+    for (const mesh::Login& login : mesh::parse_ssh_sockets(to_text(*table))) {
+      logins.push_back(login);
+    }
+  }
+  const auto why = mesh::lockout(plan, running, logins);
+  if (!why) return {};
+  return make_error(ErrorCode::kBusy, *why + " (espalier reload --force)");
 }
 
 void Daemon::retry_routes() {
@@ -133,6 +172,11 @@ Status Daemon::start() {
   TRY_ASSIGN(settings.qcd_secret, lasting_secret(options_.state + kQcdSecretName));
   settings.force_encap = host_->needs_udp();
   TRY(host_->protect(configuration.plan));
+  if (!configuration.plan.self.empty()) remove_other_plane();
+  // Nobody could say --force here.
+  if (const Status kept = keep_logins(configuration.plan, nullptr, {}); !kept) {
+    log_.log({LogLevel::kWarning, "daemon", "", kept.error().message});
+  }
   TRY(open_sockets());
   open_journal();
   settings.journal = journal_.has_value();
@@ -156,8 +200,9 @@ Status Daemon::start() {
           journal_ ? &*journal_ : nullptr},
       configuration_->keys, std::move(settings));
   use_certificates();
-  view_ = std::make_unique<DaemonView>(*driver_, *host_, certificate_watch_,
-                                       [this] { return reload(); });
+  view_ = std::make_unique<DaemonView>(
+      *driver_, *host_, certificate_watch_,
+      [this](const control::ReloadRequest& request) { return reload(request); }, plane_why_);
   server_ = std::make_unique<control::Server>(*view_, daemon_info());
   warn_about_host();
   if (configuration_->plan.self.empty()) {
@@ -244,7 +289,7 @@ void Daemon::tell_addresses() {
   }
 }
 
-Result<control::ReloadReport> Daemon::reload() {
+Result<control::ReloadReport> Daemon::reload(const control::ReloadRequest& request) {
   auto loaded = load_configuration(options_.config, options_.self, host_->honours());
   if (!loaded) {
     log_.log({LogLevel::kError, "config", "",
@@ -260,6 +305,11 @@ Result<control::ReloadReport> Daemon::reload() {
                     options_.config));
     log_.log({LogLevel::kError, "config", "", "not reloaded: " + gone.message});
     return gone;
+  }
+  if (const Status kept = keep_logins(loaded->plan, &configuration_->plan, request); !kept) {
+    log_.log(
+        {LogLevel::kError, "config", "", "not reloaded, nothing changed: " + kept.error().message});
+    return kept.error();
   }
   const mesh::PlanDiff diff = mesh::plan_diff(configuration_->plan, loaded->plan);
   // Closed before anything opens: the rules of the new plan first.
@@ -350,7 +400,7 @@ void Daemon::handle_signal() {
   while (read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
       // What became of it is in the log; there is nobody to answer to.
-      if (const auto report = reload(); !report) continue;
+      if (const auto report = reload({}); !report) continue;
     } else {
       stopping_ = true;
     }

@@ -53,8 +53,16 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
 }
 
 dataplane::PolicySpec to_spec(const ike::SetPolicy& set) {
-  return {set.pair, set.reqid,         set.local_ts,      set.remote_ts,
-          set.mode, set.path.local.ip, set.path.remote.ip};
+  dataplane::PolicySpec spec;
+  spec.pair = set.pair;
+  spec.reqid = set.reqid;
+  spec.local_ts = set.local_ts;
+  spec.remote_ts = set.remote_ts;
+  spec.mode = set.mode;
+  spec.local = set.path.local.ip;
+  spec.remote = set.path.remote.ip;
+  spec.optional = set.optional;
+  return spec;
 }
 
 reconcile::SaName sa_name(bool in, Spi spi, const IpAddress& peer) {
@@ -79,7 +87,7 @@ reconcile::Repair difference(const ike::Core& core, const dataplane::Snapshot& s
     actual.push_back({sa_name(in, sa.key.spi, sa.key.peer), sa.reqid});
   }
   for (const dataplane::PolicySpec& each : snapshot.policies) {
-    if (each.closed) continue;  // the host's, not the engine's
+    if (each.closed || each.clear) continue;  // the host's, not the engine's
     there.push_back({each.pair, each.reqid, each.local_ts, each.remote_ts});
   }
   return reconcile::compare(std::move(desired), std::move(policies), std::move(actual),

@@ -4,6 +4,7 @@
 
 #include "esp/shape.hpp"
 #include "policy/selectors.hpp"
+#include "policy/service_selectors.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -24,10 +25,11 @@ void add_prefixes(const policy::SelectorList& selectors, std::vector<Prefix>& in
 ProtectedPair protect(const policy::Connection& connection, const std::vector<IpAddress>& own) {
   ProtectedPair pair;
   pair.name = connection.name;
-  for (const policy::ChildConfig& child : connection.children) {
-    add_prefixes(child.local_ts, pair.local);
-    add_prefixes(child.remote_ts, pair.remote);
-  }
+  pair.except = connection.except;
+  pair.closed = connection.protect == policy::Protect::kRequire;
+  const policy::Bounds bounds = policy::bounds_of(connection);
+  add_prefixes(bounds.local, pair.local);
+  add_prefixes(bounds.remote, pair.remote);
   // A packet of this host to a peer's subnet must have a source inside local_ts to be let through
   // the tunnel.
   for (const IpAddress& address : own) {

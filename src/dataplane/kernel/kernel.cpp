@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "dataplane/check.hpp"
+#include "dataplane/kernel/exceptions.hpp"
 #include "dataplane/kernel/larval_drop.hpp"
 #include "dataplane/kernel/left.hpp"
 #include "dataplane/kernel/rebuild.hpp"
@@ -54,11 +55,8 @@ Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
   }
   std::unique_ptr<Kernel> plane(
       new Kernel(std::move(options), std::move(*requests), std::move(events)));
-  if (plane->options_.keep) {
-    TRY(plane->import_left());
-  } else {
-    TRY(plane->remove_all_sas());
-  }
+  plane->took_over_ = !plane->options_.keep;
+  if (plane->took_over_) TRY(plane->remove_all_sas());
   return plane;
 }
 
@@ -216,12 +214,14 @@ Status Kernel::apply(const SetPolicy& change) {
   return {};
 }
 
-// The last has the kernel's policy. A closed one has it when nobody else wants it; and transport
-// mode comes before a tunnel for the same packets, whichever was set first, since both ends must
-// choose the same. Otherwise the later one has it, and keeps its place when it is set again.
+// The last has the kernel's policy. An exception has it before all others; a closed one has it when
+// nobody else wants it; and transport mode comes before a tunnel for the same packets, whichever
+// was set first, since both ends must choose the same. Otherwise the later one has it, and keeps
+// its place when it is set again.
 void Kernel::own(std::vector<ReqId>& owners, const PolicySpec& policy) {
   const auto rank = [](const PolicySpec& one) {
     if (one.closed) return 0;
+    if (one.clear) return 3;
     return one.mode == policy::Mode::kTransport ? 2 : 1;
   };
   const auto at = std::find(owners.begin(), owners.end(), policy.reqid);
@@ -263,30 +263,46 @@ Status Kernel::release(const PolicyKey& key, ReqId reqid) {
   return remove_policy(key);
 }
 
-Status Kernel::close(const std::vector<PolicySpec>& closed) {
-  for (const PolicyKey& key : kernel::neighbour_discovery()) {
-    if (exceptions_stand_) break;
+// Only what is not there: a reload touches what changed.
+Status Kernel::put_outside(const std::vector<KernelPolicy>& found) {
+  std::set<PolicyKey> there;
+  for (const KernelPolicy& policy : found) {
+    const bool good = policy.priority == kernel::kPriorityOutside && policy.allow;
+    if (good && policy.reqid == 0) there.insert(policy.key);
+  }
+  for (const PolicyKey& key : kernel::always_outside()) {
+    if (there.contains(key)) continue;
     TRY(put_exception(key));
   }
   exceptions_stand_ = true;
+  return {};
+}
+
+Status Kernel::close(const std::vector<PolicySpec>& standing) {
+  if (!took_over_) TRY(import_left());
+  TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
+  TRY(put_outside(found));
   std::set<ReqId> wanted;
-  for (const PolicySpec& policy : closed) {
-    ASSERT(policy.closed);
-    wanted.insert(policy.reqid);
-    TRY(apply(SetPolicy{policy}));
+  // Exceptions first: what they let through is never closed for a moment.
+  for (const bool clear : {true, false}) {
+    for (const PolicySpec& policy : standing) {
+      ASSERT(policy.closed != policy.clear);
+      if (policy.clear != clear) continue;
+      wanted.insert(policy.reqid);
+      TRY(apply(SetPolicy{policy}));
+    }
   }
   std::vector<ReqId> gone;
   for (const auto& [reqid, policy] : policies_) {
-    if (policy.closed && !wanted.contains(reqid)) gone.push_back(reqid);
+    if ((policy.closed || policy.clear) && !wanted.contains(reqid)) gone.push_back(reqid);
   }
   for (const ReqId reqid : gone) TRY(apply(DeletePolicy{reqid}));
   pick_up_acquires();
-  return remove_left_policies();
+  return remove_left_policies(found);
 }
 
-Status Kernel::remove_left_policies() {
-  TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
-  const std::vector<PolicyKey> exceptions = kernel::neighbour_discovery();
+Status Kernel::remove_left_policies(const std::vector<KernelPolicy>& found) {
+  const std::vector<PolicyKey>& exceptions = kernel::always_outside();
   std::size_t removed = 0;
   for (const KernelPolicy& policy : found) {
     const bool exempt =
@@ -388,7 +404,7 @@ Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>&
   std::map<ReqId, std::map<PolicyKey, KernelPolicy>> by_reqid;
   for (const KernelPolicy& policy : found) {
     active[policy.key] = policy;
-    if (policy.reqid != 0) by_reqid[ReqId(policy.reqid)][policy.key] = policy;
+    if (took_over_ && policy.reqid != 0) by_reqid[ReqId(policy.reqid)][policy.key] = policy;
   }
   std::map<ReqId, PolicySpec> specs;
   for (const auto& [reqid, entries] : by_reqid) specs[reqid] = kernel::rebuild(reqid, entries);

@@ -31,6 +31,8 @@ PolicySpec rebuild(ReqId reqid, const std::map<PolicyKey, KernelPolicy>& entries
   PolicySpec spec;
   spec.reqid = reqid;
   for (const auto& [key, policy] : entries) {
+    // An optional template, or something nobody here wants: it is set again unless it is asked for.
+    spec.optional = spec.optional || policy.odd;
     if (key.direction != PolicyDirection::kOut) continue;
     add_once(spec.local_ts, key.source, key.protocol, key.source_port, key.source_mask);
     add_once(spec.remote_ts, key.destination, key.protocol, key.destination_port,
@@ -67,6 +69,7 @@ Status Kernel::import_left() {
     for (const PolicyKey& key : *keys) owners_[key].push_back(reqid);
     policies_[reqid] = std::move(spec);
   }
+  took_over_ = true;
   return {};
 }
 
@@ -91,6 +94,7 @@ Status Kernel::adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> po
     sas_[sa.key()] = {sa.pair,   sa.reqid,     destination, sa.local,
                       sa.remote, sa.udp_encap, false,       sa.soft_packets};
   }
+  if (!took_over_) return {};
   std::set<ReqId> wanted;
   for (const PolicySpec& policy : policies) {
     wanted.insert(policy.reqid);
@@ -99,6 +103,7 @@ Status Kernel::adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> po
     const auto had = known == policies_.end() ? Result<std::set<PolicyKey>>(std::set<PolicyKey>())
                                               : kernel::expand(known->second);
     const bool same = had && *had == keys && known->second.mode == policy.mode &&
+                      known->second.optional == policy.optional &&
                       known->second.local == policy.local && known->second.remote == policy.remote;
     if (same) {
       known->second = policy;
@@ -108,7 +113,8 @@ Status Kernel::adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> po
   }
   std::vector<ReqId> gone;
   for (const auto& [reqid, policy] : policies_) {
-    if (!policy.closed && !wanted.contains(reqid)) gone.push_back(reqid);
+    const bool stands = policy.closed || policy.clear;  // close()'s own
+    if (!stands && !wanted.contains(reqid)) gone.push_back(reqid);
   }
   for (const ReqId reqid : gone) TRY(apply(DeletePolicy{reqid}));
   return {};

@@ -202,6 +202,9 @@ void attempt_failed(Context& ctx, const std::string& pair, const std::string& wh
 bool change_pair(Context& ctx, const std::string& pair, const policy::Connection& now);
 // Of a configuration before a change.
 bool is_outdated(const Pair& pair, const v2::IkeSa& sa);
+// The connection without what holds from the next rekey, check or attempt on, and needs no other
+// SA.
+policy::Connection what_sas_rest_on(policy::Connection connection);
 
 // ---- core/diagnosis.cpp: why the peer's attempts fail here
 // --------------------------------------------

@@ -23,8 +23,7 @@ Wanted wanted(const Core& core) {
         out.sas.push_back({Direction::kOut, spec.spi_out, peer, spec.reqid, needed});
       }
       if (reqids.insert(spec.reqid).second) {
-        out.policies.push_back(
-            {spec.pair, spec.reqid, spec.local_ts, spec.remote_ts, spec.mode, spec.path});
+        out.policies.push_back(v2::policy_of(sa, child));
       }
     }
   }

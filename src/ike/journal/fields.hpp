@@ -148,17 +148,27 @@ void fields(Ar& ar, ChildConfig& it) {
   auto& [name, mode, local_ts, remote_ts, proposals, replay_window, outer] = it;
   ar(name, mode, local_ts, remote_ts, proposals, replay_window, outer);
 }
+template <class Ar>
+void fields(Ar& ar, Service& it) {
+  auto& [protocol, first_port, last_port, side, net] = it;
+  ar(protocol, first_port, last_port, side, net);
+}
+template <class Ar>
+void fields(Ar& ar, Bounds& it) {
+  auto& [local, remote] = it;
+  ar(local, remote);
+}
 // Only for connection_mark(): a connection is not loaded.
 template <class Ar>
 void fields(Ar& ar, Connection& it) {
   auto& [name, peer, local_addresses, remote_addresses, remote_port, local_id, remote_id, auth, psk,
          ppk, certificates, anchors, authorities, revocation, proposals, lifetimes, dpd,
          fragmentation, mobike, encap, start, protect, foreign, behind_nat, childless, null_auth,
-         resumption, redirect, children, lines] = it;
+         resumption, redirect, children, except, bounds, lines] = it;
   ar(name, peer, local_addresses, remote_addresses, remote_port, local_id, remote_id, auth, psk,
      ppk, certificates, anchors, authorities, revocation, proposals, lifetimes, dpd, fragmentation,
      mobike, encap, start, protect, foreign, behind_nat, childless, null_auth, resumption, redirect,
-     children);
+     children, except, bounds);
   static_cast<void>(lines);  // a line more at the top of a file changes no connection
 }
 }  // namespace policy

@@ -87,7 +87,7 @@ Keep keep(const IkeSa& sa) {
 
 Bytes connection_mark(const policy::Connection& connection) {
   Save out;
-  out(connection);
+  out(what_sas_rest_on(connection));
   const SecretBytes octets(out.take());
   return crypto::sha256({octets.reveal()});
 }

@@ -16,7 +16,7 @@
 namespace espalier::ike::journal {
 
 // To be raised with every change of what a record holds (journal_test.cpp tells when).
-inline constexpr std::uint32_t kFormat = 1;
+inline constexpr std::uint32_t kFormat = 2;
 
 struct Entry {
   IkeSpi sa;           // our SPI
@@ -38,7 +38,7 @@ struct Record {
 enum class Keep : std::uint8_t { kRecord, kNothing, kAsBefore };
 Keep keep(const v2::IkeSa& sa);
 
-// SHA-256 over all that a connection is; places in files are no part of it.
+// SHA-256 over all of a connection that its SAs rest on.
 Bytes connection_mark(const policy::Connection& connection);
 
 SecretBytes save(const Core& core, const v2::IkeSa& sa);

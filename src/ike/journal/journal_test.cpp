@@ -67,11 +67,11 @@ TEST(Journal, ARecordGivesBackTheSa) {
 // new one.
 TEST(Journal, TheFormatIsTheOneOfItsNumber) {
   const SecretBytes record = save(Core(), full_sa());
-  EXPECT_EQ(kFormat, 1u);
-  EXPECT_EQ(to_hex(crypto::sha256({record.reveal()})).substr(0, 16), "0fd2692f426123e8");
+  EXPECT_EQ(kFormat, 2u);
+  EXPECT_EQ(to_hex(crypto::sha256({record.reveal()})).substr(0, 16), "c17d603dd4d0a23e");
 }
 
-TEST(Journal, OfAConnectionEverythingCountsButPlaces) {
+TEST(Journal, OfAConnectionAllCountsThatItsSasRestOn) {
   policy::Connection connection;
   const Bytes mark = connection_mark(connection);
   policy::Connection elsewhere = connection;
@@ -79,8 +79,8 @@ TEST(Journal, OfAConnectionEverythingCountsButPlaces) {
   EXPECT_EQ(connection_mark(elsewhere), mark);
   policy::Connection other = connection;
   other.dpd += 1s;
-  EXPECT_NE(connection_mark(other), mark);
-  other = connection;
+  other.lifetimes.child += 1s;
+  EXPECT_EQ(connection_mark(other), mark);
   other.psk = SecretBytes(as_bytes("another"));
   EXPECT_NE(connection_mark(other), mark);
   other = connection;
