@@ -41,11 +41,14 @@ TEST(StandingPolicies, ClosedAndExceptions) {
     EXPECT_TRUE(dataplane::kernel::is_ours(one.reqid.value));
     EXPECT_EQ(one.pair, "a-b");
   }
-  // With ICMP outside, UDP is closed in the way that lets ping find its source address.
+  EXPECT_FALSE(list.front().connects);
+  // With ICMP outside it is closed in the way that lets ping find its source address, and with no
+  // selectors but a child's: the child's policy takes its place.
   const auto pings = standing.of(plan_of("except: icmp"));
   EXPECT_EQ(count(pings, true), 1u);
-  ASSERT_EQ(count(pings, false), 2u);
-  EXPECT_EQ(pings.back().local_ts.front().protocol, policy::kProtocolUdp);
+  ASSERT_EQ(count(pings, false), 1u);
+  EXPECT_TRUE(pings.front().closed && pings.front().connects);
+  EXPECT_EQ(pings.front().local_ts.front().protocol, 0);
 }
 
 TEST(StandingPolicies, UseClosesNothing) {
