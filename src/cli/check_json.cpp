@@ -78,6 +78,7 @@ std::string check_json(const CheckReport& report) {
            {"mesh", nullptr},
            {"hosts", report.hosts},
            {"foreign", report.foreign},
+           {"dataplane", report.kernel_only.empty() ? "any" : "kernel"},
            {"self", nullptr},
            {"warnings", Json::array()},
            {"pairs", Json::array()},

@@ -19,6 +19,8 @@ struct CheckReport {
   std::optional<mesh::HostPlan> plan;  // of the host that was asked for, if it is known
   std::vector<mesh::RequiredFile> files;
   std::string no_plan;  // why there is no plan
+  // What only the kernel dataplane has: the faults that the file would have without it.
+  std::vector<config::Diagnostic> kernel_only;
 };
 
 std::string check_text(const CheckReport& report);

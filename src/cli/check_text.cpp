@@ -67,6 +67,12 @@ std::string check_text(const CheckReport& report) {
   out = fmt::format("{}: mesh {}, {} host{}, {} foreign peer{}: no faults.\n", report.file,
                     printable(report.mesh), report.hosts, report.hosts == 1 ? "" : "s",
                     report.foreign, report.foreign == 1 ? "" : "s");
+  if (!report.kernel_only.empty()) {
+    out += "It needs the kernel dataplane (espalierd --dataplane kernel); without that it has:\n";
+    for (const auto& diagnostic : report.kernel_only) {
+      out += "  " + printable(config::to_string(diagnostic)) + "\n";
+    }
+  }
   if (!report.plan) return out + report.no_plan + "\n";
   const mesh::HostPlan& plan = *report.plan;
   for (const auto& warning : plan.warnings) {

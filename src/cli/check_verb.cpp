@@ -48,6 +48,13 @@ int run_check(Call& call) {
   report.file = call.words().front();
   auto outcome = read_inventory(call.env, report.file);
   if (!outcome) return fail(call.env, outcome.error());
+  if (!outcome->ok()) {
+    auto by_kernel = read_inventory(call.env, report.file, config::kKernelPlane);
+    if (by_kernel && by_kernel->ok()) {
+      report.kernel_only = std::move(outcome->diagnostics);
+      outcome = std::move(by_kernel);
+    }
+  }
   report.diagnostics = outcome->diagnostics;
   if (outcome->ok()) {
     const config::Inventory& inventory = *outcome->inventory;

@@ -355,6 +355,17 @@ TEST_F(CliTest, check_works_on_a_machine_that_is_no_host_of_the_file) {
   EXPECT_THAT(env.out_text, HasSubstr("--self"));
 }
 
+TEST_F(CliTest, check_says_what_needs_the_kernel_dataplane) {
+  env.files["f"] =
+      "mesh: prod\ndefaults: {mode: transport}\nhosts: {amy: 192.0.2.13, flexo: 192.0.2.12}\n";
+  EXPECT_EQ(run({"check", "f"}), kDone);
+  EXPECT_THAT(env.out_text, HasSubstr("needs the kernel dataplane"));
+  EXPECT_THAT(env.out_text, HasSubstr("f:2:18: 'mode: transport'"));
+  env.out_text.clear();
+  EXPECT_EQ(run({"check", "f", "--json"}), kDone);
+  EXPECT_THAT(env.out_text, HasSubstr("\"dataplane\": \"kernel\""));
+}
+
 TEST_F(CliTest, check_prints_places_and_is_65) {
   env.files["f"] = "mesh: prod\nhots:\n  bender: 192.0.2.11\n";
   EXPECT_EQ(run({"check", "f"}), kBadInputFile);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -27,13 +28,18 @@ struct Diagnostic {
 std::string to_string(const Diagnostic& diagnostic);  // "mesh.yaml:7:12: unknown key ..."
 
 // What whoever asked can honour beyond what every version can. The daemon with the userspace plane:
-// nothing of it. A simulation: all of it, because it is about keying.
+// nothing of it; with the kernel's: kKernelPlane. A simulation: all of it, because it is about
+// keying.
 struct Features {
   bool transport_mode = false;
   bool trap = false;
   bool exceptions = false;
   bool protect_levels = false;  // `use` and `off`
 };
+inline constexpr Features kKernelPlane{.transport_mode = true};
+// What is refused without it, and accepted with it, says so by this.
+inline constexpr std::string_view kNeedsKernelPlane =
+    "the kernel dataplane has it: run espalierd with --dataplane kernel";
 
 // Collects the faults of one file, up to kMaxDiagnostics.
 class Diagnostics {

@@ -272,7 +272,9 @@ TEST(InventoryFaults, NotSupportedYet) {
     std::string says;
   };
   for (const Case& c : std::vector<Case>{
-           {a_with("mode: transport"), "m:4:11: 'mode: transport' is not supported yet"},
+           {a_with("mode: transport"),
+            "m:4:11: 'mode: transport' is not supported yet; the kernel dataplane has it: run "
+            "espalierd with --dataplane kernel"},
            {a_with("protect: use"), "m:4:14: 'protect: use' is not supported yet"},
            {a_with("protect: off"), "m:4:14: 'protect: off' is not supported yet"},
            {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet"},

@@ -35,7 +35,9 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "Settings of every host that names the group."},
 
     {kSet, "mode", "word", "`tunnel`, `transport`", "tunnel", kPart,
-     "`transport` is not supported yet by the dataplane; `espalier simulate` takes it."},
+     "`transport`: ESP without a second IP header, between the hosts' own addresses of one family; "
+     "what else there is goes by a tunnel beside it. With `--dataplane kernel` only; `espalier "
+     "simulate` takes it."},
     {kSet, "protect", "word", "`require`, `use`, `off`", "require", kPart,
      "`require`: without an SA nothing passes in the clear. `use` and `off` are not supported "
      "yet; `espalier simulate` takes them."},

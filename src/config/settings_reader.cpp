@@ -35,7 +35,8 @@ Maybe<T> parsed(const YamlEntry& entry, Parse parse, Diagnostics& diagnostics) {
 template <class T>
 struct Word {
   std::string_view text;
-  std::optional<T> value;  // nothing: not supported yet
+  std::optional<T> value;         // nothing: not supported yet
+  std::string_view instead = {};  // then
 };
 
 template <class T>
@@ -48,7 +49,7 @@ Maybe<T> one_of(const YamlEntry& entry, std::initializer_list<Word<T>> words,
     if (word.value) known.push_back(word.text);
     if (word.text != node->text) continue;
     if (word.value) return Given<T>{*word.value, node->at};
-    diagnostics.unsupported(node->at, quoted(entry.key + ": " + node->text));
+    diagnostics.unsupported(node->at, quoted(entry.key + ": " + node->text), word.instead);
     return std::nullopt;
   }
   diagnostics.bad(node->at, quoted(entry.key) + " is " + describe(*node) +
@@ -106,7 +107,8 @@ void read_mode(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagno
   layer.mode = one_of<Mode>(
       entry,
       {{"tunnel", Mode::kTunnel},
-       {"transport", if_honoured(diagnostics.accepts().transport_mode, Mode::kTransport)}},
+       {"transport", if_honoured(diagnostics.accepts().transport_mode, Mode::kTransport),
+        kNeedsKernelPlane}},
       diagnostics);
 }
 

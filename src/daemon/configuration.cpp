@@ -126,12 +126,13 @@ Result<std::string> which_self(const config::Inventory& inventory,
   return mesh::find_self(inventory, hostname, addresses_of_this_machine());
 }
 
-Result<Configuration> load(const std::string& folder, const std::optional<std::string>& self) {
+Result<Configuration> load(const std::string& folder, const std::optional<std::string>& self,
+                           config::Features accepts) {
   Configuration configuration;
   const std::string path = folder + "/mesh.yaml";
   if (!file_exists(path)) return configuration;
   TRY_ASSIGN(const Bytes text, read_file(path, kMaxFileOctets));
-  const config::LoadOutcome outcome = config::load_inventory(to_text(text), path);
+  const config::LoadOutcome outcome = config::load_inventory(to_text(text), path, accepts);
   if (!outcome.ok()) return config::to_error(outcome.diagnostics);
   TRY_ASSIGN(const std::string name, which_self(*outcome.inventory, self));
   mesh::Credentials credentials;
@@ -170,8 +171,9 @@ void FileKeyStore::add(const std::string& name, std::shared_ptr<const crypto::Pr
 }
 
 Result<Configuration> load_configuration(const std::string& folder,
-                                         const std::optional<std::string>& self) {
-  auto loaded = load(folder, self);
+                                         const std::optional<std::string>& self,
+                                         config::Features accepts) {
+  auto loaded = load(folder, self, accepts);
   // Whatever it was, a file is what has to change: exit 65 for the daemon and for `reload`.
   if (!loaded) return make_error(ErrorCode::kBadInput, loaded.error().message);
   return loaded;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "config/diagnostic.hpp"
 #include "ike/core/jobs.hpp"
 #include "mesh/plan.hpp"
 
@@ -31,10 +32,12 @@ struct Configuration {
   FileKeyStore keys;
 };
 
-// Reads FOLDER/mesh.yaml and what it needs. self: --self, or nothing. No mesh.yaml: an empty plan.
+// Reads FOLDER/mesh.yaml and what it needs. self: --self, or nothing. accepts: what the dataplane
+// can beyond what each can. No mesh.yaml: an empty plan.
 // Errors carry file:line:column, or the file and what to do (chmod); then nothing of the
 // configuration is to be used.
 Result<Configuration> load_configuration(const std::string& folder,
-                                         const std::optional<std::string>& self);
+                                         const std::optional<std::string>& self,
+                                         config::Features accepts = {});
 
 }  // namespace espalier::daemon

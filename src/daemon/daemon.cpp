@@ -114,12 +114,13 @@ void Daemon::retry_routes() {
 
 Status Daemon::start() {
   TRY(open_signals());
-  TRY_ASSIGN(Configuration configuration, load_configuration(options_.config, options_.self));
+  TRY(choose_plane());
+  TRY_ASSIGN(Configuration configuration,
+             load_configuration(options_.config, options_.self, host_->honours()));
   TRY(claim_run_folder());
   TRY(make_folder(options_.state));
   ike::Settings settings;
   TRY_ASSIGN(settings.qcd_secret, lasting_secret(options_.state + kQcdSecretName));
-  TRY(choose_plane());
   settings.force_encap = host_->needs_udp();
   TRY(host_->protect(configuration.plan));
   auto sockets = IkeSockets::open(host_->socket_use());
@@ -159,7 +160,7 @@ Status Daemon::start() {
 }
 
 Result<control::ReloadReport> Daemon::reload() {
-  auto loaded = load_configuration(options_.config, options_.self);
+  auto loaded = load_configuration(options_.config, options_.self, host_->honours());
   if (!loaded) {
     log_.log({LogLevel::kError, "config", "",
               "not reloaded, nothing changed: " + loaded.error().message});

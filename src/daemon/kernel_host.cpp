@@ -65,6 +65,7 @@ class KernelHost final : public PlaneHost {
   std::string describe() const override { return "kernel dataplane"; }
   bool needs_udp() const override { return false; }
   SocketUse socket_use() const override { return {0, true}; }
+  config::Features honours() const override { return config::kKernelPlane; }
 
  private:
   DaemonLogger& log_;

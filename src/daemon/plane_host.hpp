@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "config/diagnostic.hpp"
 #include "daemon/ike_sockets.hpp"
 #include "daemon/logger.hpp"
 #include "dataplane/port.hpp"
@@ -38,6 +39,8 @@ class PlaneHost {
   // How IKE is to encapsulate: only the userspace plane needs UDP always.
   virtual bool needs_udp() const = 0;
   virtual SocketUse socket_use() const = 0;
+  // What of an inventory it can honour beyond what each plane can.
+  virtual config::Features honours() const { return {}; }
 };
 
 // crypto::SystemRng and clocks are the daemon's own.

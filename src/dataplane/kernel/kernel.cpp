@@ -208,16 +208,33 @@ Status Kernel::apply(const SetPolicy& change) {
   }
   policies_[policy.reqid] = policy;
   for (const PolicyKey& key : wanted) {
-    std::vector<ReqId>& owners = owners_[key];
-    std::erase(owners, policy.reqid);
-    // A closed one comes last, whenever it was set.
-    owners.insert(policy.closed ? owners.begin() : owners.end(), policy.reqid);
-    if (owners.back() == policy.reqid) TRY(put(key, policy));
+    own(owners_[key], policy);
+    if (owners_[key].back() == policy.reqid) TRY(put(key, policy));
   }
   for (const PolicyKey& key : had) {
     if (!wanted.contains(key)) TRY(release(key, policy.reqid));
   }
   return {};
+}
+
+// The last has the kernel's policy. A closed one has it when nobody else wants it; and transport
+// mode comes before a tunnel for the same packets, whichever was set first, since both ends must
+// choose the same. Otherwise the later one has it, and keeps its place when it is set again.
+void Kernel::own(std::vector<ReqId>& owners, const PolicySpec& policy) {
+  const auto rank = [](const PolicySpec& one) {
+    if (one.closed) return 0;
+    return one.mode == policy::Mode::kTransport ? 2 : 1;
+  };
+  const auto at = std::find(owners.begin(), owners.end(), policy.reqid);
+  const bool in_place = at != owners.end() &&
+                        (at == owners.begin() || rank(policies_.at(*(at - 1))) <= rank(policy)) &&
+                        (at + 1 == owners.end() || rank(policy) <= rank(policies_.at(*(at + 1))));
+  if (in_place) return;
+  if (at != owners.end()) owners.erase(at);
+  const auto before = std::find_if(owners.begin(), owners.end(), [&](ReqId other) {
+    return rank(policies_.at(other)) > rank(policy);
+  });
+  owners.insert(before, policy.reqid);
 }
 
 Status Kernel::apply(const DeletePolicy& change) {

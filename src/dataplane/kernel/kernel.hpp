@@ -65,6 +65,7 @@ class Kernel final : public Port {
 
   Status install(const SaSpec& sa, const kernel::ReplayState* resume);
   Status remove(const kernel::SaId& id);
+  void own(std::vector<ReqId>& owners, const PolicySpec& policy);
   Status release(const kernel::PolicyKey& key, ReqId reqid);
   Status remove_left_policies();
   Status put(const kernel::PolicyKey& key, const PolicySpec& policy);

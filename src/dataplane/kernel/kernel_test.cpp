@@ -109,6 +109,27 @@ TEST_F(KernelPlane, APolicyGoesBackToTheOwnerBefore) {
   EXPECT_EQ(now.policies[0], contract::policy(7));
 }
 
+// Both ends must choose the same for the same packets, whoever set what first.
+TEST_F(KernelPlane, TransportModeComesBeforeATunnelWhicheverIsSetFirst) {
+  PolicySpec transport = contract::policy(9);
+  transport.mode = policy::Mode::kTransport;
+  for (const bool tunnel_first : {true, false}) {
+    const Change tunnel = SetPolicy{contract::policy(8)}, host = SetPolicy{transport};
+    ASSERT_TRUE(apply(tunnel_first ? std::vector{tunnel, host} : std::vector{host, tunnel}).ok());
+    ASSERT_TRUE(apply({SetPolicy{contract::policy(8)}}).ok());  // as a rekey does
+    const auto stranger = under_.make();
+    ASSERT_TRUE(stranger.ok());
+    const auto seen = (*stranger)->query().value().policies;
+    ASSERT_FALSE(seen.empty());
+    EXPECT_EQ(seen.back().reqid, contract::id(9));
+    EXPECT_EQ(seen.back().mode, policy::Mode::kTransport);
+    ASSERT_TRUE(apply({DeletePolicy{contract::id(9)}}).ok());
+    ASSERT_EQ((*stranger)->query().value().policies.size(), 1u);
+    EXPECT_EQ((*stranger)->query().value().policies[0].reqid, contract::id(8));
+    ASSERT_TRUE(apply({DeletePolicy{contract::id(8)}}).ok());
+  }
+}
+
 TEST_F(KernelPlane, EverySuiteAndEveryWindow) {
   using crypto::EncrId;
   using crypto::IntegId;

@@ -81,6 +81,12 @@ void put_encapsulation(NetlinkMessage& message, const SaSpec& sa) {
   encap.encap_type = UDP_ENCAP_ESPINUDP;
   encap.encap_sport = htons((in ? sa.remote : sa.local).port);
   encap.encap_dport = htons((in ? sa.local : sa.remote).port);
+  // The kernel does not verify the checksums of what came by UDP in transport mode, which is right
+  // behind ESP (RFC 3948 section 3.1.2), and keeps the address for whoever asks.
+  const auto& original = in ? sa.original_remote : sa.original_local;
+  if (original && original->family() == sa.local.ip.family()) {
+    encap.encap_oa = to_kernel(*original);
+  }
   message.put_struct(XFRMA_ENCAP, encap);
 }
 
