@@ -34,9 +34,11 @@ struct Features {
   bool transport_mode = false;
   bool trap = false;
   bool exceptions = false;
+  bool bare_esp = false;        // ESP without UDP, where no IKE finds out whether it passes
   bool protect_levels = false;  // `use` and `off`
+  bool bare_esp = false;  // ESP without UDP, where no IKE finds out whether it passes
 };
-inline constexpr Features kKernelPlane{.transport_mode = true};
+inline constexpr Features kKernelPlane{.transport_mode = true, .bare_esp = true};
 // What is refused without it, and accepted with it, says so by this.
 inline constexpr std::string_view kNeedsKernelPlane =
     "the kernel dataplane has it: run espalierd with --dataplane kernel";

@@ -59,6 +59,12 @@ const Foreign* Inventory::find_foreign(std::string_view name) const {
   return find_named(foreign, name);
 }
 
+bool Inventory::is_manual(std::string_view a, std::string_view b) const {
+  return std::any_of(manual.begin(), manual.end(), [&](const Manual& one) {
+    return (one.host == a && one.peer == b) || (one.host == b && one.peer == a);
+  });
+}
+
 PairSettings Inventory::settings_between(std::string_view self, std::string_view peer) const {
   const Host* own = find_host(self);
   const Host* other = find_host(peer);
