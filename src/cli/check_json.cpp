@@ -69,11 +69,21 @@ Json diagnostic_json(const config::Diagnostic& diagnostic) {
               {"message", diagnostic.message}};
 }
 
+Json notice_json(const mesh::DateNotice& notice) {
+  return Json{{"kind", std::string(mesh::name(notice.what.kind))},
+              {"where", notice.what.where},
+              {"subject", notice.what.subject},
+              {"state", std::string(mesh::name(notice.state))},
+              {"from", notice.what.from},
+              {"until", notice.what.until},
+              {"text", notice.text}};
+}
+
 }  // namespace
 
 std::string check_json(const CheckReport& report) {
   Json out{{"file", report.file},
-           {"ok", report.diagnostics.empty()},
+           {"ok", report.diagnostics.empty() && report.faults.empty()},
            {"diagnostics", array(report.diagnostics, diagnostic_json)},
            {"mesh", nullptr},
            {"hosts", report.hosts},
@@ -82,7 +92,9 @@ std::string check_json(const CheckReport& report) {
            {"self", nullptr},
            {"warnings", Json::array()},
            {"pairs", Json::array()},
-           {"files", Json::array()}};
+           {"files", Json::array()},
+           {"faults", report.faults},
+           {"certificates", array(report.certificates, notice_json)}};
   if (report.diagnostics.empty()) out["mesh"] = report.mesh;
   if (report.plan) {
     out["self"] = report.plan->self;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config/inventory.hpp"
+#include "mesh/certificate_dates.hpp"
 #include "mesh/plan.hpp"
 
 namespace espalier::cli {
@@ -19,9 +20,16 @@ struct CheckReport {
   std::optional<mesh::HostPlan> plan;  // of the host that was asked for, if it is known
   std::vector<mesh::RequiredFile> files;
   std::string no_plan;  // why there is no plan
+  // Of the certificates beside the inventory, as far as they are there.
+  std::vector<mesh::DateNotice> certificates;
+  std::vector<std::string> faults;  // what a daemon with them would not start with
   // What only the kernel dataplane has: the faults that the file would have without it.
   std::vector<config::Diagnostic> kernel_only;
 };
+
+class Environment;
+// Fills `certificates` and `faults` from the folder of the inventory; `files` is there already.
+void check_certificates(Environment& env, CheckReport& report);
 
 std::string check_text(const CheckReport& report);
 std::string check_json(const CheckReport& report);

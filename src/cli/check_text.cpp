@@ -64,9 +64,15 @@ std::string check_text(const CheckReport& report) {
     }
     return out;
   }
-  out = fmt::format("{}: mesh {}, {} host{}, {} foreign peer{}: no faults.\n", report.file,
+  const bool good = report.faults.empty();
+  out = fmt::format("{}: mesh {}, {} host{}, {} foreign peer{}: {}.\n", report.file,
                     printable(report.mesh), report.hosts, report.hosts == 1 ? "" : "s",
-                    report.foreign, report.foreign == 1 ? "" : "s");
+                    report.foreign, report.foreign == 1 ? "" : "s",
+                    good ? "no faults" : "no faults in it, but beside it");
+  for (const auto& fault : report.faults) out += fmt::format("fault: {}\n", printable(fault));
+  for (const auto& notice : report.certificates) {
+    out += fmt::format("warning: {}\n", printable(notice.text));
+  }
   if (!report.kernel_only.empty()) {
     out += "It needs the kernel dataplane (espalierd --dataplane kernel); without that it has:\n";
     for (const auto& diagnostic : report.kernel_only) {

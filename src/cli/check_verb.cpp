@@ -64,6 +64,7 @@ int run_check(Call& call) {
     if (const Status planned = plan_host(call, inventory, report); !planned) {
       return fail(call.env, planned.error());
     }
+    check_certificates(call.env, report);
   }
   if (call.has("--json")) {
     call.env.out(check_json(report));
@@ -72,7 +73,7 @@ int run_check(Call& call) {
   } else {
     call.env.err(check_text(report));
   }
-  return outcome->ok() ? kDone : kBadInputFile;
+  return outcome->ok() && report.faults.empty() ? kDone : kBadInputFile;
 }
 
 }  // namespace espalier::cli

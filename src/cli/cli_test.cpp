@@ -12,6 +12,7 @@
 #include "control/fake_view.hpp"
 #include "control/fields.hpp"
 #include "control/status_codec.hpp"
+#include "crypto/pki_testing.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -353,6 +354,40 @@ TEST_F(CliTest, check_works_on_a_machine_that_is_no_host_of_the_file) {
   EXPECT_EQ(run({"check", "f"}), kDone);
   EXPECT_THAT(env.out_text, HasSubstr("no faults"));
   EXPECT_THAT(env.out_text, HasSubstr("--self"));
+}
+
+// The certificates beside the inventory, where they are there.
+TEST_F(CliTest, check_looks_at_the_certificates_beside_the_file) {
+  using crypto::test::Issue;
+  const crypto::test::TestAuthority root("Root");
+  const auto pem = [](const Bytes& der) {
+    return "-----BEGIN CERTIFICATE-----\n" + to_base64(der) + "\n-----END CERTIFICATE-----\n";
+  };
+  const auto own = [&](std::int64_t until) {
+    return pem(root.issue(
+        "bender",
+        Issue{false, {{NID_subject_alt_name, "DNS:bender"}}, crypto::test::kPkiStart, until}));
+  };
+  env.files["etc/mesh.yaml"] =
+      "mesh: m\ndefaults: {auth: cert}\nhosts: {bender: 192.0.2.1, flexo: 192.0.2.2}\n";
+  EXPECT_EQ(run({"check", "etc/mesh.yaml", "--self", "bender"}), kDone) << env.err_text;
+  EXPECT_EQ(env.out_text.find("warning: "), std::string::npos) << env.out_text;
+  env.files["etc/x509/bender.pem"] = own(env.wall + 5 * 86400);
+  env.files["etc/x509ca/root.pem"] = pem(root.certificate);
+  env.files["etc/private/bender.pem"] = crypto::test::TestAuthority::private_pem("bender");
+  EXPECT_EQ(run({"check", "etc/mesh.yaml", "--self", "bender"}), kDone) << env.err_text;
+  EXPECT_NE(env.out_text.find("warning: x509/bender.pem: the certificate 'CN=bender,O=Test' is "
+                              "valid only until"),
+            std::string::npos)
+      << env.out_text;
+  env.files["etc/private/bender.pem"] = crypto::test::TestAuthority::private_pem("flexo");
+  EXPECT_EQ(run({"check", "etc/mesh.yaml", "--self", "bender"}), kBadInputFile);
+  EXPECT_NE(env.out_text.find("fault: the private key private/bender.pem is not the key of the "
+                              "certificate x509/bender.pem"),
+            std::string::npos)
+      << env.out_text;
+  EXPECT_EQ(run({"check", "etc/mesh.yaml", "--self", "bender", "--json"}), kBadInputFile);
+  EXPECT_NE(env.out_text.find("\"state\": \"urgent\""), std::string::npos) << env.out_text;
 }
 
 TEST_F(CliTest, check_says_what_needs_the_kernel_dataplane) {

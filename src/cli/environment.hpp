@@ -73,6 +73,9 @@ class Environment {
   virtual Result<std::unique_ptr<Connection>> connect(const std::string& socket_path) = 0;
   // Errors: kNotFound, kPermission, kLimit (larger than max_bytes), kSystem.
   virtual Result<std::string> read_file(const std::string& path, std::size_t max_bytes) = 0;
+  // The names in a folder, in any order; nothing when there is no such folder.
+  virtual std::optional<std::vector<std::string>> names(const std::string& folder) = 0;
+  virtual std::int64_t unix_now() = 0;  // seconds since 1970, for the dates of certificates
   // Permission bits and owner of a file, for secrets: an error tells what is wrong with them.
   virtual Status check_private(const std::string& path) = 0;
   virtual Result<SecretBytes> random(std::size_t count) = 0;

@@ -32,6 +32,15 @@ class FakeEnvironment : public Environment {
     if (found->second.size() > max_bytes) return make_error(ErrorCode::kLimit, path + " is large.");
     return found->second;
   }
+  std::optional<std::vector<std::string>> names(const std::string& folder) override {
+    std::vector<std::string> found;
+    for (const auto& [path, text] : files) {
+      if (path.starts_with(folder + "/")) found.push_back(path.substr(folder.size() + 1));
+    }
+    if (found.empty()) return std::nullopt;
+    return found;
+  }
+  std::int64_t unix_now() override { return wall; }
   Status check_private(const std::string& path) override {
     if (open_to_others.empty() || open_to_others != path) return {};
     return make_error(ErrorCode::kBadInput, path + " has mode 0644: run `chmod 0600`.");
@@ -58,6 +67,7 @@ class FakeEnvironment : public Environment {
   std::string out_text, err_text;
   bool colored = false;
   double ticks = 0;
+  std::int64_t wall = 1793232000;  // 2026-10-29
   std::map<std::string, std::string> files;
   std::string open_to_others;
   Connector connector;

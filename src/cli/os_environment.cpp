@@ -1,5 +1,6 @@
 #include "cli/os_environment.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
@@ -98,6 +99,17 @@ Result<std::string> OsEnvironment::read_file(const std::string& path, std::size_
     }
   }
 }
+
+std::optional<std::vector<std::string>> OsEnvironment::names(const std::string& folder) {
+  DIR* directory = ::opendir(folder.c_str());
+  if (directory == nullptr) return std::nullopt;
+  std::vector<std::string> found;
+  while (const dirent* entry = ::readdir(directory)) found.emplace_back(entry->d_name);
+  ::closedir(directory);
+  return found;
+}
+
+std::int64_t OsEnvironment::unix_now() { return static_cast<std::int64_t>(::time(nullptr)); }
 
 Status OsEnvironment::check_private(const std::string& path) {
   struct stat info {};

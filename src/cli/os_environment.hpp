@@ -15,6 +15,8 @@ class OsEnvironment : public Environment {
   std::size_t heap() override;
   Result<std::unique_ptr<Connection>> connect(const std::string& socket_path) override;
   Result<std::string> read_file(const std::string& path, std::size_t max_bytes) override;
+  std::optional<std::vector<std::string>> names(const std::string& folder) override;
+  std::int64_t unix_now() override;
   Status check_private(const std::string& path) override;
   Result<SecretBytes> random(std::size_t count) override;
   Result<std::unique_ptr<PathProber>> open_prober(const ProbeTarget& target) override;

@@ -10,12 +10,24 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json ike_json(const control::IkeStatus& ike) {
-  return Json{{"state", ike.state},           {"role", ike.role},
-              {"local", ike.local},           {"remote", ike.remote},
-              {"local_id", ike.local_id},     {"remote_id", ike.remote_id},
-              {"spi_local", ike.spi_local},   {"spi_remote", ike.spi_remote},
-              {"suite", ike.suite},           {"established_s", ike.established_s},
-              {"rekey_in_s", ike.rekey_in_s}, {"nat", ike.nat}};
+  Json out{{"state", ike.state},           {"role", ike.role},
+           {"local", ike.local},           {"remote", ike.remote},
+           {"local_id", ike.local_id},     {"remote_id", ike.remote_id},
+           {"spi_local", ike.spi_local},   {"spi_remote", ike.spi_remote},
+           {"suite", ike.suite},           {"established_s", ike.established_s},
+           {"rekey_in_s", ike.rekey_in_s}, {"nat", ike.nat}};
+  out["certificate"] = nullptr;
+  if (!ike.certificate.empty()) {
+    out["certificate"] = Json{{"subject", ike.certificate}, {"until", ike.certificate_until}};
+  }
+  return out;
+}
+
+Json certificate_json(const control::CertificateStatus& certificate) {
+  return Json{{"kind", certificate.kind},       {"where", certificate.where},
+              {"subject", certificate.subject}, {"state", certificate.state},
+              {"from", certificate.from},       {"until", certificate.until},
+              {"text", certificate.text}};
 }
 
 Json child_json(const control::ChildStatus& child) {
@@ -62,7 +74,11 @@ std::string status_json(const control::StatusSnapshot& snapshot) {
            {"version", snapshot.version},
            {"dataplane", snapshot.dataplane},
            {"generation", snapshot.generation},
+           {"certificates", Json::array()},
            {"pairs", Json::array()}};
+  for (const auto& certificate : snapshot.certificates) {
+    out["certificates"].push_back(certificate_json(certificate));
+  }
   for (const auto& pair : snapshot.pairs) out["pairs"].push_back(pair_json(pair));
   return dump(out, 2);
 }

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/text.hpp"
+#include "crypto/x509_text.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -77,6 +78,12 @@ std::string status_table(const control::StatusSnapshot& snapshot, bool color) {
           : fmt::format("{} in mesh {}", printable(snapshot.self), printable(snapshot.mesh));
   std::string out = fmt::format("{}: espalierd {}, {} dataplane, configuration {}\n", who,
                                 snapshot.version, snapshot.dataplane, snapshot.generation);
+  for (const auto& certificate : snapshot.certificates) {
+    const bool over = certificate.state == "expired";
+    out += paint("warning: " + printable(certificate.text), over ? Color::kRed : Color::kYellow,
+                 color) +
+           '\n';
+  }
   std::vector<std::vector<Cell>> rows;
   rows.push_back({Cell("PAIR", Color::kBold), Cell("STATE", Color::kBold),
                   Cell("SINCE", Color::kBold, true), Cell("SUITE", Color::kBold),
@@ -134,6 +141,10 @@ std::string status_detail(const control::PairStatus& pair, bool color) {
       row("age", fmt::format("established {} ago, rekey in {}", human_seconds(ike.established_s),
                              human_seconds(ike.rekey_in_s)));
       row("nat", ike.nat ? "yes" : "no");
+      if (!ike.certificate.empty()) {
+        row("certificate", fmt::format("{} until {}", printable(ike.certificate),
+                                       crypto::utc_text(ike.certificate_until)));
+      }
     }
   }
   append_children(rows, pair);

@@ -90,7 +90,7 @@ TEST(StatusTextTest, json_schema) {
   const json parsed = json::parse(text);
   EXPECT_EQ(parsed, json::parse(R"({
     "mesh": "prod", "self": "bender", "version": "0.1.0", "dataplane": "userspace",
-    "generation": 3, "pairs": [
+    "generation": 3, "certificates": [], "pairs": [
       {"name": "bender-amy", "peer": "amy", "state": "waiting",
        "reason": "amy (192.0.2.13) did not answer 5 IKE_SA_INIT requests in 20 s.",
        "attempts": 4, "next_retry_s": 12, "ike": null, "children": []},
@@ -100,7 +100,8 @@ TEST(StatusTextTest, json_schema) {
                "remote": "192.0.2.12[4500]", "local_id": "bender", "remote_id": "flexo",
                "spi_local": "0102030405060708",
                "spi_remote": "1112131415161718", "suite": "aes256gcm16-prfsha384-x25519",
-               "established_s": 123, "rekey_in_s": 14000, "nat": false},
+               "established_s": 123, "rekey_in_s": 14000, "nat": false,
+               "certificate": null},
        "children": [
          {"name": "hosts", "mode": "tunnel", "state": "installed", "suite": "aes256gcm16-esn",
           "spi_in": "c0ffee01", "spi_out": "c0ffee02", "reqid": 3841982465,
@@ -110,6 +111,23 @@ TEST(StatusTextTest, json_schema) {
           "udp_encap": false}]}]})"));
   EXPECT_LT(text.find("\"mesh\""), text.find("\"self\""));
   EXPECT_LT(text.find("\"generation\""), text.find("\"pairs\""));
+}
+
+TEST(StatusTextTest, certificates_near_their_end_stand_before_the_pairs) {
+  auto snapshot = control::two_pairs();
+  snapshot.certificates = {{"own", "x509/bender.pem", "CN=bender", "expired", 1, 2, "It is over."}};
+  snapshot.pairs[1].ike->certificate = "CN=flexo";
+  snapshot.pairs[1].ike->certificate_until = 86400;
+  const std::string text = status_table(snapshot, false);
+  EXPECT_NE(text.find("\nwarning: It is over.\nPAIR"), std::string::npos) << text;
+  EXPECT_NE(status_detail(snapshot.pairs[1], false)
+                .find("    certificate  CN=flexo until 1970-01-02 00:00:00 UTC\n"),
+            std::string::npos);
+  const json parsed = json::parse(status_json(snapshot));
+  EXPECT_EQ(parsed["certificates"][0], json::parse(R"({"kind": "own", "where": "x509/bender.pem",
+    "subject": "CN=bender", "state": "expired", "from": 1, "until": 2, "text": "It is over."})"));
+  EXPECT_EQ(parsed["pairs"][1]["ike"]["certificate"],
+            json::parse(R"({"subject": "CN=flexo", "until": 86400})"));
 }
 
 TEST(StatusTextTest, json_survives_octets_that_are_no_text) {

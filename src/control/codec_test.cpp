@@ -46,6 +46,23 @@ TEST(StatusCodecTest, pairs_come_back) {
   }
 }
 
+TEST(StatusCodecTest, certificates_come_back) {
+  StatusSnapshot snapshot;
+  snapshot.mesh = "m";
+  for (int i = 0; i < 70; ++i) {
+    snapshot.certificates.push_back({"peer", "bender-flexo", "CN=flexo", "urgent", -1, i, "Soon."});
+  }
+  const StatusSnapshot back = decode_summary(travel(encode_summary(snapshot)));
+  EXPECT_EQ(back.mesh, "m");
+  ASSERT_EQ(back.certificates.size(), 64u) << "bounded";
+  EXPECT_EQ(back.certificates[63].until, 63);
+  EXPECT_EQ(back.certificates[63].from, -1);
+  EXPECT_EQ(back.certificates[63].kind, "peer");
+  EXPECT_EQ(back.certificates[63].where, "bender-flexo");
+  EXPECT_EQ(back.certificates[63].state, "urgent");
+  EXPECT_EQ(back.certificates[63].text, "Soon.");
+}
+
 TEST(StatusCodecTest, a_pair_without_a_name_is_malformed) {
   const auto pair = decode_pair(Section());
   ASSERT_FALSE(pair.ok());

@@ -23,6 +23,8 @@ inline constexpr std::size_t kMaxViciName = 255;
 inline constexpr std::size_t kMaxViciValue = 65535;
 // Names listed per kind in a reload's answer: one VICI packet has 512 KiB, a name up to 507 octets.
 inline constexpr std::size_t kMaxReloadNames = 300;
+// Warnings about certificates in the answer to status; each has at most some 2 KiB.
+inline constexpr std::size_t kMaxCertificates = 64;
 // A command that asks for a longer wait gets this one: a day.
 inline constexpr long long kMaxTimeoutMs = 86'400'000;
 

@@ -21,6 +21,8 @@ Section encode_ike(const IkeStatus& ike) {
   put_signed(out, "rekey-in", ike.rekey_in_s);
   put_flag(out, "nat", ike.nat);
   put_flag(out, "ppk", ike.ppk);
+  put(out, "certificate", ike.certificate);
+  put_signed(out, "certificate-until", ike.certificate_until);
   return out;
 }
 
@@ -39,6 +41,8 @@ IkeStatus decode_ike(const Section& in) {
   ike.rekey_in_s = get_signed(in, "rekey-in");
   ike.nat = get_flag(in, "nat");
   ike.ppk = get_flag(in, "ppk");
+  ike.certificate = get(in, "certificate");
+  ike.certificate_until = get_signed(in, "certificate-until");
   return ike;
 }
 
@@ -82,6 +86,30 @@ ChildStatus decode_child(const Section& in) {
   child.remote_ts = get_list(in, "remote-ts");
   child.udp_encap = get_flag(in, "encap");
   return child;
+}
+
+Section encode_certificate(const CertificateStatus& certificate) {
+  Section out;
+  put(out, "kind", certificate.kind);
+  put(out, "where", certificate.where);
+  put(out, "subject", certificate.subject);
+  put(out, "state", certificate.state);
+  put_signed(out, "from", certificate.from);
+  put_signed(out, "until", certificate.until);
+  put(out, "text", certificate.text);
+  return out;
+}
+
+CertificateStatus decode_certificate(const Section& in) {
+  CertificateStatus certificate;
+  certificate.kind = get(in, "kind");
+  certificate.where = get(in, "where");
+  certificate.subject = get(in, "subject");
+  certificate.state = get(in, "state");
+  certificate.from = get_signed(in, "from");
+  certificate.until = get_signed(in, "until");
+  certificate.text = get(in, "text");
+  return certificate;
 }
 
 std::vector<std::string> first_names(const std::vector<std::string>& names) {
@@ -140,6 +168,14 @@ Section encode_summary(const StatusSnapshot& snapshot) {
   put(out, "version", snapshot.version);
   put(out, "dataplane", snapshot.dataplane);
   put_number(out, "generation", snapshot.generation);
+  Section certificates;
+  std::size_t number = 0;
+  for (const auto& certificate : snapshot.certificates) {
+    if (number == kMaxCertificates) break;  // the others are in the log
+    put_section(certificates, "certificate-" + std::to_string(++number),
+                encode_certificate(certificate));
+  }
+  put_section(out, "certificates", std::move(certificates));
   return out;
 }
 
@@ -150,6 +186,13 @@ StatusSnapshot decode_summary(const Section& in) {
   snapshot.version = get(in, "version");
   snapshot.dataplane = get(in, "dataplane");
   snapshot.generation = get_number(in, "generation");
+  if (const Section* certificates = get_section(in, "certificates")) {
+    for (std::size_t number = 1;; ++number) {
+      const Section* one = get_section(*certificates, "certificate-" + std::to_string(number));
+      if (one == nullptr) break;
+      snapshot.certificates.push_back(decode_certificate(*one));
+    }
+  }
   return snapshot;
 }
 

@@ -26,6 +26,18 @@ struct IkeStatus {
   std::int64_t rekey_in_s = 0;
   bool nat = false;
   bool ppk = false;  // keyed with a post-quantum preshared key too
+  // Of the certificates that the peer showed, the first to end; empty: it showed none.
+  std::string certificate;
+  std::int64_t certificate_until = 0;  // seconds since 1970
+};
+// A certificate or revocation list that is out of its dates or soon will be.
+struct CertificateStatus {
+  std::string kind;                  // "own", "ca", "list", "peer"
+  std::string where;                 // the file, or the pair
+  std::string subject;               // of a list: its CA
+  std::string state;                 // "soon", "urgent", "expired", "not yet valid"
+  std::int64_t from = 0, until = 0;  // seconds since 1970
+  std::string text;                  // a whole sentence with what to do next
 };
 struct ChildStatus {
   std::string name;
@@ -64,7 +76,8 @@ struct ConnectionConfig {  // list-conns
 };
 struct StatusSnapshot {
   std::string mesh, self, version, dataplane;
-  std::uint64_t generation = 0;   // of the loaded configuration: counts successful loads
+  std::uint64_t generation = 0;  // of the loaded configuration: counts successful loads
+  std::vector<CertificateStatus> certificates;
   std::vector<PairStatus> pairs;  // every configured pair, ordered by name
 };
 struct ReloadReport {

@@ -8,7 +8,7 @@
 namespace espalier::crypto {
 namespace {
 
-// DER AlgorithmIdentifiers. RFC 7427 appendix A lists them, RFC 8420 appendix A.1 the last.
+// DER AlgorithmIdentifiers. RFC 7427 appendix A lists them, RFC 8420 appendix A those of EdDSA.
 constexpr std::array<std::uint8_t, 15> kRsaSha256 = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
                                                      0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00};
 constexpr std::array<std::uint8_t, 15> kRsaSha384 = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
@@ -29,6 +29,7 @@ constexpr std::array<std::uint8_t, 12> kEcdsaSha384 = {0x30, 0x0a, 0x06, 0x08, 0
 constexpr std::array<std::uint8_t, 12> kEcdsaSha512 = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86,
                                                        0x48, 0xce, 0x3d, 0x04, 0x03, 0x04};
 constexpr std::array<std::uint8_t, 7> kEd25519 = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70};
+constexpr std::array<std::uint8_t, 7> kEd448 = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x71};
 // Known and refused, so that the message can say why.
 constexpr std::array<std::uint8_t, 15> kRsaSha1 = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
                                                    0xf7, 0x0d, 0x01, 0x01, 0x05, 0x05, 0x00};
@@ -60,8 +61,8 @@ struct Row {
 };
 
 // Rows that encode come before others of the same meaning.
-const std::array<Row, 10>& table() {
-  static const std::array<Row, 10> rows = {{
+const std::array<Row, 11>& table() {
+  static const std::array<Row, 11> rows = {{
       {kRsaSha256, {KeyType::kRsa, HashId::kSha2_256, false, 0}},
       {kRsaSha384, {KeyType::kRsa, HashId::kSha2_384, false, 0}},
       {kRsaSha512, {KeyType::kRsa, HashId::kSha2_512, false, 0}},
@@ -69,6 +70,7 @@ const std::array<Row, 10>& table() {
       {kEcdsaSha384, {KeyType::kEcdsa, HashId::kSha2_384, false, 0}},
       {kEcdsaSha512, {KeyType::kEcdsa, HashId::kSha2_512, false, 0}},
       {kEd25519, {KeyType::kEd25519, HashId::kIdentity, false, 0}},
+      {kEd448, {KeyType::kEd448, HashId::kIdentity, false, 0}},
       {kRsaSha256Bare, {KeyType::kRsa, HashId::kSha2_256, false, 0}},
       {kRsaSha384Bare, {KeyType::kRsa, HashId::kSha2_384, false, 0}},
       {kRsaSha512Bare, {KeyType::kRsa, HashId::kSha2_512, false, 0}},
@@ -240,7 +242,7 @@ Result<SignatureAlgorithm> decode_algorithm(ByteView der) {
     return pss_parameters(parameters);
   }
   return unsupported("AlgorithmIdentifier " + to_hex(der) +
-                     " is none of RSA, RSASSA-PSS or ECDSA with SHA-2, or Ed25519");
+                     " is none of RSA, RSASSA-PSS or ECDSA with SHA-2, Ed25519 or Ed448");
 }
 
 }  // namespace

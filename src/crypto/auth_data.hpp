@@ -11,7 +11,7 @@ namespace espalier::crypto {
 // What an AlgorithmIdentifier says.
 struct SignatureAlgorithm {
   KeyType key = KeyType::kRsa;
-  HashId hash = HashId::kSha2_256;  // kIdentity for Ed25519 (RFC 8420)
+  HashId hash = HashId::kSha2_256;  // kIdentity for EdDSA (RFC 8420)
   bool pss = false;                 // RSASSA-PSS, else PKCS#1 v1.5
   unsigned salt_octets = 0;         // of PSS
   friend bool operator==(const SignatureAlgorithm&, const SignatureAlgorithm&) = default;

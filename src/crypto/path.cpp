@@ -168,6 +168,8 @@ std::vector<PathCertificate> describe(const STACK_OF(X509) * path) {
     certificate.id = {key_digest(issuer), serial_of(X509_get0_serialNumber(one))};
     certificate.subject = text_of(X509_get_subject_name(one));
     certificate.issuer = text_of(X509_get_issuer_name(one));
+    certificate.not_before = seconds_of(X509_get0_notBefore(one)).value_or(0);
+    certificate.not_after = seconds_of(X509_get0_notAfter(one)).value_or(0);
     certificate.names_a_list =
         X509_get_ext_by_NID(one, NID_crl_distribution_points, -1) >= 0 || has_responder(one);
     out.push_back(std::move(certificate));

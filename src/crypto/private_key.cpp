@@ -93,8 +93,8 @@ class LibraryKey final : public PrivateKey {
     const auto has = [&](HashId hash) {
       return std::find(offered.begin(), offered.end(), hash) != offered.end();
     };
-    if (type() == KeyType::kEd25519) {
-      // RFC 8420 section 2: Ed25519 goes with "Identity" and with nothing else.
+    if (is_eddsa(type())) {
+      // RFC 8420 section 2: EdDSA goes with "Identity" and with nothing else.
       return has(HashId::kIdentity) ? std::optional(HashId::kIdentity) : std::nullopt;
     }
     if (type() == KeyType::kEcdsa && has(public_key_.curve_hash())) {

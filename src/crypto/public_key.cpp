@@ -28,10 +28,11 @@ Result<Facts> facts_of(const EVP_PKEY* key) {
   const auto bits = static_cast<unsigned>(EVP_PKEY_get_bits(key));
   if (EVP_PKEY_is_a(key, "RSA") == 1) return Facts{KeyType::kRsa, bits};
   if (EVP_PKEY_is_a(key, "ED25519") == 1) return Facts{KeyType::kEd25519, bits};
+  if (EVP_PKEY_is_a(key, "ED448") == 1) return Facts{KeyType::kEd448, bits};
   if (EVP_PKEY_is_a(key, "EC") != 1) {
     const char* word = EVP_PKEY_get0_type_name(key);
     return unsupported("keys of type " + std::string(word != nullptr ? word : "unknown") +
-                       " are not supported; RSA, ECDSA and Ed25519 are");
+                       " are not supported; RSA, ECDSA, Ed25519 and Ed448 are");
   }
   // RFC 5480 section 2.1.1: a curve is given by its name. Keys that spell out its parameters can
   // lie about the generator (CVE-2020-0601).
@@ -148,6 +149,7 @@ std::string_view name(KeyType type) {
     case KeyType::kRsa: return "RSA";
     case KeyType::kEcdsa: return "ECDSA";
     case KeyType::kEd25519: return "Ed25519";
+    case KeyType::kEd448: return "Ed448";
   }
   return "unknown";
 }

@@ -10,7 +10,7 @@ namespace espalier::crypto {
 class PublicKey {
  public:
   // DER SubjectPublicKeyInfo with nothing behind it. Errors: kMalformed; kUnsupported for anything
-  // but RSA, ECDSA on P-256, P-384 or P-521 as a named curve, and Ed25519.
+  // but RSA, ECDSA on P-256, P-384 or P-521 as a named curve, Ed25519 and Ed448.
   static Result<PublicKey> from_der(ByteView public_der);
   PublicKey(PublicKey&& other) noexcept;
   PublicKey& operator=(PublicKey&& other) noexcept;
@@ -38,6 +38,6 @@ class PublicKey {
   std::unique_ptr<State> state_;
 };
 
-std::string_view name(KeyType type);  // "RSA", "ECDSA", "Ed25519"
+std::string_view name(KeyType type);  // "RSA", "ECDSA", "Ed25519", "Ed448"
 
 }  // namespace espalier::crypto

@@ -191,7 +191,7 @@ std::optional<std::string> RevocationLists::revoked(const CertificateId& id) con
                      utc_text(entry->second.at), reason_text(entry->second.reason));
 }
 
-std::string RevocationLists::dates(const List& list, std::int64_t now_utc) {
+std::string RevocationLists::trouble(const List& list, std::int64_t now_utc) {
   if (list.this_update > now_utc) {
     return fmt::format("is in force only from {}, and it is {}: compare the clocks",
                        utc_text(list.this_update), utc_text(now_utc));
@@ -219,7 +219,7 @@ Status RevocationLists::check(const std::vector<PathCertificate>& path, Revocati
     if (list == lists_.end()) {
       why = fmt::format("there is no revocation list of its issuer '{}': put it into x509crl",
                         certificate.issuer);
-    } else if (std::string late = dates(list->second, now_utc); !late.empty()) {
+    } else if (std::string late = trouble(list->second, now_utc); !late.empty()) {
       why = fmt::format("the revocation list of its issuer '{}' {}", certificate.issuer, late);
     }
     if (!why.empty()) {
@@ -231,12 +231,19 @@ Status RevocationLists::check(const std::vector<PathCertificate>& path, Revocati
   return {};
 }
 
-std::vector<std::string> RevocationLists::out_of_date(std::int64_t now_utc) const {
-  std::vector<std::string> out;
+std::vector<ListDates> RevocationLists::dates() const {
+  std::vector<ListDates> out;
   for (const auto& [key, list] : lists_) {
-    const std::string why = dates(list, now_utc);
-    if (!why.empty()) {
-      out.push_back(fmt::format("the revocation list of '{}' {}", list.issuer, why));
+    out.push_back({list.issuer, list.this_update, list.next_update});
+  }
+  return out;
+}
+
+PathValidity validity_of(const std::vector<PathCertificate>& path) {
+  PathValidity out;
+  for (const PathCertificate& one : path) {
+    if (out.subject.empty() || one.not_after < out.until) {
+      out = {one.subject, one.not_before, one.not_after};
     }
   }
   return out;

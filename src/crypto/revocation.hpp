@@ -27,12 +27,29 @@ struct CertificateId {
   friend auto operator<=>(const CertificateId&, const CertificateId&) = default;
 };
 
+// When a certificate is valid, in seconds since 1970.
+struct PathValidity {
+  std::string subject;  // for people; empty: not known
+  std::int64_t from = 0, until = 0;
+  friend bool operator==(const PathValidity&, const PathValidity&) = default;
+};
+
 // One certificate of a validated path.
 struct PathCertificate {
   CertificateId id;
-  std::string subject;        // for people
-  std::string issuer;         // for people
+  std::string subject;                         // for people
+  std::string issuer;                          // for people
+  std::int64_t not_before = 0, not_after = 0;  // seconds since 1970
   bool names_a_list = false;  // it has a CRL distribution point or an OCSP responder
+};
+// Of the certificate that ends first.
+PathValidity validity_of(const std::vector<PathCertificate>& path);
+
+// When a list is in force, for warnings.
+struct ListDates {
+  std::string issuer;
+  std::int64_t this_update = 0;
+  std::optional<std::int64_t> next_update;
 };
 
 class RevocationLists {
@@ -48,8 +65,7 @@ class RevocationLists {
   // Errors: kAuthentication, with the certificate, the reason and what to do.
   Status check(const std::vector<PathCertificate>& path, RevocationPolicy policy,
                std::int64_t now_utc) const;
-  // A sentence for each list that is not in force now, for the log.
-  std::vector<std::string> out_of_date(std::int64_t now_utc) const;
+  std::vector<ListDates> dates() const;
   bool empty() const { return lists_.empty(); }
   std::size_t size() const { return lists_.size(); }
 
@@ -68,7 +84,7 @@ class RevocationLists {
     std::map<Bytes, Entry> entries;  // by serial number
     friend bool operator==(const List&, const List&) = default;
   };
-  static std::string dates(const List& list, std::int64_t now_utc);
+  static std::string trouble(const List& list, std::int64_t now_utc);
   Status add_der(ByteView der, const std::vector<Bytes>& issuers);
 
   std::map<Bytes, List> lists_;  // by CertificateId::issuer_key

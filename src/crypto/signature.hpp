@@ -13,7 +13,9 @@
 
 namespace espalier::crypto {
 
-enum class KeyType : std::uint8_t { kRsa, kEcdsa, kEd25519 };
+enum class KeyType : std::uint8_t { kRsa, kEcdsa, kEd25519, kEd448 };
+// Keys that sign the data itself, the hash "Identity" (RFC 8420 section 2).
+inline bool is_eddsa(KeyType type) { return type == KeyType::kEd25519 || type == KeyType::kEd448; }
 
 // IKEv2 Authentication Method numbers.
 enum class AuthMethod : std::uint8_t {
@@ -38,10 +40,10 @@ class PrivateKey {
   // Signs `data` (the octets of RFC 7296 section 2.15) and returns the whole Authentication Data of
   // method kDigitalSignature: AlgorithmIdentifier length, AlgorithmIdentifier, signature (RFC 7427
   // section 3). The hash is the strongest of `peer_hashes` that fits the key (RSA: PKCS#1 v1.5 with
-  // SHA-2; ECDSA: the hash of the curve's size if offered; Ed25519: needs kIdentity). Errors:
+  // SHA-2; ECDSA: the hash of the curve's size if offered; EdDSA: needs kIdentity). Errors:
   // kUnsupported when none fits.
   virtual Result<Bytes> sign(ByteView data, const std::vector<HashId>& peer_hashes) const = 0;
-  // The one of kEcdsa256/384/521 (RFC 4754) that this key makes; nothing for RSA and Ed25519.
+  // The one of kEcdsa256/384/521 (RFC 4754) that this key makes; nothing for RSA and EdDSA.
   virtual std::optional<AuthMethod> ecdsa_method() const = 0;
   // The same as sign() for that method, towards peers without RFC 7427.
   virtual Result<Bytes> sign_ecdsa(AuthMethod method, ByteView data) const = 0;

@@ -11,7 +11,8 @@ using test::read_text;
 using test::unhex;
 
 const std::vector<HashId> kEveryHash = supported_hashes();
-constexpr std::array kKeyNames = {"rsa2048", "ecdsa256", "ecdsa384", "ecdsa521", "ed25519"};
+constexpr std::array kKeyNames = {"rsa2048",  "ecdsa256", "ecdsa384",
+                                  "ecdsa521", "ed25519",  "ed448"};
 
 std::shared_ptr<const PrivateKey> load(const std::string& name) {
   auto key = PrivateKey::from_pem(as_bytes(read_text("certificates/" + name + ".key")));
@@ -27,6 +28,7 @@ TEST(PrivateKey, LoadsEveryFormAndKind) {
   EXPECT_EQ(load("rsa2048")->type(), KeyType::kRsa);
   EXPECT_EQ(load("ecdsa384")->type(), KeyType::kEcdsa);
   EXPECT_EQ(load("ed25519")->type(), KeyType::kEd25519);
+  EXPECT_EQ(load("ed448")->type(), KeyType::kEd448);
   EXPECT_EQ(load("swan")->type(), KeyType::kEcdsa);  // written by strongSwan's pki
   EXPECT_EQ(load("rsa2048")->public_der(), load("rsa2048-pkcs1")->public_der());
   EXPECT_EQ(load("ecdsa256")->public_der(), load("ecdsa256-sec1")->public_der());
@@ -56,7 +58,7 @@ TEST(Signature, RoundTripWithEveryKeyAndHash) {
   for (const std::string name : kKeyNames) {
     const auto key = load(name);
     for (const HashId hash : kEveryHash) {
-      const bool fits = (key->type() == KeyType::kEd25519) == (hash == HashId::kIdentity);
+      const bool fits = is_eddsa(key->type()) == (hash == HashId::kIdentity);
       const auto signature = key->sign(data, {hash});
       ASSERT_EQ(signature.ok(), fits) << name;
       if (!fits) {
@@ -80,7 +82,7 @@ TEST(Signature, RoundTripWithEveryKeyAndHash) {
       ++made;
     }
   }
-  EXPECT_EQ(made, 4 * 3 + 1);
+  EXPECT_EQ(made, 4 * 3 + 2);
 }
 
 // RFC 8247 section 3.2 and RFC 4055 section 3.1.
@@ -150,6 +152,28 @@ TEST(Signature, WycheproofEd25519) {
   }
   EXPECT_GE(valid, 80);
   EXPECT_GE(invalid, 60);
+}
+
+// RFC 8032 section 7.4, "1 octet" (ed448.key is its key), and RFC 8420 appendix A.2.
+TEST(Signature, Ed448OfRfc8032) {
+  const auto key = load("ed448");
+  EXPECT_EQ(
+      to_hex(key->public_der()),
+      "3043300506032b6571033a0043ba28f430cdff456ae531545f7ecd0ac834a55d9358c0372bfa0c6c6798c086"
+      "6aea01eb00742802b8438ea4cb82169c235160627b4c3a9480");
+  const auto made = key->sign(unhex("03"), {HashId::kSha2_512, HashId::kIdentity});
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(
+      to_hex(*made),
+      "07300506032b6571"
+      "26b8f91727bd62897af15e41eb43c377efb9c610d48f2335cb0bd0087810f4352541b143c4b981b7e18f62de"
+      "8ccdf633fc1bf037ab7cd779805e0dbcc0aae1cbcee1afb2e027df36bc04dcecbf154336c19f0af7e0a64729"
+      "05e799f1953d2a0ff3348ab21aa4adafd1d234441cf807c03a00");
+  // An Ed25519 key does not verify it, nor the other way round.
+  const auto other = load("ed25519");
+  EXPECT_EQ(code_of(verify_signature(other->public_der(), AuthMethod::kDigitalSignature,
+                                     unhex("03"), *made)),
+            ErrorCode::kAuthentication);
 }
 
 // RFC 4754 section 8: methods 9, 10 and 11, r | s.
@@ -235,6 +259,7 @@ TEST(AuthData, EncodesTheObjectsOfRfc7427) {
             "0f300d06092a864886f70d01010d0500");
   EXPECT_EQ(prefix({KeyType::kEcdsa, HashId::kSha2_384, false, 0}), "0c300a06082a8648ce3d040303");
   EXPECT_EQ(prefix({KeyType::kEd25519, HashId::kIdentity, false, 0}), "07300506032b6570");
+  EXPECT_EQ(prefix({KeyType::kEd448, HashId::kIdentity, false, 0}), "07300506032b6571");
 }
 
 TEST(AuthData, DecodesAppendixA) {
@@ -267,9 +292,9 @@ TEST(AuthData, RefusesEverythingElse) {
   EXPECT_EQ(code("40303e06092a864886f70d01010a3031a00b300906052b0e03021a0500"
                  "a118301606092a864886f70d010108300906052b0e03021a0500a203020114a303020101aa"),
             ErrorCode::kUnsupported);
-  // A.2.2: DSA. Ed448. ECDSA with a NULL.
+  // A.2.2: DSA. X448. ECDSA with a NULL.
   EXPECT_EQ(code("0d300b0609608648016503040302aa"), ErrorCode::kUnsupported);
-  EXPECT_EQ(code("07300506032b6571aa"), ErrorCode::kUnsupported);
+  EXPECT_EQ(code("07300506032b656faa"), ErrorCode::kUnsupported);
   EXPECT_EQ(code("0e300c06082a8648ce3d0403020500aa"), ErrorCode::kUnsupported);
   // Octets behind the object, inside its length.
   EXPECT_EQ(code("08300506032b657000aa"), ErrorCode::kUnsupported);

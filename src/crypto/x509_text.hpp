@@ -1,4 +1,4 @@
-// Certificates in words. Private to the room.
+// Certificates in words.
 #pragma once
 
 #include <cstdint>

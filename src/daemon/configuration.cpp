@@ -12,9 +12,8 @@
 
 #include "base/secret.hpp"
 #include "config/inventory.hpp"
-#include "daemon/certificate_files.hpp"
-#include "daemon/clock.hpp"
 #include "daemon/file.hpp"
+#include "mesh/certificate_files.hpp"
 #include "mesh/secret.hpp"
 
 namespace espalier::daemon {
@@ -52,8 +51,22 @@ Error in_file(const std::string& path, const Error& error) {
   return make_error(error.code, path + ": " + error.message);
 }
 
-// The keys of the certificates beside the first, and whether each is its certificate's: one that is
-// not would fail at every peer, and only there.
+class DiskFolder final : public mesh::Folder {
+ public:
+  explicit DiskFolder(std::string path) : path_(std::move(path)) {}
+  std::string place(const std::string& path) const override { return path_ + "/" + path; }
+  std::optional<std::vector<std::string>> names(const std::string& folder) override {
+    return names_in_folder(place(folder));
+  }
+  Result<Bytes> read(const std::string& path) override {
+    return read_file(place(path), kMaxFileOctets);
+  }
+
+ private:
+  std::string path_;
+};
+
+// The keys of the certificates beside the first, and whether each is its certificate's.
 Status add_keys(const std::string& folder, const std::vector<mesh::OwnFile>& certificates,
                 FileKeyStore& keys) {
   for (const mesh::OwnFile& own : certificates) {
@@ -64,14 +77,9 @@ Status add_keys(const std::string& folder, const std::vector<mesh::OwnFile>& cer
       if (!key) return in_file(path, key.error());
       keys.add(own.private_key, std::move(*key));
     }
-    auto certificate = crypto::inspect_certificate(own.chain.front());
-    if (!certificate) return in_file(folder + "/" + own.path, certificate.error());
-    if (keys.find(own.private_key)->public_der() == certificate->public_der) continue;
-    return make_error(
-        ErrorCode::kBadInput,
-        fmt::format("the private key {} is not the key of the certificate {} ({}): put the pair "
-                    "that belongs together in place",
-                    own.private_key, own.path, certificate->subject));
+    if (const Status fits = mesh::check_key(own, *keys.find(own.private_key)); !fits) {
+      return fits.error();
+    }
   }
   return {};
 }
@@ -80,11 +88,13 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
                        mesh::Credentials& into, FileKeyStore& keys) {
   const std::string path = folder + "/" + file.path;
   if (file.kind == Kind::kAnchors) {
-    TRY_ASSIGN(into.anchors, read_anchors(path));
+    DiskFolder disk(folder);
+    TRY_ASSIGN(into.anchors, mesh::read_anchors(disk, file.path));
     return {};
   }
   if (file.kind == Kind::kCertificate) {
-    TRY_ASSIGN(into.certificates, read_own_certificates(folder, file.path));
+    DiskFolder disk(folder);
+    TRY_ASSIGN(into.certificates, mesh::read_own_certificates(disk, file.path));
     return {};
   }
   auto contents = read_private_file(path);
@@ -143,13 +153,14 @@ Result<Configuration> load(const std::string& folder, const std::optional<std::s
   }
   TRY(add_keys(folder, credentials.certificates, configuration.keys));
   TRY_ASSIGN(configuration.plan, mesh::compile(*outcome.inventory, name, credentials));
-  if (!credentials.certificates.empty()) {
-    TRY_ASSIGN(crypto::RevocationLists lists, read_revocation_lists(folder, credentials.anchors));
-    for (std::string& warning : certificate_warnings(credentials, lists, unix_now())) {
-      configuration.plan.warnings.push_back(std::move(warning));
-    }
+  if (!credentials.certificates.empty() || !credentials.anchors.empty()) {
+    DiskFolder disk(folder);
+    TRY_ASSIGN(crypto::RevocationLists lists,
+               mesh::read_revocation_lists(disk, credentials.anchors));
     configuration.keys.set_revocations(std::move(lists));
   }
+  configuration.certificates = std::move(credentials.certificates);
+  configuration.anchors = std::move(credentials.anchors);
   return configuration;
 }
 

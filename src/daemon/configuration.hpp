@@ -30,6 +30,9 @@ class FileKeyStore final : public ike::KeyStore {
 struct Configuration {
   mesh::HostPlan plan;
   FileKeyStore keys;
+  // For warnings about their dates.
+  std::vector<mesh::OwnFile> certificates;
+  std::vector<Bytes> anchors;
 };
 
 // Reads FOLDER/mesh.yaml and what it needs. self: --self, or nothing. accepts: what the dataplane

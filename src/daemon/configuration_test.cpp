@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "crypto/pki_testing.hpp"
+#include "daemon/certificate_watch.hpp"
 #include "daemon/host_network.hpp"
 
 namespace espalier::daemon {
@@ -133,9 +134,11 @@ class CertificateFolder : public Folder {
     const auto loaded = load_configuration(path_, "bender");
     EXPECT_TRUE(loaded) << loaded.error().message;
     std::string all;
-    if (loaded) {
-      for (const std::string& one : loaded->plan.warnings) all += one + "\n";
-    }
+    if (!loaded) return all;
+    CertificateWatch watch;
+    watch.use(*loaded);
+    for (const auto& one : watch.notices(ike::Endpoint(), std::time(nullptr)))
+      all += one.text + "\n";
     return all;
   }
   std::string refusal() {
@@ -201,7 +204,45 @@ TEST_F(CertificateFolder, RevocationLists) {
   put("x509ca/sub.pem", {sub_.certificate});
   EXPECT_EQ(warnings(), "");
   write("x509crl/sub.der", to_text(sub_.revoke({{}, 1, 2})), 0644);
-  EXPECT_THAT(warnings(), HasSubstr("the revocation list of 'CN=Sub,O=Test' was in force until"));
+  EXPECT_THAT(warnings(), HasSubstr("the revocation list of 'CN=Sub,O=Test' was valid until"));
+}
+
+struct Lines final : public Logger {
+  std::vector<LogLine> lines;
+  void log(const LogLine& line) override { lines.push_back(line); }
+};
+
+// The daemon runs on while its certificate ages: each step is said once, and again each day.
+TEST_F(CertificateFolder, TheWatchSaysEachStepOnceAndAgainEachDay) {
+  constexpr std::int64_t kDay = 86400;
+  const std::int64_t end = crypto::test::kPkiStart + 400 * kDay;
+  put("x509/bender.pem", {host(root_, end)});
+  const auto loaded = load_configuration(path_, "bender");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  CertificateWatch watch;
+  watch.use(*loaded);
+  Lines log;
+  const ike::Endpoint engine;
+  const auto said_at = [&](std::int64_t utc) {
+    log.lines.clear();
+    watch.look(watch.next(), utc, engine, log);
+    return log.lines.size();
+  };
+  const Instant first = watch.next();
+  EXPECT_EQ(said_at(end - 60 * kDay), 0u);
+  EXPECT_GT(watch.next(), first);
+  EXPECT_EQ(said_at(end - 30 * kDay), 1u);
+  EXPECT_EQ(said_at(end - 30 * kDay + 60), 0u);
+  EXPECT_EQ(said_at(end - 29 * kDay), 1u) << "a day later";
+  EXPECT_EQ(said_at(end - 7 * kDay - 600), 1u);
+  EXPECT_EQ(said_at(end - 7 * kDay + 1), 1u) << "seven days are left now";
+  EXPECT_EQ(said_at(end - 7 * kDay + 61), 0u);
+  EXPECT_EQ(said_at(end + 1), 1u);
+  EXPECT_EQ(log.lines.front().level, LogLevel::kError);
+  EXPECT_THAT(log.lines.front().text, HasSubstr("issue a new one"));
+  EXPECT_EQ(said_at(end + 2), 0u);
+  watch.use(*loaded);
+  EXPECT_EQ(said_at(end + 3), 1u) << "after a reload";
 }
 
 TEST_F(Folder, AFileThatIsTooLargeIsBadInput) {

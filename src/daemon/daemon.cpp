@@ -138,7 +138,9 @@ Status Daemon::start() {
                                                          if (server_) server_->on_pair_event(event);
                                                        }},
                                            configuration_->keys, std::move(settings));
-  view_ = std::make_unique<DaemonView>(*driver_, *host_, [this] { return reload(); });
+  certificate_watch_.use(*configuration_);
+  view_ = std::make_unique<DaemonView>(*driver_, *host_, certificate_watch_,
+                                       [this] { return reload(); });
   server_ = std::make_unique<control::Server>(*view_, daemon_info());
   warn_about_host();
   if (configuration_->plan.self.empty()) {
@@ -185,6 +187,7 @@ Result<control::ReloadReport> Daemon::reload() {
   auto next = std::make_unique<Configuration>(std::move(*loaded));
   driver_->use_keys(next->keys);
   configuration_ = std::move(next);
+  certificate_watch_.use(*configuration_);
   retry_routes();
   view_->set_plan(configuration_->plan, ++generation_);
   for (const std::string& warning : configuration_->plan.warnings)
@@ -209,6 +212,7 @@ int Daemon::wait_ms() const {
   };
   if (const auto wakeup = driver_->next_wakeup()) consider(wakeup->at);
   consider(reconcile_at_);
+  consider(certificate_watch_.next());
   consider(server_->poll_timeout());
   if (routes_waiting_) consider(routes_retry_at_);
   if (!at) return -1;
@@ -279,6 +283,9 @@ void Daemon::poll_once() {
     handle_plane();  // what it has to say first
     driver_->reconcile();
     reconcile_at_ = now + kReconcileEvery;
+  }
+  if (now >= certificate_watch_.next()) {
+    certificate_watch_.look(now, unix_now(), driver_->engine(), log_);
   }
   const bool addresses_changed = is_ready(wait[4]) && address_watch_.take_changes();
   if (addresses_changed || (routes_waiting_ && now >= routes_retry_at_)) retry_routes();

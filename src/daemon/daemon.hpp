@@ -9,6 +9,7 @@
 
 #include "control/daemon_options.hpp"
 #include "daemon/address_watch.hpp"
+#include "daemon/certificate_watch.hpp"
 #include "daemon/configuration.hpp"
 #include "daemon/control_socket.hpp"
 #include "daemon/daemon_view.hpp"
@@ -51,6 +52,7 @@ class Daemon {
   bool routes_waiting_ = false;
   Instant routes_retry_at_{};
   Instant reconcile_at_{};
+  CertificateWatch certificate_watch_;
   bool stopping_ = false;
   dataplane::userspace::Fd signals_, pid_file_;
   std::optional<IkeSockets> sockets_;

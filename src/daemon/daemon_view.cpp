@@ -42,6 +42,8 @@ control::IkeStatus describe(const ike::PairSnapshot& pair, Instant now) {
     out.rekey_in_s = until(ike.rekey_at, now);
   }
   out.nat = ike.nat;
+  out.certificate = ike.certificates.subject;
+  out.certificate_until = ike.certificates.until;
   out.ppk = ike.ppk;
   return out;
 }
@@ -139,6 +141,11 @@ control::StatusSnapshot DaemonView::status() {
   out.version = std::string(control::kVersion);
   out.dataplane = std::string(host_.name());
   out.generation = generation_;
+  for (const mesh::DateNotice& notice : certificates_.notices(driver_.engine(), unix_now())) {
+    out.certificates.push_back({std::string(mesh::name(notice.what.kind)), notice.what.where,
+                                notice.what.subject, std::string(mesh::name(notice.state)),
+                                notice.what.from, notice.what.until, notice.text});
+  }
   for (const ike::PairSnapshot& pair : driver_.engine().snapshot())
     out.pairs.push_back(describe(pair, counters, now));
   return out;

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "control/view.hpp"
+#include "daemon/certificate_watch.hpp"
 #include "daemon/engine_driver.hpp"
 #include "daemon/plane_host.hpp"
 #include "mesh/plan.hpp"
@@ -12,9 +13,13 @@ namespace espalier::daemon {
 
 class DaemonView final : public control::View {
  public:
-  DaemonView(EngineDriver& driver, PlaneHost& host,
+  DaemonView(EngineDriver& driver, PlaneHost& host, const CertificateWatch& certificates,
              std::function<Result<control::ReloadReport>()> reload)
-      : driver_(driver), host_(host), plane_(host.port()), reload_(std::move(reload)) {}
+      : driver_(driver),
+        host_(host),
+        certificates_(certificates),
+        plane_(host.port()),
+        reload_(std::move(reload)) {}
 
   void set_plan(const mesh::HostPlan& plan, std::uint64_t generation);
 
@@ -33,6 +38,7 @@ class DaemonView final : public control::View {
  private:
   EngineDriver& driver_;
   PlaneHost& host_;
+  const CertificateWatch& certificates_;
   dataplane::Port& plane_;
   std::function<Result<control::ReloadReport>()> reload_;
   std::string mesh_, self_;

@@ -1,5 +1,6 @@
 #include "daemon/file.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -37,6 +38,15 @@ Result<Bytes> read_all(int fd, const std::string& path, std::size_t max_octets) 
 }  // namespace
 
 bool file_exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+std::optional<std::vector<std::string>> names_in_folder(const std::string& path) {
+  DIR* directory = opendir(path.c_str());
+  if (directory == nullptr) return std::nullopt;
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(directory)) names.emplace_back(entry->d_name);
+  closedir(directory);
+  return names;
+}
 
 Result<Bytes> read_file(const std::string& path, std::size_t max_octets) {
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));

@@ -1,7 +1,9 @@
 // Files the daemon reads and writes.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/secret.hpp"
 
@@ -11,6 +13,8 @@ inline constexpr std::size_t kMaxFileOctets =
     8 * 1024 * 1024;  // an inventory of thousands of hosts is far below
 
 bool file_exists(const std::string& path);
+// In any order; nothing when there is no such folder.
+std::optional<std::vector<std::string>> names_in_folder(const std::string& path);
 // Errors: kBadInput with the path and the system's reason; kLimit above max_octets.
 Result<Bytes> read_file(const std::string& path, std::size_t max_octets);
 // The same for secrets and keys: refused (kPermission, with the chmod to run) when group or others

@@ -47,7 +47,7 @@ class Authority:
 
     def make_key(self, name, kind, size):
         path = self.path(f"{name}.key")
-        words = [] if kind == "ed25519" else ["--size", size]
+        words = [] if kind in ("ed25519", "ed448") else ["--size", size]
         self.write(path, ["--gen", "--type", kind, *words, "--outform", "pem"])
         return path
 

@@ -60,6 +60,9 @@ class Certificates(auth_case.AuthCase):
     def test_ed25519(self):
         self.signatures("ed25519", "")
 
+    def test_ed448(self):
+        self.signatures("ed448", "")
+
     def test_ecdsa_256_without_rfc7427(self):
         self.without_rfc7427("ecdsa", "256")
 

@@ -32,7 +32,8 @@ struct IkeSnapshot {
   Instant established_at{};
   Instant rekey_at{};
   bool nat = false;
-  bool ppk = false;  // keyed with a post-quantum key too (RFC 8784)
+  bool ppk = false;                   // keyed with a post-quantum key too (RFC 8784)
+  crypto::PathValidity certificates;  // the peer's that ends first; empty: it showed none
 };
 struct PairSnapshot {
   std::string name, peer;

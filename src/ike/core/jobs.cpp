@@ -64,7 +64,7 @@ JobResult run(const SignJob& job, const KeyStore& keys) {
 }
 
 std::optional<Error> verify(const VerifyJob& job, const KeyStore& keys, std::int64_t now_utc,
-                            std::vector<crypto::CertificateId>& ids) {
+                            PeerCertificates& peer) {
   if (job.chain.empty()) {
     return make_error(ErrorCode::kAuthentication, "the peer sent no certificate");
   }
@@ -78,7 +78,8 @@ std::optional<Error> verify(const VerifyJob& job, const KeyStore& keys, std::int
   if (const Status valid = lists.check(*path, job.revocation, now_utc); !valid) {
     return valid.error();
   }
-  for (const crypto::PathCertificate& one : *path) ids.push_back(one.id);
+  for (const crypto::PathCertificate& one : *path) peer.path.push_back(one.id);
+  peer.validity = crypto::validity_of(*path);
   if (!policy::certificate_has_identity(*certificate, job.identity)) {
     return make_error(ErrorCode::kAuthentication,
                       "the peer's certificate (" + certificate->subject +
@@ -101,7 +102,7 @@ JobResult run_job(const Job& job, crypto::Rng& rng, const KeyStore& keys, std::i
   if (const auto* respond = std::get_if<DhRespondJob>(&job)) return run(*respond, rng);
   if (const auto* sign = std::get_if<SignJob>(&job)) return run(*sign, keys);
   JobResult out;
-  out.error = verify(std::get<VerifyJob>(job), keys, now_utc, out.path);
+  out.error = verify(std::get<VerifyJob>(job), keys, now_utc, out.peer);
   return out;
 }
 

@@ -55,13 +55,20 @@ struct JobId {
   friend auto operator<=>(const JobId&, const JobId&) = default;
 };
 
+// What an established IKE SA keeps of the peer's certificates.
+struct PeerCertificates {
+  std::vector<crypto::CertificateId> path;  // without the anchor
+  crypto::PathValidity validity;            // of the first to end
+  friend bool operator==(const PeerCertificates&, const PeerCertificates&) = default;
+};
+
 struct JobResult {
   std::optional<Error> error;
   crypto::DhKeyPair key_pair;  // DhGenerate, DhRespond (private key cleared in the latter)
   SecretBytes shared;          // DhShared, DhRespond
   crypto::AuthMethod auth_method = crypto::AuthMethod::kDigitalSignature;  // Sign
   Bytes auth_data;                                                         // Sign
-  std::vector<crypto::CertificateId> path;  // Verify: the peer's, without the anchor
+  PeerCertificates peer;                                                   // Verify
 };
 
 // Private keys by the name that a Connection carries, and what is revoked; the core never sees

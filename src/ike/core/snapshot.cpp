@@ -40,6 +40,7 @@ IkeSnapshot describe(const IkeSa& sa, const Settings& settings) {
   out.rekey_at = sa.rekey_at;
   out.nat = nat_on_path(sa, settings);
   out.ppk = sa.ppk;
+  if (sa.peer_certificates) out.certificates = sa.peer_certificates->validity;
   return out;
 }
 

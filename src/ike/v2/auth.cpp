@@ -680,7 +680,7 @@ void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
     if (sa.role == Role::kInitiator) return fail_handshake(ctx, sa, result.error->message);
     return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
   }
-  if (!result.error) sa.peer_path = result.path;
+  if (!result.error) sa.peer_certificates = result.peer;
   if (sa.role == Role::kInitiator) {
     if (result.error) {
       return reject_responder(ctx, sa, result.error->message + at(sa, policy::Setting::kAuth));

@@ -132,8 +132,8 @@ Result<VerifyJob> verify_job(const IkeSa& sa, const Message& message, const Auth
 void close_revoked(Context& ctx, const crypto::RevocationLists& lists) {
   std::vector<std::pair<IkeSpi, std::string>> gone;
   for (const auto& [spi, sa] : ctx.core.sas) {
-    if (!sa.peer_path) continue;
-    if (std::string why = revoked_reason(lists, *sa.peer_path); !why.empty()) {
+    if (!sa.peer_certificates) continue;
+    if (std::string why = revoked_reason(lists, sa.peer_certificates->path); !why.empty()) {
       gone.emplace_back(spi, std::move(why));
     }
   }

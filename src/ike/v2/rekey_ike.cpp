@@ -58,7 +58,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.reauth_at = old.reauth_at;
   sa.reauth_by = old.reauth_by;
   sa.began = old.began;
-  sa.peer_path = old.peer_path;
+  sa.peer_certificates = old.peer_certificates;
   sa.suite = suite;
   sa.keys = std::move(keys);
   sa.iv_counter = ctx.rng.u64();

@@ -75,13 +75,13 @@ TicketState state_of(Context& ctx, const IkeSa& sa, bool client) {
   state.ppk = sa.ppk;
   state.auth_by = sa.reauth_by.value_or(Instant());
   state.mark = credentials_mark(*sa.connection);
-  if (sa.peer_path) state.path = *sa.peer_path;
+  if (sa.peer_certificates) state.path = sa.peer_certificates->path;
   return state;
 }
 
 void take_over(IkeSa& sa, const TicketState& state) {
   sa.ppk = state.ppk;
-  if (!state.path.empty()) sa.peer_path = state.path;
+  if (!state.path.empty()) sa.peer_certificates = PeerCertificates{state.path, {}};
 }
 
 // Nothing that the configuration says now forbids the session.

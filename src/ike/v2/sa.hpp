@@ -284,7 +284,7 @@ struct IkeSa {
   Box<ActiveTask> active;
   Box<Responding> responding;
   Box<PendingExchange> pending;
-  Box<std::vector<crypto::CertificateId>> peer_path;  // the peer's certificates (kCert)
+  Box<PeerCertificates> peer_certificates;  // kCert
 
   std::vector<ChildSa> children;
   SocketAddress init_from;  // responder: where the IKE_SA_INIT request came from

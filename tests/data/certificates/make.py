@@ -13,10 +13,13 @@ import sys
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, ed448, padding, rsa
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 HERE = pathlib.Path(__file__).parent
+# RFC 8032 section 7.4, "1 octet".
+RFC8032_ED448 = ("c4eab05d357007c632f3dbb48489924d552b08fe0c353a0d4a1f00acda2c463afbea67c5e8d2877c"
+                 "5e3bc397a659949ef8021e954e0a12274e")
 START = datetime.datetime(2026, 1, 1)
 END = datetime.datetime(2036, 1, 1)
 
@@ -221,6 +224,7 @@ def main():
     save_key("rsa2048-pkcs1.key", keys["rsa2048"], traditional)
     save_key("ecdsa256-sec1.key", keys["ecdsa256"], traditional)
     save_key("encrypted.key", keys["ecdsa256"], secret=b"a pass phrase")
+    save_key("ed448.key", ed448.Ed448PrivateKey.from_private_bytes(bytes.fromhex(RFC8032_ED448)))
     make_certificates(keys)
     make_signatures(keys)
     make_openssl_ones()
