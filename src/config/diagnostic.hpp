@@ -34,7 +34,6 @@ struct Features {
   bool transport_mode = false;
   bool trap = false;
   bool exceptions = false;
-  bool bare_esp = false;        // ESP without UDP, where no IKE finds out whether it passes
   bool protect_levels = false;  // `use` and `off`
   bool bare_esp = false;  // ESP without UDP, where no IKE finds out whether it passes
 };

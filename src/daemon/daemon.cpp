@@ -139,7 +139,8 @@ Status Daemon::start() {
                                                        }},
                                            configuration_->keys, std::move(settings));
   certificate_watch_.use(*configuration_);
-  view_ = std::make_unique<DaemonView>(*driver_, *host_, certificate_watch_,
+  manual_ = std::make_unique<ManualKeying>(host_->port(), log_);
+  view_ = std::make_unique<DaemonView>(*driver_, *host_, certificate_watch_, *manual_,
                                        [this] { return reload(); });
   server_ = std::make_unique<control::Server>(*view_, daemon_info());
   warn_about_host();
@@ -149,15 +150,18 @@ Status Daemon::start() {
                           "reload' is run",
                           options_.config)});
   } else {
-    log_.log({LogLevel::kInfo, "daemon", "",
-              fmt::format("espalierd {} is {} in mesh {}: {} pairs, {}", control::kVersion,
-                          configuration_->plan.self, configuration_->plan.mesh,
-                          configuration_->plan.connections.size(), host_->describe())});
+    log_.log(
+        {LogLevel::kInfo, "daemon", "",
+         fmt::format("espalierd {} is {} in mesh {}: {} pairs, {}", control::kVersion,
+                     configuration_->plan.self, configuration_->plan.mesh,
+                     configuration_->plan.connections.size() + configuration_->plan.manual.size(),
+                     host_->describe())});
   }
   ++generation_;
   view_->set_plan(configuration_->plan, generation_);
   for (const std::string& warning : configuration_->plan.warnings)
     log_.log({LogLevel::kWarning, "config", "", warning});
+  manual_->set(configuration_->plan.manual, monotonic_now(), unix_now());
   return driver_->command(ike::Configure{configuration_->plan.connections});
 }
 
@@ -193,6 +197,7 @@ Result<control::ReloadReport> Daemon::reload() {
   for (const std::string& warning : configuration_->plan.warnings)
     log_.log({LogLevel::kWarning, "config", "", warning});
   TRY(driver_->command(ike::Configure{configuration_->plan.connections}));
+  manual_->set(configuration_->plan.manual, monotonic_now(), unix_now());
   if (auto lists = configuration_->keys.shared_revocations()) {
     TRY(driver_->command(ike::CheckRevocation{std::move(lists)}));
   }
@@ -204,6 +209,14 @@ Result<control::ReloadReport> Daemon::reload() {
   return report;
 }
 
+void Daemon::reconcile(Instant now) {
+  handle_plane();  // what it has to say first
+  driver_->reconcile();
+  reconcile_at_ = now + kReconcileEvery;
+  if (manual_->empty()) return;
+  if (const auto snapshot = host_->port().query()) manual_->reconcile(*snapshot, now, unix_now());
+}
+
 int Daemon::wait_ms() const {
   const Instant now = monotonic_now();
   std::optional<Instant> at;
@@ -213,6 +226,9 @@ int Daemon::wait_ms() const {
   if (const auto wakeup = driver_->next_wakeup()) consider(wakeup->at);
   consider(reconcile_at_);
   consider(certificate_watch_.next());
+  if (const auto change = manual_->next_change()) {
+    consider(now + std::chrono::seconds(std::clamp<std::int64_t>(*change - unix_now(), 0, 60)));
+  }
   consider(server_->poll_timeout());
   if (routes_waiting_) consider(routes_retry_at_);
   if (!at) return -1;
@@ -280,9 +296,10 @@ void Daemon::poll_once() {
   if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now)
     driver_->handle_timeout();
   if (now >= reconcile_at_) {
-    handle_plane();  // what it has to say first
-    driver_->reconcile();
-    reconcile_at_ = now + kReconcileEvery;
+    reconcile(now);
+  }
+  if (const auto change = manual_->next_change(); change && *change <= unix_now()) {
+    manual_->update(now, unix_now());
   }
   if (now >= certificate_watch_.next()) {
     certificate_watch_.look(now, unix_now(), driver_->engine(), log_);

@@ -14,6 +14,7 @@
 #include "daemon/control_socket.hpp"
 #include "daemon/daemon_view.hpp"
 #include "daemon/logger.hpp"
+#include "daemon/manual_keying.hpp"
 #include "daemon/plane_host.hpp"
 #include "dataplane/userspace/fd.hpp"
 
@@ -37,6 +38,7 @@ class Daemon {
   Status choose_plane();
   Result<control::ReloadReport> reload();
   void retry_routes();
+  void reconcile(Instant now);
   void warn_about_host();
   int wait_ms() const;
   void poll_once();
@@ -59,6 +61,7 @@ class Daemon {
   AddressWatch address_watch_;
   std::unique_ptr<PlaneHost> host_;
   std::unique_ptr<EngineDriver> driver_;
+  std::unique_ptr<ManualKeying> manual_;
   std::unique_ptr<DaemonView> view_;
   std::unique_ptr<control::Server> server_;
   std::optional<ControlSocket> control_;

@@ -131,8 +131,10 @@ void DaemonView::set_plan(const mesh::HostPlan& plan, std::uint64_t generation) 
 control::StatusSnapshot DaemonView::status() {
   const Instant now = monotonic_now();
   UseCounters counters;
-  if (const auto plane = plane_.query()) {
-    for (const dataplane::SaState& sa : plane->sas)
+  dataplane::Snapshot use;
+  if (auto plane = plane_.query()) {
+    use = std::move(*plane);
+    for (const dataplane::SaState& sa : use.sas)
       counters[{sa.key.direction, sa.key.spi}] = sa.counters;
   }
   control::StatusSnapshot out;
@@ -148,11 +150,22 @@ control::StatusSnapshot DaemonView::status() {
   }
   for (const ike::PairSnapshot& pair : driver_.engine().snapshot())
     out.pairs.push_back(describe(pair, counters, now));
+  for (control::PairStatus& pair : manual_.status(use, now, unix_now()))
+    out.pairs.push_back(std::move(pair));
+  std::sort(out.pairs.begin(), out.pairs.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
   return out;
 }
 
 std::optional<control::PairStatus> DaemonView::pair_status(const std::string& name) {
   const auto snapshot = driver_.engine().snapshot(name);
+  if (!snapshot && manual_.resolve(name) == name && !name.empty()) {
+    const auto plane = plane_.query();
+    for (control::PairStatus& pair :
+         manual_.status(plane ? *plane : dataplane::Snapshot{}, monotonic_now(), unix_now())) {
+      if (pair.name == name) return std::move(pair);
+    }
+  }
   if (!snapshot) return std::nullopt;
   return describe(*snapshot, driver_.recent_use(), monotonic_now());
 }
@@ -178,6 +191,7 @@ Result<std::string> DaemonView::resolve(const std::string& name) {
   for (const auto& [pair_name, pair] : pairs) {
     if (pair.connection->peer == name) return pair_name;
   }
+  if (std::string manual = manual_.resolve(name); !manual.empty()) return manual;
   constexpr std::size_t kShown = 50;
   std::string known;
   std::size_t shown = 0;
@@ -191,16 +205,29 @@ Result<std::string> DaemonView::resolve(const std::string& name) {
                                 known.empty() ? "none" : known));
 }
 
+Status DaemonView::not_manual(const std::string& pair, std::string_view what) const {
+  if (manual_.resolve(pair) != pair) return {};
+  return make_error(ErrorCode::kUnsupported,
+                    fmt::format("{} has manual keys: it is up as long as the inventory has it, and "
+                                "cannot be {}. Change its entry in 'manual' and run 'espalier "
+                                "reload'",
+                                pair, what));
+}
+
 Status DaemonView::initiate(const std::string& pair) {
+  TRY(not_manual(pair, "initiated"));
   return driver_.command(ike::Initiate{pair});
 }
 Status DaemonView::terminate(const std::string& pair) {
+  TRY(not_manual(pair, "taken down"));
   return driver_.command(ike::Terminate{pair});
 }
 Status DaemonView::rekey(const std::string& pair, bool ike) {
+  TRY(not_manual(pair, "rekeyed"));
   return driver_.command(ike::Rekey{pair, ike});
 }
 Status DaemonView::redirect(const std::string& pair, const IpAddress& to) {
+  TRY(not_manual(pair, "redirected"));
   return driver_.command(ike::Redirect{pair, to});
 }
 

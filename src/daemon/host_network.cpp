@@ -21,13 +21,7 @@ void add_prefixes(const policy::SelectorList& selectors, std::vector<Prefix>& in
   }
 }
 
-ProtectedPair protect(const policy::Connection& connection, const std::vector<IpAddress>& own) {
-  ProtectedPair pair;
-  pair.name = connection.name;
-  for (const policy::ChildConfig& child : connection.children) {
-    add_prefixes(child.local_ts, pair.local);
-    add_prefixes(child.remote_ts, pair.remote);
-  }
+void choose_source(const std::vector<IpAddress>& own, ProtectedPair& pair) {
   // A packet of this host to a peer's subnet must have a source inside local_ts to be let through
   // the tunnel.
   for (const IpAddress& address : own) {
@@ -37,6 +31,25 @@ ProtectedPair protect(const policy::Connection& connection, const std::vector<Ip
     auto& source = address.is_v4() ? pair.source4 : pair.source6;
     if (!source) source = address;
   }
+}
+
+ProtectedPair protect(const policy::Connection& connection, const std::vector<IpAddress>& own) {
+  ProtectedPair pair;
+  pair.name = connection.name;
+  for (const policy::ChildConfig& child : connection.children) {
+    add_prefixes(child.local_ts, pair.local);
+    add_prefixes(child.remote_ts, pair.remote);
+  }
+  choose_source(own, pair);
+  return pair;
+}
+
+ProtectedPair protect(const policy::ManualTunnel& tunnel, const std::vector<IpAddress>& own) {
+  ProtectedPair pair;
+  pair.name = tunnel.name;
+  add_prefixes(tunnel.local_ts, pair.local);
+  add_prefixes(tunnel.remote_ts, pair.remote);
+  choose_source(own, pair);
   return pair;
 }
 
@@ -72,6 +85,12 @@ HostNetwork make_host_network(const mesh::HostPlan& plan) {
   for (const policy::Connection& connection : plan.connections) {
     network.pairs.push_back(protect(connection, plan.own_addresses));
     mtu = std::min(mtu, smallest_inner(connection));
+  }
+  for (const policy::ManualTunnel& tunnel : plan.manual) {
+    network.pairs.push_back(protect(tunnel, plan.own_addresses));
+    const auto inner = esp::largest_inner(
+        {tunnel.suite, tunnel.remote.family(), tunnel.udp_encap, tunnel.mode}, kUnderlayMtu);
+    if (inner) mtu = std::min(mtu, *inner);
   }
   // Never below what IPv6 needs (RFC 8200 section 5); outer packets are then fragmented.
   network.mtu = static_cast<unsigned>(std::max<std::size_t>(mtu, 1280));

@@ -26,6 +26,15 @@ std::vector<dataplane::PolicySpec> closed_policies(const mesh::HostPlan& plan) {
       closed.push_back(std::move(spec));
     }
   }
+  for (const policy::ManualTunnel& tunnel : plan.manual) {
+    dataplane::PolicySpec spec;
+    spec.pair = tunnel.name;
+    spec.reqid = ReqId(next++);
+    spec.local_ts = tunnel.local_ts;
+    spec.remote_ts = tunnel.remote_ts;
+    spec.closed = true;
+    closed.push_back(std::move(spec));
+  }
   return closed;
 }
 

@@ -53,6 +53,11 @@ void put_algorithms(NetlinkMessage& message, const SaSpec& sa, const KernelAlgor
 // to go on where another ended.
 void put_replay(NetlinkMessage& message, const SaSpec& sa, const ReplayState* resume) {
   const bool in = sa.direction == Direction::kIn;
+  if (sa.replay_window == 0) {
+    // Without a window the kernel looks at no number; without this flag it stops at the last one.
+    message.put_u32(XFRMA_SA_EXTRA_FLAGS, XFRM_SA_XFLAG_OSEQ_MAY_WRAP);
+    return;
+  }
   if (!in && !sa.esn && resume == nullptr) return;
   // The kernel wants some window with ESN, in either direction.
   const std::uint32_t window = in ? std::max<std::uint32_t>(sa.replay_window, 32) : 32;
