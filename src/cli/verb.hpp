@@ -53,8 +53,11 @@ int run_version(Call& call);
 int run_check(Call& call);  // file_verbs.cpp
 int run_secret_new(Call& call);
 int run_secret_pair(Call& call);
-int run_teardown(Call& call);  // host_verbs.cpp
-int run_mtu(Call& call);       // mtu_verb.cpp
+int run_teardown(Call& call);    // host_verbs.cpp
+int run_mtu(Call& call);         // mtu_verb.cpp
+int run_manual_new(Call& call);  // manual_verbs.cpp
+int run_manual_sheet(Call& call);
+int run_manual_convert(Call& call);
 int run_simulate(Call& call);  // simulate_verb.cpp
 int run_help(Call& call);      // help.cpp
 

@@ -1,0 +1,49 @@
+// Apart from manual_sheet.cpp because nlohmann-json alone takes most of the compile time.
+#include <nlohmann/json.hpp>
+
+#include "cli/manual_sheet.hpp"
+#include "config/scalars.hpp"
+#include "policy/selectors.hpp"
+
+namespace espalier::cli {
+
+using Json = nlohmann::ordered_json;
+
+Result<std::string> sheet_json(const policy::ManualTunnel& side, const ManualVendor& vendor) {
+  const auto list = [](const policy::SelectorList& selectors) {
+    Json out = Json::array();
+    for (const auto& one : selectors) out.push_back(policy::to_string(one));
+    return out;
+  };
+  Json periods = Json::array();
+  for (const policy::ManualKeys& keys : side.keys) {
+    TRY(fits_vendor(vendor, keys));
+    TRY_ASSIGN(const std::string encr_in, vendor_key(vendor, keys.encr_in));
+    TRY_ASSIGN(const std::string integ_in, vendor_key(vendor, keys.integ_in));
+    TRY_ASSIGN(const std::string encr_out, vendor_key(vendor, keys.encr_out));
+    TRY_ASSIGN(const std::string integ_out, vendor_key(vendor, keys.integ_out));
+    periods.push_back(Json{{"from", keys.from ? Json(config::utc_text(*keys.from)) : Json(nullptr)},
+                           {"spi_in", keys.spi_in.value},
+                           {"spi_out", keys.spi_out.value},
+                           {"spi_in_text", vendor_spi(vendor, keys.spi_in)},
+                           {"spi_out_text", vendor_spi(vendor, keys.spi_out)},
+                           {"encr_in", encr_in},
+                           {"integ_in", integ_in},
+                           {"encr_out", encr_out},
+                           {"integ_out", integ_out}});
+  }
+  const Json out{{"name", side.name},
+                 {"device", std::string(vendor.name)},
+                 {"local", side.local.to_string()},
+                 {"remote", side.remote.to_string()},
+                 {"mode", std::string(policy::name(side.mode))},
+                 {"udp_encap", side.udp_encap},
+                 {"suite", policy::suite_words(side.suite)},
+                 {"replay_window", side.replay_window},
+                 {"local_ts", list(side.local_ts)},
+                 {"remote_ts", list(side.remote_ts)},
+                 {"keys", std::move(periods)}};
+  return out.dump(2) + '\n';
+}
+
+}  // namespace espalier::cli
