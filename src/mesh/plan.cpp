@@ -327,7 +327,9 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
-  TRY_ASSIGN(plan.manual, compile_manual(inventory, self_name, credentials));
+  if (credentials.with_manual) {
+    TRY_ASSIGN(plan.manual, compile_manual(inventory, self_name, credentials));
+  }
   std::sort(plan.connections.begin(), plan.connections.end(),
             [](const Connection& a, const Connection& b) { return a.name < b.name; });
   return plan;

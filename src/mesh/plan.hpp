@@ -57,6 +57,8 @@ struct Credentials {
   std::vector<Bytes> anchors;                          // DER
   // `espalier check` has no files at hand: certificates are taken to be right.
   bool stand_ins = false;
+  // A simulation is about IKE: false leaves tunnels with manual keys out.
+  bool with_manual = true;
 };
 
 struct HostPlan {
