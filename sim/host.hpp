@@ -74,6 +74,11 @@ class Keys final : public ike::KeyStore {
   std::shared_ptr<const crypto::RevocationLists> lists;
   std::shared_ptr<const crypto::PrivateKey> find(const std::string& name) const override;
   const crypto::RevocationLists* revocations() const override { return lists.get(); }
+  std::map<std::string, Bytes> statuses;  // OCSP responses about own certificates, by key
+  Bytes own_status(const std::string& name) const override {
+    const auto found = statuses.find(name);
+    return found == statuses.end() ? Bytes() : found->second;
+  }
 };
 
 }  // namespace espalier::sim

@@ -144,6 +144,19 @@ Instant World::global(const Host& host, Instant at) const {
 }
 
 void World::run(Host& host, const ike::StartJob& start) {
+  const std::optional<Duration> time =
+      job_time ? job_time(host, start.job) : std::optional<Duration>(Duration::zero());
+  if (!time) return;
+  if (*time == Duration::zero()) return finish(host, start);
+  at(now_ + *time, [this, id = host.id, boots = host.boots, start] {
+    Host& then = this->host(id);
+    if (!then.running || then.boots != boots) return;
+    finish(then, start);
+    drain(then);
+  });
+}
+
+void World::finish(Host& host, const ike::StartJob& start) {
   ike::JobDone done{start.id, run_job ? run_job(start.job, host.rng)
                                       : ike::run_job(start.job, host.rng, keys, 1'800'000'000)};
   host.engine.handle_completion(clock(host), host.rng, done);

@@ -105,6 +105,8 @@ class World {
   Keys keys;
   // Does the slow work of the engines; ike::run_job() with `keys` when empty.
   std::function<ike::JobResult(const ike::Job& job, crypto::Rng& rng)> run_job;
+  // How long a job takes; nothing: it never ends. Without it all take no time.
+  std::function<std::optional<Duration>(const Host& host, const ike::Job& job)> job_time;
   Observer* observer = nullptr;
   bool keep_events = true;  // in Host::events
   std::uint64_t messages = 0;
@@ -130,6 +132,7 @@ class World {
   std::optional<Instant> next_timer();
   void apply(Host& host, ike::Effect effect);
   void run(Host& host, const ike::StartJob& job);
+  void finish(Host& host, const ike::StartJob& job);
   void install(Host& host, ike::InstallSa install);
   void remove(Host& host, const ike::DeleteSa& removal);
   void move(Host& host, const ike::UpdateSa& update);

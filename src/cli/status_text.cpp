@@ -93,7 +93,7 @@ std::string status_table(const control::StatusSnapshot& snapshot, bool color) {
   std::string out = fmt::format("{}: espalierd {}, {} dataplane, configuration {}\n", who,
                                 snapshot.version, snapshot.dataplane, snapshot.generation);
   for (const auto& certificate : snapshot.certificates) {
-    const bool over = certificate.state == "expired";
+    const bool over = certificate.state == "expired" || certificate.state == "revoked";
     out += paint("warning: " + printable(certificate.text), over ? Color::kRed : Color::kYellow,
                  color) +
            '\n';

@@ -52,9 +52,10 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "`psk`: a key per pair, derived from the mesh secret (whoever holds that can compute all of "
      "them); `cert`: certificates, which keep hosts apart."},
     {kSet, "revocation", "word", "`relaxed`, `ifuri`, `strict`", "relaxed", kYes,
-     "What a certificate needs beside its path. `relaxed`: no list in `x509crl/` revokes it; "
-     "`ifuri`: nor may a list in force be missing when it says where one is; `strict`: nor may "
-     "one be missing at all."},
+     "What a certificate needs beside its path, by the lists in `x509crl/`, those of its CRL "
+     "distribution points and its OCSP responder (over HTTP). `relaxed`: it is not known to be "
+     "revoked; `ifuri`: and its status is known, when it says where to ask; `strict`: and its "
+     "status is known."},
     {kSet, "ppk", "map or word", "`id`, `secret`, `required`, or `off`", "off", kYes,
      "A post-quantum preshared key (RFC 8784), mixed into the keys beside `auth`, see below. One "
      "for the whole mesh in `defaults` keeps what is recorded today from a later quantum computer, "

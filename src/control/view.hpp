@@ -35,7 +35,7 @@ struct CertificateStatus {
   std::string kind;                  // "own", "ca", "list", "peer"
   std::string where;                 // the file, or the pair
   std::string subject;               // of a list: its CA
-  std::string state;                 // "soon", "urgent", "expired", "not yet valid"
+  std::string state;                 // "soon", "urgent", "expired", "not yet valid", "revoked"
   std::int64_t from = 0, until = 0;  // seconds since 1970
   std::string text;                  // a whole sentence with what to do next
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace espalier::crypto {
 
@@ -30,6 +31,17 @@ inline constexpr int kMaxIntermediateCas = 8;
 inline constexpr std::size_t kMaxCrlOctets = std::size_t{8} << 20;
 inline constexpr std::size_t kMaxRevokedInList = 200'000;
 inline constexpr std::size_t kMaxCrlsInFile = 64;
+
+// Where a certificate's status is to be had: addresses taken from it, of each kind.
+inline constexpr std::size_t kMaxStatusAddresses = 4;
+
+// OCSP responses have 500 octets to 3 KiB; one that a peer sends is in a payload. Answers in one,
+// and for how long one without nextUpdate holds: "newer revocation information is available all the
+// time" (RFC 6960 section 4.2.2.1). The clocks may differ by the skew.
+inline constexpr std::size_t kMaxOcspOctets = 65535;
+inline constexpr std::size_t kMaxOcspAnswers = 64;
+inline constexpr std::int64_t kOcspWithoutNextUpdate = 300;  // seconds
+inline constexpr std::int64_t kOcspSkew = 300;
 
 // RFC 8247 section 3.1.1 wants 2048 bits at least. The upper bound keeps one verification under a
 // millisecond or so.

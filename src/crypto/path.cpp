@@ -140,17 +140,45 @@ Status check_roles(X509_STORE_CTX* context) {
   return {};
 }
 
+void add_address(const GENERAL_NAME* name, std::vector<std::string>& into) {
+  int type = 0;
+  const auto* value = static_cast<const ASN1_STRING*>(GENERAL_NAME_get0_value(name, &type));
+  if (type != GEN_URI || into.size() == kMaxStatusAddresses) return;
+  const std::string text =
+      to_text({ASN1_STRING_get0_data(value), static_cast<std::size_t>(ASN1_STRING_length(value))});
+  if (text.starts_with("http://")) into.push_back(text);
+}
+
 // An authorityInfoAccess (RFC 5280 section 4.2.2.1) may name a responder or only the issuer's
-// certificate.
-bool has_responder(const X509* certificate) {
+// certificate. True when it names a responder.
+bool add_responders(const X509* certificate, std::vector<std::string>& into) {
   const Owned<AUTHORITY_INFO_ACCESS, AUTHORITY_INFO_ACCESS_free> access(
       static_cast<AUTHORITY_INFO_ACCESS*>(
           X509_get_ext_d2i(certificate, NID_info_access, nullptr, nullptr)));
+  bool found = false;
   for (int i = 0; access && i < sk_ACCESS_DESCRIPTION_num(access.get()); ++i) {
-    if (OBJ_obj2nid(sk_ACCESS_DESCRIPTION_value(access.get(), i)->method) == NID_ad_OCSP)
-      return true;
+    const ACCESS_DESCRIPTION* one = sk_ACCESS_DESCRIPTION_value(access.get(), i);
+    if (OBJ_obj2nid(one->method) != NID_ad_OCSP) continue;
+    found = true;
+    add_address(one->location, into);
   }
-  return false;
+  return found;
+}
+
+// RFC 5280 section 4.2.1.13. Points that hold a part of the reasons, or whose list another CA signs
+// (an indirect one), are no help: such lists are refused.
+void add_distribution_points(const X509* certificate, std::vector<std::string>& into) {
+  const Owned<CRL_DIST_POINTS, CRL_DIST_POINTS_free> points(static_cast<CRL_DIST_POINTS*>(
+      X509_get_ext_d2i(certificate, NID_crl_distribution_points, nullptr, nullptr)));
+  for (int i = 0; points && i < sk_DIST_POINT_num(points.get()); ++i) {
+    const DIST_POINT* point = sk_DIST_POINT_value(points.get(), i);
+    if (point->reasons != nullptr || point->CRLissuer != nullptr) continue;
+    if (point->distpoint == nullptr || point->distpoint->type != 0) continue;
+    const GENERAL_NAMES* names = point->distpoint->name.fullname;
+    for (int k = 0; k < sk_GENERAL_NAME_num(names); ++k) {
+      add_address(sk_GENERAL_NAME_value(names, k), into);
+    }
+  }
 }
 
 struct Material {
@@ -170,8 +198,11 @@ std::vector<PathCertificate> describe(const STACK_OF(X509) * path) {
     certificate.issuer = text_of(X509_get_issuer_name(one));
     certificate.not_before = seconds_of(X509_get0_notBefore(one)).value_or(0);
     certificate.not_after = seconds_of(X509_get0_notAfter(one)).value_or(0);
-    certificate.names_a_list =
-        X509_get_ext_by_NID(one, NID_crl_distribution_points, -1) >= 0 || has_responder(one);
+    add_distribution_points(one, certificate.crl_urls);
+    certificate.names_a_list = add_responders(one, certificate.ocsp_urls) ||
+                               X509_get_ext_by_NID(one, NID_crl_distribution_points, -1) >= 0;
+    certificate.der = der_of<X509>(i2d_X509, one);
+    certificate.issuer_der = der_of<X509>(i2d_X509, issuer);
     out.push_back(std::move(certificate));
   }
   return out;

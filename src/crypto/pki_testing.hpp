@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -38,6 +39,18 @@ struct Revoke {
   std::int64_t this_update = kPkiStart;
   std::int64_t next_update = kPkiEnd;
   std::vector<Extension> extensions = {};
+};
+
+// What an OCSP responder says of a certificate.
+struct Answer {
+  Bytes certificate;
+  int verdict = V_OCSP_CERTSTATUS_GOOD;
+  std::int64_t this_update = kPkiStart;
+  std::int64_t next_update = kPkiEnd;  // 0: none
+  Bytes nonce = {};
+  // Who signs: the subject whose key it is and its certificate; empty: the CA itself.
+  std::string signer = {};
+  Bytes signer_certificate = {};
 };
 
 class TestAuthority {
@@ -108,6 +121,41 @@ class TestAuthority {
     }
     EXPECT_GT(X509_CRL_sign(crl.get(), key_.get(), nullptr), 0);
     return der_of(crl.get(), i2d_X509_CRL);
+  }
+
+  // An OCSP response, DER.
+  Bytes respond(const Answer& answer) const {
+    const auto parse = [](const Bytes& der) {
+      const unsigned char* at = der.data();
+      return std::unique_ptr<X509, void (*)(X509*)>(
+          d2i_X509(nullptr, &at, static_cast<long>(der.size())), X509_free);
+    };
+    const auto time = [](std::int64_t at) {
+      return std::unique_ptr<ASN1_TIME, void (*)(ASN1_TIME*)>(
+          at == 0 ? nullptr : ASN1_GENERALIZEDTIME_set(nullptr, static_cast<time_t>(at)),
+          ASN1_TIME_free);
+    };
+    const auto about = parse(answer.certificate);
+    const auto issuer = parse(certificate);
+    const auto signer = parse(answer.signer.empty() ? certificate : answer.signer_certificate);
+    const std::unique_ptr<OCSP_BASICRESP, void (*)(OCSP_BASICRESP*)> basic(OCSP_BASICRESP_new(),
+                                                                           OCSP_BASICRESP_free);
+    const std::unique_ptr<OCSP_CERTID, void (*)(OCSP_CERTID*)> id(
+        OCSP_cert_to_id(EVP_sha1(), about.get(), issuer.get()), OCSP_CERTID_free);
+    const bool revoked = answer.verdict == V_OCSP_CERTSTATUS_REVOKED;
+    OCSP_basic_add1_status(basic.get(), id.get(), answer.verdict,
+                           revoked ? OCSP_REVOKED_STATUS_KEYCOMPROMISE : 0,
+                           revoked ? time(answer.this_update).get() : nullptr,
+                           time(answer.this_update).get(), time(answer.next_update).get());
+    if (!answer.nonce.empty()) {
+      Bytes nonce = answer.nonce;
+      OCSP_basic_add1_nonce(basic.get(), nonce.data(), static_cast<int>(nonce.size()));
+    }
+    const Key key = answer.signer.empty() ? key_ : key_of(answer.signer);
+    EXPECT_EQ(OCSP_basic_sign(basic.get(), signer.get(), key.get(), nullptr, nullptr, 0), 1);
+    const std::unique_ptr<OCSP_RESPONSE, void (*)(OCSP_RESPONSE*)> response(
+        OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic.get()), OCSP_RESPONSE_free);
+    return der_of(response.get(), i2d_OCSP_RESPONSE);
   }
 
  private:

@@ -8,6 +8,9 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+#include <set>
+
 #include "crypto/limits.hpp"
 #include "crypto/owned.hpp"
 #include "crypto/x509_read.hpp"
@@ -96,7 +99,10 @@ Result<OwnedCertificate> signer_of(X509_CRL* crl, const std::vector<Bytes>& issu
 }  // namespace
 
 Bytes key_digest(const X509* certificate) {
-  const Bytes der = der_of<X509_PUBKEY>(i2d_X509_PUBKEY, X509_get_X509_PUBKEY(certificate));
+  return issuer_key_of(der_of<X509_PUBKEY>(i2d_X509_PUBKEY, X509_get_X509_PUBKEY(certificate)));
+}
+
+Bytes issuer_key_of(ByteView der) {
   Bytes out(32);
   unsigned size = 0;
   const bool made =
@@ -152,9 +158,65 @@ Status RevocationLists::add_der(ByteView der, const std::vector<Bytes>& issuers)
     entry.reason = reason ? static_cast<int>(ASN1_ENUMERATED_get(reason.get())) : 0;
     list.entries[serial_of(X509_REVOKED_get0_serialNumber(one))] = entry;
   }
-  List& known = lists_[key_digest(signer.get())];
-  if (known.issuer.empty() || known.this_update <= list.this_update) known = std::move(list);
+  auto& known = lists_[key_digest(signer.get())];
+  if (!known || known->this_update <= list.this_update) {
+    known = std::make_shared<const List>(std::move(list));
+  }
   return {};
+}
+
+void RevocationLists::add(const CertificateId& id, const OcspStatus& status) {
+  const auto known = responses_.find(id);
+  if (known == responses_.end()) {
+    responses_.emplace(id, status);
+  } else if (known->second.this_update <= status.this_update) {
+    known->second = status;
+  }
+}
+
+void RevocationLists::merge(const RevocationLists& other) {
+  for (const auto& [key, list] : other.lists_) {
+    auto& known = lists_[key];
+    if (!known || known->this_update <= list->this_update) known = list;
+  }
+  for (const auto& [id, status] : other.responses_) add(id, status);
+}
+
+bool RevocationLists::revokes_the_same(const RevocationLists& other) const {
+  const auto lists = [](const RevocationLists& all) {
+    std::map<Bytes, const List*> out;
+    for (const auto& [key, list] : all.lists_) {
+      if (!list->entries.empty()) out.emplace(key, list.get());
+    }
+    return out;
+  };
+  const auto responses = [](const RevocationLists& all) {
+    std::set<CertificateId> out;
+    for (const auto& [id, status] : all.responses_) {
+      if (status.verdict == OcspStatus::Verdict::kRevoked) out.insert(id);
+    }
+    return out;
+  };
+  const auto ours = lists(*this), theirs = lists(other);
+  return responses(*this) == responses(other) &&
+         std::equal(ours.begin(), ours.end(), theirs.begin(), theirs.end(),
+                    [](const auto& a, const auto& b) {
+                      return a.first == b.first &&
+                             (a.second == b.second || a.second->entries == b.second->entries);
+                    });
+}
+
+void RevocationLists::forget_ocsp(const std::function<bool(const CertificateId&)>& keep) {
+  std::erase_if(responses_, [&](const auto& entry) { return !keep(entry.first); });
+}
+
+bool operator==(const RevocationLists& a, const RevocationLists& b) {
+  return a.responses_ == b.responses_ &&
+         std::equal(a.lists_.begin(), a.lists_.end(), b.lists_.begin(), b.lists_.end(),
+                    [](const auto& one, const auto& other) {
+                      return one.first == other.first &&
+                             (one.second == other.second || *one.second == *other.second);
+                    });
 }
 
 Status RevocationLists::add(ByteView file, const std::vector<Bytes>& issuers) {
@@ -183,12 +245,39 @@ Status RevocationLists::add(ByteView file, const std::vector<Bytes>& issuers) {
 }
 
 std::optional<std::string> RevocationLists::revoked(const CertificateId& id) const {
+  if (const auto answer = responses_.find(id);
+      answer != responses_.end() && answer->second.verdict == OcspStatus::Verdict::kRevoked) {
+    return fmt::format("was revoked on {} ({}), says the OCSP responder '{}'",
+                       utc_text(answer->second.at), reason_text(answer->second.reason),
+                       answer->second.responder);
+  }
   const auto list = lists_.find(id.issuer_key);
   if (list == lists_.end()) return std::nullopt;
-  const auto entry = list->second.entries.find(id.serial);
-  if (entry == list->second.entries.end()) return std::nullopt;
-  return fmt::format("was revoked by '{}' on {} ({})", list->second.issuer,
+  const auto entry = list->second->entries.find(id.serial);
+  if (entry == list->second->entries.end()) return std::nullopt;
+  return fmt::format("was revoked by '{}' on {} ({})", list->second->issuer,
                      utc_text(entry->second.at), reason_text(entry->second.reason));
+}
+
+const OcspStatus* RevocationLists::response(const CertificateId& id, std::int64_t now_utc) const {
+  const auto found = responses_.find(id);
+  if (found == responses_.end() || found->second.usable_until + kOcspSkew < now_utc) return nullptr;
+  return &found->second;
+}
+
+std::optional<std::int64_t> RevocationLists::known_until(const CertificateId& id,
+                                                         std::int64_t now_utc) const {
+  if (const OcspStatus* answer = response(id, now_utc);
+      answer != nullptr && answer->verdict != OcspStatus::Verdict::kUnknown) {
+    return answer->usable_until;
+  }
+  const auto list = lists_.find(id.issuer_key);
+  if (list == lists_.end() || !trouble(*list->second, now_utc).empty()) return std::nullopt;
+  return list->second->next_update.value_or(now_utc);
+}
+
+bool RevocationLists::is_known_good(const CertificateId& id, std::int64_t now_utc) const {
+  return !revoked(id) && known_until(id, now_utc).has_value();
 }
 
 std::string RevocationLists::trouble(const List& list, std::int64_t now_utc) {
@@ -203,6 +292,27 @@ std::string RevocationLists::trouble(const List& list, std::int64_t now_utc) {
   return {};
 }
 
+std::string RevocationLists::why_unknown(const PathCertificate& certificate,
+                                         std::int64_t now_utc) const {
+  if (const OcspStatus* answer = response(certificate.id, now_utc)) {
+    return fmt::format("the OCSP responder '{}' does not know it", answer->responder);
+  }
+  const auto list = lists_.find(certificate.id.issuer_key);
+  if (list != lists_.end()) {
+    return fmt::format("the revocation list of its issuer '{}' {}", certificate.issuer,
+                       trouble(*list->second, now_utc));
+  }
+  std::string where;
+  for (const auto* urls : {&certificate.ocsp_urls, &certificate.crl_urls}) {
+    for (const std::string& url : *urls) where += (where.empty() ? "" : ", ") + url;
+  }
+  if (where.empty()) {
+    return fmt::format("there is no revocation list of its issuer '{}': put it into x509crl",
+                       certificate.issuer);
+  }
+  return fmt::format("its status could not be had from {} (the log says why)", where);
+}
+
 Status RevocationLists::check(const std::vector<PathCertificate>& path, RevocationPolicy policy,
                               std::int64_t now_utc) const {
   for (const PathCertificate& certificate : path) {
@@ -213,20 +323,10 @@ Status RevocationLists::check(const std::vector<PathCertificate>& path, Revocati
     }
     const bool needed = policy == RevocationPolicy::kStrict ||
                         (policy == RevocationPolicy::kIfUri && certificate.names_a_list);
-    if (!needed) continue;
-    const auto list = lists_.find(certificate.id.issuer_key);
-    std::string why;
-    if (list == lists_.end()) {
-      why = fmt::format("there is no revocation list of its issuer '{}': put it into x509crl",
-                        certificate.issuer);
-    } else if (std::string late = trouble(list->second, now_utc); !late.empty()) {
-      why = fmt::format("the revocation list of its issuer '{}' {}", certificate.issuer, late);
-    }
-    if (!why.empty()) {
-      return bad(ErrorCode::kAuthentication,
-                 fmt::format("the certificate '{}' is refused: {} (revocation: {})",
-                             certificate.subject, why, name(policy)));
-    }
+    if (!needed || known_until(certificate.id, now_utc)) continue;
+    return bad(ErrorCode::kAuthentication,
+               fmt::format("the certificate '{}' is refused: {} (revocation: {})",
+                           certificate.subject, why_unknown(certificate, now_utc), name(policy)));
   }
   return {};
 }
@@ -234,7 +334,7 @@ Status RevocationLists::check(const std::vector<PathCertificate>& path, Revocati
 std::vector<ListDates> RevocationLists::dates() const {
   std::vector<ListDates> out;
   for (const auto& [key, list] : lists_) {
-    out.push_back({list.issuer, list.this_update, list.next_update});
+    out.push_back({list->issuer, list->this_update, list->next_update});
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "crypto/limits.hpp"
 #include "crypto/pki_testing.hpp"
 
 namespace espalier::crypto {
@@ -41,10 +42,11 @@ TEST(Revocation, RelaxedNeedsNoList) {
   EXPECT_EQ(why(none.check(pki.path(pki.leaf), RevocationPolicy::kRelaxed, kNow)), "");
   EXPECT_EQ(why(none.check(pki.path(pki.leaf), RevocationPolicy::kIfUri, kNow)), "");
   EXPECT_THAT(why(none.check(pki.path(pki.with_uri), RevocationPolicy::kIfUri, kNow)),
-              HasSubstr("CN=with-uri,O=Test' is refused: there is no revocation list of its issuer "
-                        "'CN=Sub,O=Test': put it into x509crl (revocation: ifuri)"));
+              HasSubstr("CN=with-uri,O=Test' is refused: its status could not be had from "
+                        "http://crl.example.net/sub (the log says why) (revocation: ifuri)"));
   EXPECT_THAT(why(none.check(pki.path(pki.leaf), RevocationPolicy::kStrict, kNow)),
-              HasSubstr("CN=leaf"));
+              HasSubstr("CN=leaf,O=Test' is refused: there is no revocation list of its issuer "
+                        "'CN=Sub,O=Test': put it into x509crl (revocation: strict)"));
 }
 
 TEST(Revocation, ARevokedLeafAndARevokedCaAreNamed) {
@@ -101,6 +103,16 @@ TEST(Revocation, ListsOutOfTheirDates) {
   ASSERT_EQ(why(early.add(pki.sub.revoke({{}, kNow + 1, kNow + 100}), pki.cas)), "");
   EXPECT_THAT(why(early.check(pki.path(pki.leaf), RevocationPolicy::kStrict, kNow)),
               HasSubstr("is in force only from"));
+}
+
+TEST(Revocation, HugeListsAreRefused) {
+  const Pki pki;
+  RevocationLists lists;
+  EXPECT_THAT(why(lists.add(Bytes(kMaxCrlOctets + 1, 0x30), pki.cas)),
+              HasSubstr("is larger than 8388608 octets"));
+  EXPECT_THAT(why(lists.add(Bytes(kMaxCrlOctets, 0x30), pki.cas)),
+              HasSubstr("is no revocation list"));
+  EXPECT_TRUE(lists.empty());
 }
 
 TEST(Revocation, TheYoungerOfTwoListsHolds) {

@@ -8,7 +8,16 @@ constexpr std::int64_t kTellAgain = 24 * 3600;  // seconds
 
 }  // namespace
 
-void CertificateWatch::use(const Configuration& configuration) {
+void CertificateWatch::use(const Configuration& configuration, const Paths& own) {
+  own_ids_.clear();
+  for (const auto& [key, path] : own) {
+    const std::size_t slash = key.find('/');
+    const std::string file = "x509" + (slash == std::string::npos ? "/" + key : key.substr(slash));
+    for (const crypto::PathCertificate& one : path) {
+      own_ids_.push_back(
+          {one.id, {mesh::DateKind::kOwn, file, one.subject, one.not_before, one.not_after}});
+    }
+  }
   own_ = mesh::dated(configuration.certificates, configuration.anchors);
   lists_ = configuration.keys.shared_revocations();
   told_.clear();  // who reloads wants to read whether it helped
@@ -22,6 +31,9 @@ std::vector<mesh::DateNotice> CertificateWatch::notices(const ike::Endpoint& eng
     if (auto notice = mesh::judge(what, now_utc)) out.push_back(std::move(*notice));
   };
   if (lists_) {
+    for (const auto& [id, what] : own_ids_) {
+      if (const auto why = lists_->revoked(id)) out.push_back(mesh::revoked_notice(what, *why));
+    }
     for (const mesh::Dated& list : mesh::dated(*lists_)) add(list);
   }
   std::set<mesh::Dated> peers;  // a pair may have two IKE SAs for a moment

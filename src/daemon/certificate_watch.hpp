@@ -17,8 +17,14 @@ namespace espalier::daemon {
 
 class CertificateWatch {
  public:
-  // A configuration that was just loaded.
-  void use(const Configuration& configuration);
+  using Paths = std::map<std::string, std::vector<crypto::PathCertificate>>;
+  // A configuration that was just loaded; of our own certificates the paths, by the private key.
+  void use(const Configuration& configuration, const Paths& own = {});
+  // What is known of revocation now, fetched lists included.
+  void use(std::shared_ptr<const crypto::RevocationLists> lists) {
+    lists_ = std::move(lists);
+    next_ = Instant{};
+  }
   // Logs what is new, and all of it once a day.
   void look(Instant now, std::int64_t now_utc, const ike::Endpoint& engine, Logger& log);
   // When look() is due.
@@ -28,6 +34,7 @@ class CertificateWatch {
 
  private:
   std::vector<mesh::Dated> own_;
+  std::vector<std::pair<crypto::CertificateId, mesh::Dated>> own_ids_;
   std::shared_ptr<const crypto::RevocationLists> lists_;
   std::map<mesh::Dated, mesh::DateState> told_;
   std::int64_t told_at_ = 0;

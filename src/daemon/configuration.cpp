@@ -180,6 +180,10 @@ std::shared_ptr<const crypto::PrivateKey> FileKeyStore::find(const std::string& 
 
 const crypto::RevocationLists* FileKeyStore::revocations() const { return revocations_.get(); }
 
+Bytes FileKeyStore::own_status(const std::string& name) const {
+  return own_status_ ? own_status_(name) : Bytes();
+}
+
 void FileKeyStore::set_revocations(crypto::RevocationLists lists) {
   revocations_ = std::make_shared<const crypto::RevocationLists>(std::move(lists));
 }

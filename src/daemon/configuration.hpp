@@ -2,6 +2,7 @@
 // and compiled.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,12 +20,21 @@ class FileKeyStore final : public ike::KeyStore {
   std::shared_ptr<const crypto::PrivateKey> find(const std::string& name) const override;
   void add(const std::string& name, std::shared_ptr<const crypto::PrivateKey> key);
   const crypto::RevocationLists* revocations() const override;
+  Bytes own_status(const std::string& name) const override;
   void set_revocations(crypto::RevocationLists lists);
+  void set_revocations(std::shared_ptr<const crypto::RevocationLists> lists) {
+    revocations_ = std::move(lists);
+  }
+  // Who has the OCSP responses about our own certificates.
+  void set_own_status(std::function<Bytes(const std::string&)> source) {
+    own_status_ = std::move(source);
+  }
   std::shared_ptr<const crypto::RevocationLists> shared_revocations() const { return revocations_; }
 
  private:
   std::map<std::string, std::shared_ptr<const crypto::PrivateKey>> keys_;
   std::shared_ptr<const crypto::RevocationLists> revocations_;
+  std::function<Bytes(const std::string&)> own_status_;
 };
 
 struct Configuration {

@@ -114,6 +114,10 @@ void Daemon::retry_routes() {
 
 Status Daemon::start() {
   TRY(open_signals());
+  TRY_ASSIGN(http_, HttpWorkers::create());
+  fetcher_ = std::make_unique<RevocationFetcher>(
+      RevocationFetcher::Parts{*http_, log_, rng_, options_.state + "/revocation"});
+  fetcher_->load(monotonic_now(), unix_now());
   TRY(choose_plane());
   TRY_ASSIGN(Configuration configuration,
              load_configuration(options_.config, options_.self, host_->honours()));
@@ -133,12 +137,18 @@ Status Daemon::start() {
   TRY_ASSIGN(control_, ControlSocket::open(options_.run + kSocketName));
   TRY(drop_capabilities());
   configuration_ = std::make_unique<Configuration>(std::move(configuration));
-  driver_ = std::make_unique<EngineDriver>(DriverParts{host_->port(), *sockets_, log_,
-                                                       [this](const control::PairEvent& event) {
-                                                         if (server_) server_->on_pair_event(event);
-                                                       }},
-                                           configuration_->keys, std::move(settings));
-  certificate_watch_.use(*configuration_);
+  driver_ = std::make_unique<EngineDriver>(
+      DriverParts{
+          host_->port(), *sockets_, log_,
+          [this](const control::PairEvent& event) {
+            if (server_) server_->on_pair_event(event);
+          },
+          [this](ike::JobId job, const auto& which) {
+            fetcher_->want(job, which, monotonic_now(), unix_now());
+          },
+          [this](const auto& which) { fetcher_->watch(which, monotonic_now(), unix_now()); }},
+      configuration_->keys, std::move(settings));
+  use_certificates();
   manual_ = std::make_unique<ManualKeying>(host_->port(), log_);
   view_ = std::make_unique<DaemonView>(*driver_, *host_, certificate_watch_, *manual_,
                                        [this] { return reload(); });
@@ -191,7 +201,7 @@ Result<control::ReloadReport> Daemon::reload() {
   auto next = std::make_unique<Configuration>(std::move(*loaded));
   driver_->use_keys(next->keys);
   configuration_ = std::move(next);
-  certificate_watch_.use(*configuration_);
+  use_certificates();
   retry_routes();
   view_->set_plan(configuration_->plan, ++generation_);
   for (const std::string& warning : configuration_->plan.warnings)
@@ -217,6 +227,47 @@ void Daemon::reconcile(Instant now) {
   if (const auto snapshot = host_->port().query()) manual_->reconcile(*snapshot, now, unix_now());
 }
 
+// A configuration was loaded: its lists, with what was fetched; and of our own certificates the
+// OCSP responses are to be had, for peers that ask.
+void Daemon::use_certificates() {
+  std::map<std::string, std::vector<crypto::PathCertificate>> own;
+  for (const policy::Connection& connection : configuration_->plan.connections) {
+    for (const policy::OwnCertificate& one : connection.certificates) {
+      if (own.contains(one.private_key)) continue;
+      auto path = crypto::validate_path(one.chain, configuration_->anchors, unix_now());
+      own[one.private_key] = path ? std::move(*path) : std::vector<crypto::PathCertificate>();
+    }
+  }
+  fetcher_->use(configuration_->keys.shared_revocations(), own, monotonic_now());
+  configuration_->keys.set_revocations(fetcher_->lists());
+  configuration_->keys.set_own_status(
+      [this](const std::string& key) { return fetcher_->own_status(key, unix_now()); });
+  certificate_watch_.use(*configuration_, own);
+}
+
+void Daemon::handle_fetches() {
+  const auto before = fetcher_->lists();
+  const RevocationFetcher::Outcome outcome = fetcher_->handle(monotonic_now(), unix_now());
+  if (outcome.changed) {
+    configuration_->keys.set_revocations(fetcher_->lists());
+    certificate_watch_.use(fetcher_->lists());
+    if (!before->revokes_the_same(*fetcher_->lists())) {
+      // Never fails.
+      static_cast<void>(driver_->command(ike::CheckRevocation{fetcher_->lists()}));
+    }
+  }
+  for (const ike::JobId job : outcome.done) driver_->finish(job);
+}
+
+void Daemon::keep_statuses_fresh() {
+  std::set<crypto::CertificateId> used;
+  for (const auto& [spi, sa] : driver_->engine().core().sas) {
+    if (!sa.is_up() || !sa.peer_certificates) continue;
+    used.insert(sa.peer_certificates->path.begin(), sa.peer_certificates->path.end());
+  }
+  fetcher_->keep(used, monotonic_now());
+}
+
 int Daemon::wait_ms() const {
   const Instant now = monotonic_now();
   std::optional<Instant> at;
@@ -229,6 +280,7 @@ int Daemon::wait_ms() const {
   if (const auto change = manual_->next_change()) {
     consider(now + std::chrono::seconds(std::clamp<std::int64_t>(*change - unix_now(), 0, 60)));
   }
+  consider(fetcher_->next());
   consider(server_->poll_timeout());
   if (routes_waiting_) consider(routes_retry_at_);
   if (!at) return -1;
@@ -267,11 +319,9 @@ void Daemon::handle_control(const pollfd& entry) {
 }
 
 void Daemon::poll_once() {
-  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0},
-                           {log_.notify_fd(), POLLIN, 0},
-                           {sockets_->ike4(), POLLIN, 0},
-                           {sockets_->ike6(), POLLIN, 0},
-                           {address_watch_.fd(), POLLIN, 0}};
+  std::vector<pollfd> wait{{signals_.get(), POLLIN, 0},      {log_.notify_fd(), POLLIN, 0},
+                           {sockets_->ike4(), POLLIN, 0},    {sockets_->ike6(), POLLIN, 0},
+                           {address_watch_.fd(), POLLIN, 0}, {http_->fd(), POLLIN, 0}};
   const std::size_t plane = wait.size();
   for (const int fd : host_->poll_fds()) wait.push_back({fd, POLLIN, 0});
   const std::size_t clients = wait.size();
@@ -301,8 +351,12 @@ void Daemon::poll_once() {
   if (const auto change = manual_->next_change(); change && *change <= unix_now()) {
     manual_->update(now, unix_now());
   }
+  if (const auto due = fetcher_->next(); is_ready(wait[5]) || (due && *due <= now)) {
+    handle_fetches();
+  }
   if (now >= certificate_watch_.next()) {
     certificate_watch_.look(now, unix_now(), driver_->engine(), log_);
+    keep_statuses_fresh();
   }
   const bool addresses_changed = is_ready(wait[4]) && address_watch_.take_changes();
   if (addresses_changed || (routes_waiting_ && now >= routes_retry_at_)) retry_routes();

@@ -16,6 +16,7 @@
 #include "daemon/logger.hpp"
 #include "daemon/manual_keying.hpp"
 #include "daemon/plane_host.hpp"
+#include "daemon/revocation_fetch.hpp"
 #include "dataplane/userspace/fd.hpp"
 
 namespace espalier::daemon {
@@ -46,6 +47,9 @@ class Daemon {
   void handle_plane();
   void handle_control(const ::pollfd& entry);
   void forward_log();
+  void use_certificates();
+  void handle_fetches();
+  void keep_statuses_fresh();
 
   control::DaemonOptions options_;
   DaemonLogger& log_;
@@ -55,6 +59,9 @@ class Daemon {
   Instant routes_retry_at_{};
   Instant reconcile_at_{};
   CertificateWatch certificate_watch_;
+  crypto::SystemRng rng_;
+  std::unique_ptr<HttpWorkers> http_;
+  std::unique_ptr<RevocationFetcher> fetcher_;
   bool stopping_ = false;
   dataplane::userspace::Fd signals_, pid_file_;
   std::optional<IkeSockets> sockets_;

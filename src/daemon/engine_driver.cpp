@@ -202,8 +202,20 @@ void EngineDriver::apply(const std::vector<dataplane::Change>& changes) {
   }
 }
 
+void EngineDriver::finish(ike::JobId job) {
+  engine_.handle_completion(monotonic_now(), rng_, ike::JobDone{job, {}});
+  drain();
+}
+
 void EngineDriver::run(const ike::StartJob& start) {
+  if (const auto* fetch = std::get_if<ike::FetchJob>(&start.job);
+      fetch != nullptr && parts_.fetch) {
+    return parts_.fetch(start.id, fetch->certificates);
+  }
   ike::JobDone done{start.id, ike::run_job(start.job, rng_, *keys_, unix_now())};
+  if (!done.result.error && !done.result.watched.empty() && parts_.watch) {
+    parts_.watch(done.result.watched);
+  }
   engine_.handle_completion(monotonic_now(), rng_, done);
 }
 

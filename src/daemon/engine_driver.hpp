@@ -18,6 +18,10 @@ struct DriverParts {
   const IkeSockets& sockets;
   Logger& log;
   std::function<void(const control::PairEvent&)> on_pair_event;
+  // Begins to fetch; finish() when it is done. Empty: nothing is fetched.
+  std::function<void(ike::JobId, const std::vector<crypto::PathCertificate>&)> fetch = {};
+  // The peer of an IKE SA to be showed these.
+  std::function<void(const std::vector<ike::Watched>&)> watch = {};
 };
 
 // What the dataplane counted, by SA.
@@ -30,6 +34,8 @@ class EngineDriver {
   void receive(const ike::Path& path, ByteView datagram);
   void handle_timeout();
   Status command(const ike::Command& command);
+  // What `fetch` began is done, or given up.
+  void finish(ike::JobId job);
   void handle_plane_events();
   // Compares what the engine wants with what the dataplane has, and repairs
   // (reconcile/reconcile.hpp). After handle_plane_events(). How much was wrong.

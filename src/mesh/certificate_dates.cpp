@@ -76,6 +76,7 @@ std::string sentence(const Dated& what, DateState state, std::int64_t now_utc) {
       return fmt::format("{} is valid only until {}, for {} more: {}", thing,
                          crypto::utc_text(what.until), length(what.until - now_utc),
                          remedy(what.kind));
+    case DateState::kRevoked: break;  // revoked_notice()
   }
   return thing;
 }
@@ -98,12 +99,13 @@ std::string_view name(DateState state) {
     case DateState::kUrgent: return "urgent";
     case DateState::kOver: return "expired";
     case DateState::kFuture: return "not yet valid";
+    case DateState::kRevoked: return "revoked";
   }
   return "";
 }
 
 LogLevel DateNotice::level() const {
-  const bool refused = state == DateState::kOver || state == DateState::kFuture;
+  const bool refused = state != DateState::kSoon && state != DateState::kUrgent;
   return refused && what.kind == DateKind::kOwn ? LogLevel::kError : LogLevel::kWarning;
 }
 
@@ -134,6 +136,12 @@ std::optional<DateNotice> judge(const Dated& what, std::int64_t now_utc) {
   const auto state = state_of(what, now_utc);
   if (!state) return std::nullopt;
   return DateNotice{what, *state, sentence(what, *state, now_utc)};
+}
+
+DateNotice revoked_notice(const Dated& what, const std::string& why) {
+  return {what, DateState::kRevoked,
+          fmt::format("{}: the certificate '{}' {}: {}; {}", what.where, what.subject, why,
+                      effect(what.kind), remedy(what.kind))};
 }
 
 std::vector<DateNotice> judge(const std::vector<Dated>& all, std::int64_t now_utc) {

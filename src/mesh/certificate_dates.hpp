@@ -22,8 +22,9 @@ enum class DateState : std::uint8_t {
   kUrgent,  // 7 days, or a tenth (of a list: a twentieth)
   kOver,
   kFuture,  // not valid yet
+  kRevoked,
 };
-std::string_view name(DateState state);  // "soon", "urgent", "expired", "not yet valid"
+std::string_view name(DateState state);  // "soon", "urgent", "expired", "not yet valid", "revoked"
 
 // What has dates.
 struct Dated {
@@ -46,6 +47,8 @@ struct DateNotice {
 };
 // Nothing when the dates are good and far enough away.
 std::optional<DateNotice> judge(const Dated& what, std::int64_t now_utc);
+// One of our own that is known to be revoked; `why`: RevocationLists::revoked().
+DateNotice revoked_notice(const Dated& what, const std::string& why);
 std::vector<DateNotice> judge(const std::vector<Dated>& all, std::int64_t now_utc);
 
 }  // namespace espalier::mesh

@@ -61,6 +61,15 @@ TEST(CertificateDates, TheSentenceSaysWhatToDoNext) {
   EXPECT_THAT(soon->text, AllOf(HasSubstr("for 3 days more"), HasSubstr("issue a new one")));
 }
 
+TEST(CertificateDates, OneOfOurOwnThatIsRevoked) {
+  const Dated own{DateKind::kOwn, "x509/bender.pem", "CN=bender", 0, kYear};
+  const DateNotice notice = revoked_notice(own, "was revoked by 'CN=root' on a day");
+  EXPECT_EQ(notice.level(), LogLevel::kError);
+  EXPECT_EQ(name(notice.state), "revoked");
+  EXPECT_THAT(notice.text, HasSubstr("x509/bender.pem: the certificate 'CN=bender' was revoked by "
+                                     "'CN=root' on a day: peers refuse it; issue a new one"));
+}
+
 TEST(CertificateDates, OfFilesAndLists) {
   using crypto::test::Issue;
   using crypto::test::kPkiEnd;

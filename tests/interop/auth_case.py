@@ -53,6 +53,8 @@ connections {{
 
 
 class AuthCase(unittest.TestCase):
+    HOSTS = HOSTS
+
     def setUp(self):
         self.lab = None
         self.addCleanup(self.close_lab)
@@ -60,7 +62,7 @@ class AuthCase(unittest.TestCase):
 
     def open_lab(self):
         self.close_lab()
-        self.lab = lib.Lab(HOSTS, {})
+        self.lab = lib.Lab(self.HOSTS, {})
         self.bender, self.swan = self.lab["bender"], strongswan.Swan(self.lab["swan"])
 
     def close_lab(self):

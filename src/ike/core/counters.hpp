@@ -57,6 +57,12 @@ namespace espalier::ike {
   X(kNoProposal, "refused_proposal", "requests refused for their proposals")                       \
   X(kGroupRefused, "refused_group", "requests answered with INVALID_KE_PAYLOAD: another group")    \
   X(kAuthFailed, "refused_auth", "IKE_AUTH exchanges that failed authentication")                  \
+  X(kRevocationWaits, "ike_revocation_waits",                                                      \
+    "IKE_AUTH exchanges that waited for the status of a certificate")                              \
+  X(kRevocationLate, "ike_revocation_late",                                                        \
+    "IKE_AUTH exchanges that were decided before the status of a certificate came")                \
+  X(kResponsesUnused, "ike_ocsp_responses_unused",                                                 \
+    "OCSP responses of peers that are about something else, forged, or old")                       \
   X(kTsRefused, "refused_selectors", "child requests refused for their selectors")
 
 enum class Counter : std::uint8_t {

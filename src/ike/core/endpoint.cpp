@@ -173,7 +173,8 @@ void Endpoint::handle_job(Context& ctx, const JobDone& done) {
     case JobPurpose::kInitRespond:
     case JobPurpose::kInitShared: v2::init_job_done(ctx, *sa, purpose, done.result); break;
     case JobPurpose::kAuthSign:
-    case JobPurpose::kAuthVerify: v2::auth_job_done(ctx, *sa, purpose, done.result); break;
+    case JobPurpose::kAuthVerify:
+    case JobPurpose::kAuthStatus: v2::auth_job_done(ctx, *sa, purpose, done.result); break;
     case JobPurpose::kIntermediateGenerate:
     case JobPurpose::kIntermediateShared:
     case JobPurpose::kIntermediateRespond:

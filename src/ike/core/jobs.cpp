@@ -1,5 +1,6 @@
 #include "ike/core/jobs.hpp"
 
+#include "crypto/ocsp.hpp"
 #include "policy/identity.hpp"
 
 namespace espalier::ike {
@@ -63,8 +64,58 @@ JobResult run(const SignJob& job, const KeyStore& keys) {
   return out;
 }
 
+// What the peer's own responses say, beside what is known. A response that is of no use is no
+// fault: the peer may have a clock, or a responder, that is not ours.
+crypto::RevocationLists with_responses(const VerifyJob& job,
+                                       const std::vector<crypto::PathCertificate>& path,
+                                       crypto::RevocationLists lists, std::int64_t now_utc,
+                                       std::vector<std::string>& notes) {
+  for (const Bytes& response : job.responses) {
+    std::string why;
+    bool taken = false;
+    for (const crypto::PathCertificate& certificate : path) {
+      const auto status = crypto::read_ocsp(response, certificate, {}, now_utc);
+      if (status) {
+        lists.add(certificate.id, *status);
+        taken = true;
+        break;
+      }
+      if (why.empty()) why = status.error().message;
+    }
+    if (!taken) notes.push_back("the OCSP response that the peer sent is not used: it " + why);
+  }
+  return lists;
+}
+
+void look_at(const std::vector<crypto::PathCertificate>& path, const crypto::RevocationLists& lists,
+             std::int64_t now_utc, bool last_word, JobResult& out) {
+  for (const crypto::PathCertificate& one : path) {
+    if (one.ocsp_urls.empty() && one.crl_urls.empty()) continue;
+    const auto until = lists.known_until(one.id, now_utc);
+    out.watched.push_back({one, until.value_or(0)});
+    if (!until && !last_word) out.unknown.push_back(one);
+  }
+}
+
+std::optional<Error> check_revocation(const VerifyJob& job,
+                                      const std::vector<crypto::PathCertificate>& path,
+                                      const KeyStore& keys, std::int64_t now_utc, JobResult& out) {
+  static const crypto::RevocationLists kNone;
+  const crypto::RevocationLists* known = keys.revocations();
+  const crypto::RevocationLists& held = known != nullptr ? *known : kNone;
+  crypto::RevocationLists merged;
+  if (!job.responses.empty()) {
+    merged = with_responses(job, path, held, now_utc, out.notes);
+  }
+  const crypto::RevocationLists& lists = job.responses.empty() ? held : merged;
+  look_at(path, lists, now_utc, job.last_word, out);
+  const auto policy = out.unknown.empty() ? job.revocation : crypto::RevocationPolicy::kRelaxed;
+  if (const Status valid = lists.check(path, policy, now_utc); !valid) return valid.error();
+  return std::nullopt;
+}
+
 std::optional<Error> verify(const VerifyJob& job, const KeyStore& keys, std::int64_t now_utc,
-                            PeerCertificates& peer) {
+                            JobResult& out) {
   if (job.chain.empty()) {
     return make_error(ErrorCode::kAuthentication, "the peer sent no certificate");
   }
@@ -72,14 +123,9 @@ std::optional<Error> verify(const VerifyJob& job, const KeyStore& keys, std::int
   if (!certificate) return certificate.error();
   const auto path = crypto::validate_path(job.chain, job.anchors, now_utc);
   if (!path) return path.error();
-  static const crypto::RevocationLists kNone;
-  const crypto::RevocationLists* known = keys.revocations();
-  const crypto::RevocationLists& lists = known != nullptr ? *known : kNone;
-  if (const Status valid = lists.check(*path, job.revocation, now_utc); !valid) {
-    return valid.error();
-  }
-  for (const crypto::PathCertificate& one : *path) peer.path.push_back(one.id);
-  peer.validity = crypto::validity_of(*path);
+  if (auto revoked = check_revocation(job, *path, keys, now_utc, out)) return revoked;
+  for (const crypto::PathCertificate& one : *path) out.peer.path.push_back(one.id);
+  out.peer.validity = crypto::validity_of(*path);
   if (!policy::certificate_has_identity(*certificate, job.identity)) {
     return make_error(ErrorCode::kAuthentication,
                       "the peer's certificate (" + certificate->subject +
@@ -100,9 +146,15 @@ JobResult run_job(const Job& job, crypto::Rng& rng, const KeyStore& keys, std::i
   if (const auto* generate = std::get_if<DhGenerateJob>(&job)) return run(*generate, rng);
   if (const auto* shared = std::get_if<DhSharedJob>(&job)) return run(*shared);
   if (const auto* respond = std::get_if<DhRespondJob>(&job)) return run(*respond, rng);
-  if (const auto* sign = std::get_if<SignJob>(&job)) return run(*sign, keys);
   JobResult out;
-  out.error = verify(std::get<VerifyJob>(job), keys, now_utc, out.peer);
+  if (const auto* sign = std::get_if<SignJob>(&job)) {
+    out = run(*sign, keys);
+    if (sign->wants_status && !out.error) out.status = keys.own_status(sign->key);
+    return out;
+  }
+  if (const auto* check = std::get_if<VerifyJob>(&job)) {
+    out.error = verify(*check, keys, now_utc, out);
+  }
   return out;
 }
 

@@ -134,6 +134,12 @@ inline constexpr std::size_t kNonceOctets = 32;  // RFC 7296 section 2.10: at le
 inline constexpr std::size_t kInitRestartsMax =
     4;  // COOKIE and INVALID_KE_PAYLOAD answers followed in one attempt
 
+// IKE_AUTH waits this long for the status of the peer's certificates. Both ends may wait in turn
+// while the initiator repeats its request (39.5 s), and a half-open SA lives 30 s.
+inline constexpr Duration kRevocationWait = 8s;
+// OCSP responses of a peer that are looked at: one for each certificate of a path of RFC 4806.
+inline constexpr std::size_t kResponsesOfPeerMax = 4;
+
 // CAs read from a peer's CERTREQs, to choose our certificate by; a payload could name 3276.
 inline constexpr std::size_t kAuthoritiesMax = 256;
 

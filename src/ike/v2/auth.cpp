@@ -168,7 +168,7 @@ Error wrong_mac(const IkeSa& sa) {
 }
 
 // Checks the peer's AUTH: a result at once for a shared key; for a signature a job is started and
-// `pending` set.
+// `pending` set. Once more when the status of the certificates was fetched.
 Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending) {
   const auto* auth = message.find<AuthPayload>();
   if (auth == nullptr) {
@@ -672,14 +672,10 @@ void process_auth_response(Context& ctx, IkeSa& sa, const Message& message) {
   if (!pending) responder_is_authentic(ctx, sa);
 }
 
-void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result) {
-  if (purpose == JobPurpose::kAuthSign) {
-    // A command or a reload may have come while the signature was made.
-    if (sa.role == Role::kResponder && !is_wanted(ctx, sa)) return refuse_unwanted(ctx, sa);
-    if (!result.error) return auth_made(ctx, sa, result.auth_method, result.auth_data);
-    if (sa.role == Role::kInitiator) return fail_handshake(ctx, sa, result.error->message);
-    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
-  }
+namespace {
+
+// The signature, the path and the rest were good, or not.
+void peer_was_checked(Context& ctx, IkeSa& sa, const JobResult& result) {
   if (!result.error) sa.peer_certificates = result.peer;
   if (sa.role == Role::kInitiator) {
     if (result.error) {
@@ -692,6 +688,54 @@ void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult&
                   result.error->message + at(sa, policy::Setting::kAuth));
   }
   peer_is_authentic(ctx, sa);
+}
+
+// The peer is who it says, and it is not known whether its certificates still hold.
+void fetch_status(Context& ctx, IkeSa& sa, std::vector<crypto::PathCertificate> certificates) {
+  ctx.count(Counter::kRevocationWaits);
+  sa.handshake().status_by = ctx.now + kRevocationWait;
+  ctx.start_job(sa, JobPurpose::kAuthStatus, FetchJob{std::move(certificates)});
+}
+
+// Fetched, or given up: the same check again, and the policy decides about what is not known.
+void status_is_there(Context& ctx, IkeSa& sa) {
+  sa.handshake().status_by.reset();
+  sa.handshake().status_asked = true;
+  const Message message = *sa.handshake().auth_message;
+  bool pending = false;
+  JobResult result;
+  if (const Status checked = check_auth(ctx, sa, message, pending); !checked) {
+    result.error = checked.error();
+  }
+  if (!pending) peer_was_checked(ctx, sa, result);
+}
+
+}  // namespace
+
+void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result) {
+  if (purpose == JobPurpose::kAuthSign) {
+    // A command or a reload may have come while the signature was made.
+    if (sa.role == Role::kResponder && !is_wanted(ctx, sa)) return refuse_unwanted(ctx, sa);
+    sa.handshake().own_status = result.status;
+    if (!result.error) return auth_made(ctx, sa, result.auth_method, result.auth_data);
+    if (sa.role == Role::kInitiator) return fail_handshake(ctx, sa, result.error->message);
+    return refuse(ctx, sa, NotifyType::kAuthenticationFailed, result.error->message);
+  }
+  if (purpose == JobPurpose::kAuthStatus) return status_is_there(ctx, sa);
+  for (const std::string& note : result.notes) {
+    ctx.count(Counter::kResponsesUnused);
+    ctx.event(EventKind::kNote, LogLevel::kInfo, sa.pair(), note);
+  }
+  if (!result.error && !result.unknown.empty()) return fetch_status(ctx, sa, result.unknown);
+  peer_was_checked(ctx, sa, result);
+}
+
+void status_is_late(Context& ctx, IkeSa& sa) {
+  ctx.count(Counter::kRevocationLate);
+  ctx.core.jobs.erase(sa.job);
+  sa.job = JobId();
+  sa.job_purpose = JobPurpose::kNone;
+  status_is_there(ctx, sa);
 }
 
 }  // namespace espalier::ike::v2

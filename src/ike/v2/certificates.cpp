@@ -14,6 +14,7 @@ using wire::ike::AuthPayload;
 using wire::ike::CertPayload;
 
 constexpr std::uint8_t kX509Signature = 4;  // RFC 7296 section 3.6
+constexpr std::uint8_t kOcspContent = 14;   // RFC 4806 section 3
 constexpr std::size_t kKeyHashOctets = 20;  // SHA-1
 
 bool asked_for(const Bytes& authorities, const policy::OwnCertificate& own) {
@@ -59,13 +60,17 @@ void add_certificate_request(const policy::Connection& connection, std::vector<P
   wire::ike::CertReqPayload request;
   request.data = connection.authorities;
   payloads.push_back(std::move(request));
+  // RFC 4806 section 3.1: without hashes, of any responder that the CA lets answer.
+  payloads.push_back(wire::ike::CertReqPayload{kOcspContent, {}});
 }
 
 void read_certificate_requests(IkeSa& sa, const Message& message) {
   Bytes& authorities = sa.handshake().peer_authorities;
   for (const Payload& payload : message.payloads) {
     const auto* request = std::get_if<wire::ike::CertReqPayload>(&payload);
-    if (request == nullptr || request->encoding != kX509Signature) continue;
+    if (request == nullptr) continue;
+    if (request->encoding == kOcspContent) sa.handshake().peer_wants_status = true;
+    if (request->encoding != kX509Signature) continue;
     const std::size_t room = kAuthoritiesMax * kKeyHashOctets - authorities.size();
     const std::size_t whole = request->data.size() / kKeyHashOctets * kKeyHashOctets;
     authorities.insert(authorities.end(), request->data.begin(),
@@ -83,8 +88,8 @@ Result<SignJob> sign_job(IkeSa& sa, Bytes octets) {
   });
   sa.handshake().own_certificate =
       chosen == own.end() ? 0 : static_cast<std::size_t>(chosen - own.begin());
-  return SignJob{own[sa.handshake().own_certificate].private_key, std::move(octets),
-                 sa.peer_hashes};
+  return SignJob{own[sa.handshake().own_certificate].private_key, std::move(octets), sa.peer_hashes,
+                 sa.handshake().peer_wants_status};
 }
 
 void add_certificates(const IkeSa& sa, std::vector<Payload>& payloads) {
@@ -92,6 +97,9 @@ void add_certificates(const IkeSa& sa, std::vector<Payload>& payloads) {
   if (connection.auth != policy::AuthKind::kCert) return;
   for (const Bytes& certificate : connection.certificates[sa.handshake().own_certificate].chain) {
     payloads.push_back(CertPayload{kX509Signature, certificate});
+  }
+  if (!sa.handshake().own_status.empty()) {
+    payloads.push_back(CertPayload{kOcspContent, sa.handshake().own_status});
   }
 }
 
@@ -104,6 +112,8 @@ Result<VerifyJob> verify_job(const IkeSa& sa, const Message& message, const Auth
     if (certificate == nullptr) continue;
     if (certificate->encoding == kX509Signature) {
       job.chain.push_back(certificate->data);
+    } else if (certificate->encoding == kOcspContent) {
+      if (job.responses.size() < kResponsesOfPeerMax) job.responses.push_back(certificate->data);
     } else if (other == nullptr) {
       other = certificate;
     }
@@ -126,6 +136,7 @@ Result<VerifyJob> verify_job(const IkeSa& sa, const Message& message, const Auth
   job.method = static_cast<crypto::AuthMethod>(auth.method);
   job.octets = std::move(octets);
   job.auth_data = auth.data;
+  job.last_word = sa.handshake().status_asked;
   return job;
 }
 

@@ -6,16 +6,17 @@
 
 namespace espalier::ike::v2 {
 
-// CERTREQ with the key hashes of the connection's anchors (RFC 7296 section 3.7); nothing unless it
-// uses certificates.
+// CERTREQ with the key hashes of the connection's anchors (RFC 7296 section 3.7), and one for OCSP
+// responses (RFC 4806); nothing unless it uses certificates.
 void add_certificate_request(const policy::Connection& connection, std::vector<Payload>& payloads);
-// Keeps the CAs that the peer's CERTREQs ask for.
+// Keeps the CAs that the peer's CERTREQs ask for, and whether it takes OCSP responses.
 void read_certificate_requests(IkeSa& sa, const Message& message);
 
 // The job that signs `octets` with the first of our certificates that one of the asked CAs stands
 // above, else with the first. Errors: kUnsupported when the connection has none.
 Result<SignJob> sign_job(IkeSa& sa, Bytes octets);
-// The chain of the certificate that sign_job() chose: the end entity first.
+// The chain of the certificate that sign_job() chose: the end entity first; and behind it the OCSP
+// response that the job gave.
 void add_certificates(const IkeSa& sa, std::vector<Payload>& payloads);
 
 // The job that checks the peer's chain, identity and signature. Errors: kAuthentication when it

@@ -203,6 +203,8 @@ void start_auth(Context& ctx, IkeSa& sa);  // initiator: keys are there
 void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message);
 void process_auth_response(Context& ctx, IkeSa& sa, const Message& message);
 void auth_job_done(Context& ctx, IkeSa& sa, JobPurpose purpose, const JobResult& result);
+// The status of the peer's certificates did not come in time: it is decided without.
+void status_is_late(Context& ctx, IkeSa& sa);
 
 // create_child.cpp: new children and child rekeys; rekey_ike.cpp: IKE rekeys
 void start_create_child(Context& ctx, IkeSa& sa, const Task& task);

@@ -199,6 +199,7 @@ enum class JobPurpose : std::uint8_t {
   kInitShared,
   kAuthSign,
   kAuthVerify,
+  kAuthStatus,  // the status of the peer's certificates is being fetched
   kChildGenerate,
   kChildShared,
   kChildRespond,
@@ -231,9 +232,14 @@ struct Handshake {
   policy::Identity peer_id;
   Bytes peer_authorities;           // CAs of the peer's CERTREQ: key hashes of 20 octets each
   std::size_t own_certificate = 0;  // of the connection's, the one that they chose
-  bool initial_contact = false;     // the peer sent INITIAL_CONTACT
-  Bytes faked_nat_source;           // the same octets in a retry
-  bool use_ppk = false;             // both sent USE_PPK (RFC 8784)
+  bool peer_wants_status = false;   // ... and it takes OCSP responses (RFC 4806)
+  Bytes own_status;                 // our OCSP response for it
+  std::optional<Instant>
+      status_by;                 // the status of the peer's certificates is waited for until then
+  bool status_asked = false;     // ... was: the policy decides now
+  bool initial_contact = false;  // the peer sent INITIAL_CONTACT
+  Bytes faked_nat_source;        // the same octets in a retry
+  bool use_ppk = false;          // both sent USE_PPK (RFC 8784)
   PpkStage ppk_stage = PpkStage::kNone;
   // IKE_INTERMEDIATE (RFC 9242 section 3.3.2, RFC 9370 section 2.2.2).
   std::size_t next_ke = 0;       // the slot being exchanged, from 0

@@ -151,6 +151,9 @@ std::optional<Wakeup> next_wakeup(const IkeSa& sa) {
   Earliest earliest;
   if (sa.outstanding) earliest.consider(sa.outstanding->resend_at, "retransmission");
   if (sa.discard_at) earliest.consider(*sa.discard_at, "SA to be discarded");
+  if (sa.if_handshake() && sa.if_handshake()->status_by) {
+    earliest.consider(*sa.if_handshake()->status_by, "status of the peer's certificates overdue");
+  }
   if (sa.state == IkeState::kEstablished || sa.state == IkeState::kReplaced) {
     consider_established(sa, earliest);
   }
@@ -193,6 +196,10 @@ void handle_sa_timeout(Context& ctx, IkeSa& sa) {
       destroy(ctx, sa, "");
       return;
     }
+  }
+  if (sa.if_handshake() && sa.if_handshake()->status_by &&
+      ctx.now >= *sa.if_handshake()->status_by) {
+    return status_is_late(ctx, sa);
   }
   if (sa.outstanding && ctx.now >= sa.outstanding->resend_at && !retransmit(ctx, sa)) {
     peer_is_silent(ctx, sa);
