@@ -35,7 +35,7 @@ struct Features {
   bool trap = false;
   bool exceptions = false;
   bool protect_levels = false;  // `use` and `off`
-  bool bare_esp = false;  // ESP without UDP, where no IKE finds out whether it passes
+  bool bare_esp = false;        // ESP without UDP, where no IKE finds out whether it passes
 };
 inline constexpr Features kKernelPlane{.transport_mode = true, .bare_esp = true};
 // What is refused without it, and accepted with it, says so by this.

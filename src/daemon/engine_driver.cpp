@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "daemon/clock.hpp"
+#include "daemon/manual_keying.hpp"
 #include "ike/core/limits.hpp"
 #include "ike/core/wanted.hpp"
 #include "reconcile/reconcile.hpp"
@@ -81,7 +82,8 @@ reconcile::Repair difference(const ike::Core& core, const dataplane::Snapshot& s
     there.push_back({each.pair, each.reqid, each.local_ts, each.remote_ts});
   }
   return reconcile::compare(std::move(desired), std::move(policies), std::move(actual),
-                            std::move(there), {ReqId(ike::kReqIdFirst), ReqId(ike::kReqIdLast)});
+                            std::move(there),
+                            {ReqId(ike::kReqIdFirst), ReqId(kManualReqIdFirst - 1)});
 }
 
 std::optional<control::PairEvent::Kind> pair_event(ike::EventKind kind) {

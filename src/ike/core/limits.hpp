@@ -147,7 +147,6 @@ inline constexpr std::size_t kDropEventsPerSecond = 10;  // beyond: counted, not
 
 inline constexpr Duration kNatKeepalive = 20s;            // RFC 3948 section 4
 inline constexpr std::uint32_t kReqIdFirst = 0xE5000001;  // DESIGN "Ours in the kernel"
-// Above: tunnels with manual keys, and closed policies.
-inline constexpr std::uint32_t kReqIdLast = 0xE5DFFFFF;
+inline constexpr std::uint32_t kReqIdLast = 0xE5FFFFFF;
 
 }  // namespace espalier::ike
