@@ -83,6 +83,10 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "ESP inside UDP (RFC 3948): `auto` where NAT or the dataplane needs it. `never` is not "
      "supported yet."},
 
+    {kSet, "mss_clamp", "number or word", "`auto`, `off`, 536 to 9000", "off", kNo,
+     "The MSS of TCP connections through the tunnel, rewritten to fit. `espalier mtu PEER` says "
+     "what "
+     "fits."},
     {kSet, "childless", "word", "`allow`, `prefer`, `force`, `never`", "allow", kYes,
      "Whether the first ESP SA comes by an exchange of its own, with its own Diffie-Hellman (RFC "
      "6023): `allow` when the peer wants it, `prefer` where the peer can, `force` in any case."},
