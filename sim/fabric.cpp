@@ -37,7 +37,9 @@ void World::send(Host& from, ike::Transmit transmit) {
   ++from.sent;
   watch.sent(from, now_, transmit.datagram);
   Fate fate = Fate::kSent;
-  if (to == nullptr) {
+  const bool own =
+      transmit.path.local.ip.is_unspecified() || owner(transmit.path.local.ip) == &from;
+  if (to == nullptr || !own) {
     fate = Fate::kNobody;
   } else if ((filter && !filter(from, *to, transmit.datagram)) ||
              (!cuts_.empty() && cuts_.contains(link(from.id, to->id)))) {
@@ -112,6 +114,51 @@ void World::rebind(Host& host) {
   }
   watch.disturbed(now_);
   if (observer != nullptr) observer->on_fault(host.name + " comes from other ports");
+}
+
+void World::tell_addresses(Host& host) {
+  std::vector<IpAddress> all{host.address};
+  all.insert(all.end(), host.other_addresses.begin(), host.other_addresses.end());
+  command(host, ike::OwnAddresses{std::move(all)});
+}
+
+void World::set_addresses(Host& host, const std::vector<IpAddress>& addresses, bool told) {
+  ASSERT(!addresses.empty());
+  std::erase_if(addresses_, [&](const auto& entry) { return entry.second == host.id; });
+  for (const IpAddress& address : addresses) addresses_[address] = host.id;
+  host.address = addresses.front();
+  host.other_addresses.assign(addresses.begin() + 1, addresses.end());
+  ++host.moves;
+  watch.disturbed(now_);
+  if (observer != nullptr) {
+    observer->on_fault(host.name + " moves to " + host.address.to_string());
+  }
+  if (told && host.running) tell_addresses(host);
+}
+
+void World::readdress(Host& host) {
+  // RFC 2544 and RFC 5180: for tests of networks, in no inventory.
+  const auto fresh = [&](const IpAddress& old) {
+    const std::uint32_t number = (host.moves + 1) * 4096 + host.id;
+    if (old.is_v4()) {
+      const Bytes octets{198, static_cast<std::uint8_t>(18 + (number >> 16 & 1)),
+                         static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)};
+      return IpAddress::from_bytes(octets).value();
+    }
+    Bytes octets(16, 0);
+    octets[0] = 0x20, octets[1] = 0x01, octets[3] = 0x02;
+    for (std::size_t i = 0; i < 4; ++i) {
+      octets[12 + i] = static_cast<std::uint8_t>(number >> (24 - 8 * i));
+    }
+    return IpAddress::from_bytes(octets).value();
+  };
+  std::vector<IpAddress> addresses{fresh(host.address)};
+  for (const IpAddress& other : host.other_addresses) {
+    if (other.family() != host.address.family() && addresses.size() == 1) {
+      addresses.push_back(fresh(other));
+    }
+  }
+  set_addresses(host, addresses);
 }
 
 }  // namespace espalier::sim

@@ -47,6 +47,7 @@ struct Host {
   std::string name;
   IpAddress address;
   std::vector<IpAddress> other_addresses;
+  std::uint32_t moves = 0;  // changes of its addresses; its engine is told of the new ones
   ike::Endpoint engine;
   crypto::SeededRng rng{0};
   Twin twin;

@@ -145,6 +145,9 @@ void Run::schedule() {
   for (const Rebind& one : options_.rebinds) {
     at(one.at, [this, &one] { world_.rebind(world_.host(one.host)); });
   }
+  for (const Move& one : options_.moves) {
+    at(one.at, [this, &one] { world_.readdress(world_.host(one.host)); });
+  }
   for (const Expire& one : options_.expires) {
     at(one.at, [this, &one] { world_.expire(world_.host(one.host), one.percent / 100, one.hard); });
   }
@@ -171,7 +174,7 @@ void Run::schedule_traffic() {
     const auto& pairs = host.engine.core().pairs;
     const auto entry = pairs.find(pair);
     if (entry == pairs.end() || entry->second.up) continue;
-    world_.command(host, ike::Initiate{pair});
+    world_.complete(host, ike::Acquired{pair});
   }
   world_.at(world_.now() + kTrafficEvery, [this] { schedule_traffic(); });
 }

@@ -66,6 +66,7 @@ TEST(MeshRun, EveryFaultAtOnce) {
   options.netsplits = {{"h003", "h004", 5s, 100s, false}, {"h005", "h006", 15s, 90s, true}};
   options.kills = {{10, 60s}};
   options.rebinds = {{"h007", 20s}, {"h007", 50s}};
+  options.moves = {{"h006", 25s}, {"h006", 55s}};
   options.expires = {{"h008", 100, 30s, true}, {"h006", 50, 70s, false}};
   options.drift_ppm = 200;
   for (const std::uint64_t seed : seeds(30)) {

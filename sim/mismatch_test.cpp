@@ -120,8 +120,14 @@ std::vector<Case> of_the_rest() {
        "lock"},
       {"peer unknown",
        kHosts,
-       "hosts:\n  flexo: 10.0.0.2\n  amy: 10.0.0.3\n",
+       "defaults: {mobike: off}\nhosts:\n  flexo: 10.0.0.2\n  amy: 10.0.0.3\n",
        {"does not know our address", "10.0.0.2"},
+       {}},
+      // Peers that may move are heard from everywhere.
+      {"peer that may move unknown",
+       kHosts,
+       "hosts:\n  flexo: 10.0.0.2\n  amy: 10.0.0.3\n",
+       {"an unknown identity 'bender'", "10.0.0.2", "bender.yaml:4"},
        {}},
   };
 }

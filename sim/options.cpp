@@ -22,6 +22,7 @@ Status known(const config::Inventory& inventory, const std::string& name, std::s
 Status check(const Options& options, const config::Inventory& inventory) {
   for (const Reboot& one : options.reboots) TRY(known(inventory, one.host, "--reboot"));
   for (const Rebind& one : options.rebinds) TRY(known(inventory, one.host, "--rebind"));
+  for (const Move& one : options.moves) TRY(known(inventory, one.host, "--move"));
   for (const Expire& one : options.expires) {
     TRY(known(inventory, one.host, one.hard ? "--expire" : "--soft-expire"));
   }
@@ -51,6 +52,7 @@ Duration last_fault(const Options& options) {
   for (const Netsplit& one : options.netsplits) last = std::max(last, one.at + one.length);
   for (const Kill& one : options.kills) last = std::max(last, one.at);
   for (const Rebind& one : options.rebinds) last = std::max(last, one.at);
+  for (const Move& one : options.moves) last = std::max(last, one.at);
   for (const Expire& one : options.expires) last = std::max(last, one.at);
   for (const Vanish& one : options.vanishes) last = std::max(last, one.at + kRepairEvery);
   return last;

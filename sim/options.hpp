@@ -31,6 +31,10 @@ struct Rebind {  // a translator before the host forgets its ports
   std::string host;
   Duration at{};
 };
+struct Move {  // the host has new addresses, which the inventory does not name
+  std::string host;
+  Duration at{};
+};
 // The host's dataplane and so many per cent of its SAs: they expire, soft or hard.
 struct Expire {
   std::string host;
@@ -62,6 +66,7 @@ struct Options {
   std::vector<Netsplit> netsplits;
   std::vector<Kill> kills;
   std::vector<Rebind> rebinds;
+  std::vector<Move> moves;
   std::vector<Expire> expires;
   std::vector<Vanish> vanishes;
   double refuse = 0;           // probability that a dataplane refuses an SA, until the last fault

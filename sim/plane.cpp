@@ -73,7 +73,10 @@ void World::move(Host& host, const ike::UpdateSa& update) {
   Twin& twin = host.twin;
   if (update.direction == Direction::kIn) {
     const auto found = twin.inbound.find(update.spi);
-    if (found != twin.inbound.end()) found->second.path = update.path;
+    if (found != twin.inbound.end()) {
+      found->second.path = update.path;
+      found->second.udp_encap = update.udp_encap;
+    }
     return;
   }
   auto node = twin.outbound.extract({update.spi, update.old_peer});
@@ -85,6 +88,7 @@ void World::move(Host& host, const ike::UpdateSa& update) {
   }
   node.key().second = update.path.remote.ip;
   node.mapped().path = update.path;
+  node.mapped().udp_encap = update.udp_encap;
   twin.outbound.insert(std::move(node));
 }
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "sim/seeds.hpp"
+#include "sim/traffic.hpp"
+#include "sim/two.hpp"
 #include "sim/world.hpp"
 
 namespace espalier::sim {
@@ -66,6 +68,35 @@ TEST(Rekey, IkeFromEitherEndKeepsTheChildren) {
     EXPECT_NE(after.ike->spi_local, before.ike->spi_local);
     EXPECT_EQ(after.children.front().spec.spi_in, before.children.front().spec.spi_in);
     EXPECT_EQ(mesh.count("bender", ike::Counter::kIkeRekeyed), 1u) << mesh.log();
+  }
+}
+
+// A peer that has its new child and says nothing of the old one (libreswan does so): what it sends
+// shows that it has our answer.
+TEST(Rekey, TheResponderFollowsThePeersTraffic) {
+  for (const bool foreign : {false, true}) {
+    for (const std::uint64_t seed : seeds(20)) {
+      Mesh mesh(seed, [foreign](policy::Connection& connection) {
+        connection.foreign = foreign && connection.name == "bender-flexo";
+      });
+      ASSERT_TRUE(mesh.up) << mesh.log();
+      Traffic traffic(mesh.world);
+      mesh.world.filter = [&](const Host& from, const Host&, ByteView datagram) {
+        return from.name != "flexo" ||
+               !is_request(datagram, wire::ike::ExchangeType::kInformational);
+      };
+      mesh.world.command("flexo", ike::Rekey{"flexo-bender", false});
+      traffic.run_for(1s, 10ms);
+      const auto child = mesh.world.host("bender").engine.snapshot().front().children.back();
+      EXPECT_TRUE(mesh.world.host("bender").twin.outbound.contains(
+          {child.spec.spi_out, child.spec.path.remote.ip}))
+          << mesh.log();
+      EXPECT_EQ(mesh.count("bender", ike::Counter::kFollowedTraffic), 1u) << mesh.log();
+      EXPECT_EQ(traffic.strays(), 0u);
+      mesh.world.filter = nullptr;
+      traffic.run_for(60s, 100ms);
+      EXPECT_EQ(mesh.world.fault(), "") << mesh.log();
+    }
   }
 }
 

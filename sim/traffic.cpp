@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace espalier::sim {
 
@@ -70,6 +71,9 @@ void Traffic::arrive(const Flying& packet) {
   if (sa != to.twin.inbound.end() && sa->second.encr_in == packet.sa.encr_out) {
     ++arrived_;
     used_in_[{to.name, sa->first}] = world_.now();
+    if (std::exchange(sa->second.tell_first, false)) {
+      world_.complete(to, ike::FirstInbound{packet.sa.spi_out});
+    }
     return;
   }
   ++strays_;

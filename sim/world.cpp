@@ -118,6 +118,7 @@ void World::power_on(Host& target) {
   ++target.boots;
   watch.disturbed(now_);
   if (observer != nullptr) observer->on_fault(target.name + " starts");
+  if (target.moves > 0) tell_addresses(target);
 }
 
 void World::start(const std::string& name) {
@@ -208,7 +209,7 @@ std::optional<Instant> World::next_timer() {
 void World::deliver() {
   Packet packet = packets_.pop();
   Host& to = *hosts_[packet.to];
-  if (!to.running) return;
+  if (!to.running || owner(packet.path.local.ip) != &to) return;
   if (observer != nullptr) observer->on_deliver(to, packet);
   to.engine.handle_datagram(clock(to), to.rng, packet.path, packet.datagram);
   drain(to);

@@ -80,6 +80,11 @@ class World {
   void put_behind_nat(Host& host, const IpAddress& address);
   // The translator before the host forgets its mappings: its ports look different from now on.
   void rebind(Host& host);
+  // The host's addresses change, and its engine is told or has to find out. What is on its way to
+  // an address that it has lost is lost, and so is what it sends from there.
+  void set_addresses(Host& host, const std::vector<IpAddress>& addresses, bool told = true);
+  // To addresses that nobody has had, one for each.
+  void readdress(Host& host);
   // SAs go from the twin, each with probability `share`, and the engine is not told.
   std::size_t vanish(Host& host, double share);
   // SAs expire in the dataplane, each with probability `share`: hard, it stops using them; soft, it
@@ -129,6 +134,7 @@ class World {
   void look_at_all();
   void drain(Host& host);
   void arm(Host& host);
+  void tell_addresses(Host& host);
   std::optional<Instant> next_timer();
   void apply(Host& host, ike::Effect effect);
   void run(Host& host, const ike::StartJob& job);

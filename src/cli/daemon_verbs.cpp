@@ -30,7 +30,7 @@ int print_status(Call& call, const control::StatusSnapshot& snapshot) {
   control::StatusSnapshot one = snapshot;
   one.pairs = {*pair};
   env.out(call.has("--json") ? status_json(one) : status_detail(*pair, env.color()));
-  return pair->state == "up" ? kDone : kFailed;
+  return pair->state == "up" || (pair->idle && pair->attempts == 0) ? kDone : kFailed;
 }
 
 // initiate, terminate and rekey: the pair's log while it lasts, then the outcome.

@@ -85,7 +85,7 @@ class Environment {
   virtual Result<std::unique_ptr<PathProber>> open_prober(const ProbeTarget& target) = 0;
   virtual std::string local_time(std::int64_t unix_ms) = 0;  // "2026-11-21 01:14:28.123"
   // Removes every device, route, rule and table of ours from this host.
-  virtual Status teardown(Logger& logger) = 0;
+  virtual Status teardown(Logger& logger, const std::string& run) = 0;
 };
 
 }  // namespace espalier::cli

@@ -58,7 +58,7 @@ class FakeEnvironment : public Environment {
   std::string host_name() override { return "bender"; }
   std::vector<IpAddress> own_addresses() override { return {}; }
   std::string local_time(std::int64_t unix_ms) override { return "t" + std::to_string(unix_ms); }
-  Status teardown(Logger& logger) override {
+  Status teardown(Logger& logger, const std::string&) override {
     ++teardowns;
     logger.log({LogLevel::kInfo, "dataplane", "", "Removed the table espalier."});
     return teardown_result;

@@ -58,7 +58,8 @@ int run_teardown(Call& call) {
     }
   }
   PrintingLogger logger(call.env);
-  if (const Status done = call.env.teardown(logger); !done) return fail(call.env, done.error());
+  if (const Status done = call.env.teardown(logger, call.run); !done)
+    return fail(call.env, done.error());
   call.env.out("Nothing of Espalier is left on this host; traffic flows unprotected.\n");
   return kDone;
 }

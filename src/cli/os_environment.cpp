@@ -173,9 +173,9 @@ std::string OsEnvironment::local_time(std::int64_t unix_ms) {
   return fmt::format("{}.{:03}", text.data(), unix_ms % 1000);
 }
 
-Status OsEnvironment::teardown(Logger& logger) {
+Status OsEnvironment::teardown(Logger& logger, const std::string& run) {
   const Status userspace = dataplane::userspace::teardown_host(logger);
-  const Status kernel = dataplane::teardown_kernel(logger);
+  const Status kernel = dataplane::teardown_kernel(logger, run);
   return userspace ? kernel : userspace;
 }
 

@@ -23,7 +23,7 @@ class OsEnvironment : public Environment {
   std::string host_name() override;
   std::vector<IpAddress> own_addresses() override;
   std::string local_time(std::int64_t unix_ms) override;
-  Status teardown(Logger& logger) override;
+  Status teardown(Logger& logger, const std::string& run) override;
 };
 
 }  // namespace espalier::cli

@@ -215,6 +215,7 @@ Result<SimulateArguments> parse_simulate(const control::ParsedOptions& given) {
   TRY(time(given, "--for", options.run_for));
   TRY(host_faults(given, "--reboot", "HOST@T, as bender@37s", options.reboots));
   TRY(host_faults(given, "--rebind", "HOST@T, as bender@37s", options.rebinds));
+  TRY(host_faults(given, "--move", "HOST@T, as bender@37s", options.moves));
   TRY(expires(given, options.expires));
   TRY(host_faults(given, "--vanish", "HOST@T, as bender@37s", options.vanishes));
   TRY(netsplits(given, "--netsplit", false, options.netsplits));

@@ -54,6 +54,7 @@ Json pair_json(const control::PairStatus& pair) {
   Json out{{"name", pair.name}, {"peer", pair.peer},         {"state", pair.state},
            {"reason", nullptr}, {"attempts", pair.attempts}, {"next_retry_s", nullptr},
            {"ike", nullptr},    {"children", Json::array()}};
+  if (pair.idle) out["idle"] = true;
   if (pair.reason) out["reason"] = *pair.reason;
   if (pair.next_retry_s) out["next_retry_s"] = *pair.next_retry_s;
   if (pair.ike) out["ike"] = ike_json(*pair.ike);
@@ -76,10 +77,13 @@ std::string status_json(const control::StatusSnapshot& snapshot) {
            {"dataplane", snapshot.dataplane},
            {"generation", snapshot.generation},
            {"certificates", Json::array()},
+           {"repairs", Json::object()},
+           {"notes", snapshot.notes},
            {"pairs", Json::array()}};
   for (const auto& certificate : snapshot.certificates) {
     out["certificates"].push_back(certificate_json(certificate));
   }
+  for (const auto& [name, count] : snapshot.repairs) out["repairs"][name] = count;
   for (const auto& pair : snapshot.pairs) out["pairs"].push_back(pair_json(pair));
   return dump(out, 2);
 }

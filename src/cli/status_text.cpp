@@ -60,6 +60,15 @@ std::string both_ways(const std::string& digits) {
   return policy::spi_words(Spi(value));
 }
 
+std::string repairs_text(const control::StatusSnapshot& snapshot) {
+  std::vector<std::string> parts;
+  for (const auto& [name, count] : snapshot.repairs) {
+    parts.push_back(fmt::format("{} {}", printable(name), count));
+  }
+  return fmt::format("somebody else changed the dataplane, and it was put right: {}",
+                     fmt::join(parts, ", "));
+}
+
 void append_children(std::vector<std::vector<Cell>>& rows, const control::PairStatus& pair) {
   const auto row = [&rows](std::string label, std::string value) {
     rows.push_back({Cell("    " + std::move(label)), Cell(std::move(value))});
@@ -92,6 +101,8 @@ std::string status_table(const control::StatusSnapshot& snapshot, bool color) {
           : fmt::format("{} in mesh {}", printable(snapshot.self), printable(snapshot.mesh));
   std::string out = fmt::format("{}: espalierd {}, {} dataplane, configuration {}\n", who,
                                 snapshot.version, snapshot.dataplane, snapshot.generation);
+  for (const std::string& note : snapshot.notes) out += printable(note) + "\n";
+  if (!snapshot.repairs.empty()) out += repairs_text(snapshot) + "\n";
   for (const auto& certificate : snapshot.certificates) {
     const bool over = certificate.state == "expired" || certificate.state == "revoked";
     out += paint("warning: " + printable(certificate.text), over ? Color::kRed : Color::kYellow,

@@ -121,9 +121,14 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
   layers.own_choice(&SettingsLayer::child_packets, result.lifetimes.child_packets);
   layers.own_choice(&SettingsLayer::jitter_percent, result.lifetimes.jitter_percent);
   layers.own_choice(&SettingsLayer::dpd, result.dpd);
+  layers.own_choice(&SettingsLayer::mobike, result.mobike);
   layers.own_choice(&SettingsLayer::fragmentation, result.fragmentation);
   layers.own_choice(&SettingsLayer::revocation, result.revocation);
   layers.own_choice(&SettingsLayer::replay_window, result.replay_window);
+  layers.own_choice(&SettingsLayer::copy_df, result.outer.copy_df);
+  layers.own_choice(&SettingsLayer::copy_ecn, result.outer.copy_ecn);
+  layers.own_choice(&SettingsLayer::copy_dscp, result.outer.copy_dscp);
+  layers.own_choice(&SettingsLayer::set_mark_out, result.outer.set_mark);
   layers.own_choice(&SettingsLayer::encap, result.encap);
   layers.own_choice(&SettingsLayer::childless, result.childless);
   layers.own_choice(&SettingsLayer::resumption, result.resumption);

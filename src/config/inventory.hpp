@@ -49,10 +49,14 @@ struct SettingsLayer {
   Maybe<std::optional<std::uint64_t>> child_packets;
   Maybe<unsigned> jitter_percent;
   Maybe<Duration> dpd;
+  Maybe<bool> mobike;
   Maybe<bool> fragmentation;
   Maybe<crypto::RevocationPolicy> revocation;
   Maybe<bool> esn;
   Maybe<std::uint32_t> replay_window;
+  Maybe<bool> copy_df, copy_ecn;
+  Maybe<policy::CopyDscp> copy_dscp;
+  Maybe<std::optional<policy::Mark>> set_mark_out;
   Maybe<policy::Encap> encap;
   Maybe<policy::Childless> childless;
   Maybe<bool> resumption;
@@ -70,9 +74,11 @@ struct PairSettings {
   SharedList<policy::EspProposal> esp_proposals;  // with `esn` applied
   policy::Lifetimes lifetimes;
   Duration dpd = 30s;
+  bool mobike = true;
   bool fragmentation = true;
   crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
   std::uint32_t replay_window = 1024;  // packets
+  policy::OuterHeader outer;
   policy::Encap encap = policy::Encap::kAuto;
   policy::Childless childless = policy::Childless::kAllow;
   bool resumption = false;

@@ -127,6 +127,7 @@ TEST(Inventory, EverySetting) {
   EXPECT_EQ(s.lifetimes.jitter_percent, 0u);
   EXPECT_EQ(s.dpd, Duration::zero());
   EXPECT_FALSE(s.fragmentation);
+  EXPECT_FALSE(s.mobike);
   EXPECT_EQ(s.revocation, crypto::RevocationPolicy::kStrict);
   EXPECT_EQ(s.replay_window, 64u);
   EXPECT_EQ(s.encap, policy::Encap::kAlways);
@@ -205,6 +206,26 @@ TEST(InventoryFaults, Groups) {
               ElementsAre("m:6:6: the group 'x' has '5' where a map of settings belongs"));
 }
 
+TEST(Inventory, WhatTheKernelCanHonour) {
+  const LoadOutcome outcome = load_inventory(
+      "mesh: p\ndefaults: {copy_df: off, copy_ecn: off, copy_dscp: no, set_mark_out: 0x42/0xff,\n"
+      "  proposals: {esp: [aes128ccm16, null-sha256]}}\n"
+      "hosts: {a: 192.0.2.1, b: 192.0.2.2}\n",
+      "m", kKernelPlane);
+  ASSERT_TRUE(outcome.ok());
+  const policy::OuterHeader outer = outcome.inventory->settings_between("a", "b").outer;
+  EXPECT_EQ(outer,
+            (policy::OuterHeader{false, false, policy::CopyDscp::kNo, policy::Mark{0x42, 0xff}}));
+  for (const char* wrong : {"0x142/0xff", "x", "0x", "66/", "4294967296"}) {
+    EXPECT_EQ(load_inventory("mesh: p\ndefaults: {set_mark_out: \"" + std::string(wrong) +
+                                 "\"}\nhosts: {a: 192.0.2.1, b: 192.0.2.2}\n",
+                             "m", kKernelPlane)
+                  .diagnostics.size(),
+              1u)
+        << wrong;
+  }
+}
+
 TEST(Inventory, WhatTheCallerCanHonour) {
   const std::string text =
       "mesh: p\ndefaults:\n  mode: transport\n  start: trap\n  protect: use\n"
@@ -277,9 +298,13 @@ TEST(InventoryFaults, NotSupportedYet) {
             "espalierd with --dataplane kernel"},
            {a_with("protect: use"), "m:4:14: 'protect: use' is not supported yet"},
            {a_with("protect: off"), "m:4:14: 'protect: off' is not supported yet"},
-           {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet"},
+           {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet; the kernel"},
+           {a_with("copy_df: off"), "m:4:14: 'copy_df: off' is not supported yet; the kernel"},
+           {a_with("copy_dscp: no"), "m:4:16: 'copy_dscp: no' is not supported yet; the kernel"},
+           {a_with("set_mark_out: 0x42"), "m:4:19: 'set_mark_out: 0x42' is not supported yet"},
+           {a_with("if_id: 7"), "m:4:5: the key 'if_id' is not supported yet"},
+           {a_with("proposals: {esp: aes128ccm16}"), "m:4:22: the proposal 'aes128ccm16'"},
            {a_with("except: [ssh]"), "m:4:13: an exception ('except') is not supported yet"},
-           {a_with("mobike: on"), "m:4:13: 'mobike: on' is not supported yet"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
            {a_with("id: \"uri:a\""), "m:4:9: the identity 'uri:a'"},
            {a_with("proposals: {ike: 3des-sha1-modp2048}"), "m:4:22: the proposal '3des"},

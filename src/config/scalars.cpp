@@ -224,4 +224,33 @@ std::string to_text(Duration duration) {
   return std::to_string(value) + "ns";
 }
 
+namespace {
+
+std::optional<std::uint32_t> mark_number(std::string_view text) {
+  const bool hex = text.size() > 2 && text.substr(0, 2) == "0x";
+  if (hex) text.remove_prefix(2);
+  std::uint32_t value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, hex ? 16 : 10);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+Result<policy::Mark> parse_mark(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const auto value = mark_number(text.substr(0, slash));
+  const auto mask = slash == std::string_view::npos ? std::optional<std::uint32_t>(0xFFFFFFFF)
+                                                    : mark_number(text.substr(slash + 1));
+  if (!value || !mask || (*value & ~*mask) != 0) {
+    return make_error(
+        ErrorCode::kBadInput,
+        "is '" + std::string(text.substr(0, 40)) +
+            "'; write a mark, or mark/mask with no bit beside the mask, such as 66 or "
+            "0x42/0xff");
+  }
+  return policy::Mark{*value, *mask};
+}
+
 }  // namespace espalier::config

@@ -8,6 +8,7 @@
 
 #include "base/address.hpp"
 #include "base/time.hpp"
+#include "policy/nouns.hpp"
 
 namespace espalier::config {
 
@@ -32,5 +33,8 @@ Result<Prefix> parse_subnet(std::string_view text);
 
 // "4h", "90s": the largest unit that leaves no rest.
 std::string to_text(Duration duration);
+
+// A packet mark, decimal or 0x-hex, with a mask behind a slash or all bits.
+Result<policy::Mark> parse_mark(std::string_view text);
 
 }  // namespace espalier::config

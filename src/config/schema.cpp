@@ -47,7 +47,8 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "yet; `espalier simulate` takes them."},
     {kSet, "start", "word", "`now`, `trap`, `none`", "now", kPart,
      "`now`: connect at once and stay connected; `none`: wait for the peer or for `espalier up`. "
-     "`trap` is not supported yet; `espalier simulate` takes it."},
+     "`trap`: connect when traffic asks for it; until then a pair costs policies, no SA. With "
+     "`--dataplane kernel` only; `espalier simulate` takes it."},
     {kSet, "auth", "word", "`psk`, `cert`", "psk", kYes,
      "`psk`: a key per pair, derived from the mesh secret (whoever holds that can compute all of "
      "them); `cert`: certificates, which keep hosts apart."},
@@ -69,9 +70,9 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "", kYes, "When keys are renewed, see below."},
     {kSet, "dpd", "duration", "1s to 1d, or `off`", "30s", kYes,
      "The peer is asked for a sign of life after this much silence."},
-    {kSet, "mobike", "switch", "`on`, `off`", "off", kPart,
-     "Following a host to another address (RFC 4555). `on` will be the default and is not "
-     "supported yet; `off` may be written."},
+    {kSet, "mobike", "switch", "`on`, `off`", "on", kYes,
+     "Where the peer can too, SAs follow a host to another address (RFC 4555), and a peer may call "
+     "from an address that the inventory does not name. Not in transport mode."},
     {kSet, "fragmentation", "switch", "`on`, `off`", "on", kYes,
      "IKE messages in fragments (RFC 7383), where the peer can too."},
     {kSet, "esn", "switch", "`on`, `off`", "on", kYes,
@@ -79,6 +80,18 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "itself."},
     {kSet, "replay_window", "number", "32 to 4096", "1024", kYes,
      "Packets that may arrive out of order."},
+    {kSet, "copy_df", "switch", "`on`, `off`", "on", kYes,
+     "A tunnel's outer header has the inner one's \"don't fragment\". `off`, here and in the next "
+     "ones what is not the default: with `--dataplane kernel` only."},
+    {kSet, "copy_ecn", "switch", "`on`, `off`", "on", kYes,
+     "Congestion marks go from header to header (RFC 6040)."},
+    {kSet, "copy_dscp", "word", "`out`, `in`, `yes`, `no`", "out", kYes,
+     "The traffic class goes to the outer header, from it, both, or neither."},
+    {kSet, "set_mark_out", "number", "a mark, or mark/mask, such as `0x42/0xff`", "", kYes,
+     "The firewall mark that ESP packets get on their way out. With `--dataplane kernel` only."},
+    {kSet, "if_id", "number", "of an xfrm interface", "", kNo, "Route-based IPsec."},
+    {kSet, "mark", "number", "a mark, or mark/mask", "", kNo,
+     "SAs and policies of marked packets."},
     {kSet, "encap", "word", "`auto`, `always`, `never`", "auto", kPart,
      "ESP inside UDP (RFC 3948): `auto` where NAT or the dataplane needs it. `never` is not "
      "supported yet."},
@@ -287,7 +300,8 @@ std::string describe_schema() {
       "Which setting a pair gets: that of its `pairs` entry, else of the foreign peer, else of the "
       "host, else of its groups, else of "
       "`defaults`. Two groups of a host that say different things are an error unless the host "
-      "decides. `start`, `dpd`, `lifetimes`, `fragmentation`, `revocation`, `replay_window` "
+      "decides. `start`, `dpd`, `lifetimes`, `mobike`, `fragmentation`, `revocation`, "
+      "`replay_window` "
       "and `encap` of a "
       "host are "
       "about what that host does. `mode`, `protect`, `auth`, `ppk`, `proposals` and `esn` are what "

@@ -123,11 +123,12 @@ void read_protect(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& dia
 }
 
 void read_start(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
-  layer.start = one_of<Start>(entry,
-                              {{"now", Start::kNow},
-                               {"none", Start::kNone},
-                               {"trap", if_honoured(diagnostics.accepts().trap, Start::kTrap)}},
-                              diagnostics);
+  layer.start = one_of<Start>(
+      entry,
+      {{"now", Start::kNow},
+       {"none", Start::kNone},
+       {"trap", if_honoured(diagnostics.accepts().trap, Start::kTrap), kNeedsKernelPlane}},
+      diagnostics);
 }
 
 void read_auth(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
@@ -205,6 +206,11 @@ void read_except(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostic
                           "leave it out: everything between the hosts is protected");
 }
 
+bool is_refused(const policy::IkeProposal&, const Diagnostics&) { return false; }
+bool is_refused(const policy::EspProposal& proposal, const Diagnostics& diagnostics) {
+  return policy::needs_kernel(proposal) && !diagnostics.accepts().kernel_suites;
+}
+
 template <class Proposal>
 Maybe<SharedList<Proposal>> read_list(const YamlEntry& entry,
                                       Result<Proposal> (*parse)(std::string_view),
@@ -218,6 +224,8 @@ Maybe<SharedList<Proposal>> read_list(const YamlEntry& entry,
                                  ? ErrorCode::kBadInput
                                  : proposal.error().code;
       diagnostics.add(node->at, code, proposal.error().message);
+    } else if (is_refused(*proposal, diagnostics)) {
+      diagnostics.unsupported(node->at, "the proposal '" + node->text + "'", kNeedsKernelPlane);
     } else if (std::find(list.begin(), list.end(), proposal.value()) != list.end()) {
       diagnostics.bad(node->at, "the proposal '" + node->text + "' stands here a second time");
     } else {
@@ -296,9 +304,8 @@ void read_dpd(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnos
   layer.dpd = parsed<Duration>(entry, parse, diagnostics);
 }
 
-void read_mobike(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
-  const Maybe<bool> on = parsed<bool>(entry, &parse_switch, diagnostics);
-  if (on && on->value) diagnostics.unsupported(on->at, "'mobike: on'", "leave it out or write off");
+void read_mobike(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.mobike = parsed<bool>(entry, &parse_switch, diagnostics);
 }
 
 void read_fragmentation(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
@@ -322,6 +329,42 @@ void read_esn(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnos
 void read_replay_window(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
   layer.replay_window = parsed<std::uint32_t>(
       entry, within<std::uint64_t>(&parse_number, 32, 4096, "32 to 4096 packets"), diagnostics);
+}
+
+// What every plane does, and only the kernel's can do otherwise.
+template <class T>
+void keep_if_honoured(const YamlEntry& entry, const T& usual, Maybe<T>& value,
+                      Diagnostics& diagnostics) {
+  if (!value || value->value == usual || diagnostics.accepts().outer_header) return;
+  diagnostics.unsupported(value->at, quoted(entry.key + ": " + entry.value.text),
+                          kNeedsKernelPlane);
+  value.reset();
+}
+
+void read_copy_df(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.copy_df = parsed<bool>(entry, &parse_switch, diagnostics);
+  keep_if_honoured(entry, true, layer.copy_df, diagnostics);
+}
+
+void read_copy_ecn(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.copy_ecn = parsed<bool>(entry, &parse_switch, diagnostics);
+  keep_if_honoured(entry, true, layer.copy_ecn, diagnostics);
+}
+
+void read_copy_dscp(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  using policy::CopyDscp;
+  layer.copy_dscp = one_of<CopyDscp>(entry,
+                                     {{"out", CopyDscp::kOut},
+                                      {"in", CopyDscp::kIn},
+                                      {"yes", CopyDscp::kBoth},
+                                      {"no", CopyDscp::kNo}},
+                                     diagnostics);
+  keep_if_honoured(entry, CopyDscp::kOut, layer.copy_dscp, diagnostics);
+}
+
+void read_set_mark_out(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.set_mark_out = parsed<std::optional<policy::Mark>>(entry, &parse_mark, diagnostics);
+  keep_if_honoured(entry, std::optional<policy::Mark>(), layer.set_mark_out, diagnostics);
 }
 
 void read_childless(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
@@ -358,6 +401,10 @@ constexpr Reader kReaders[] = {
     {"revocation", read_revocation},
     {"esn", read_esn},
     {"replay_window", read_replay_window},
+    {"copy_df", read_copy_df},
+    {"copy_ecn", read_copy_ecn},
+    {"copy_dscp", read_copy_dscp},
+    {"set_mark_out", read_set_mark_out},
     {"encap", read_encap},
     {"childless", read_childless},
     {"resumption", read_resumption},

@@ -1,5 +1,7 @@
 #include "control/status_codec.hpp"
 
+#include <cstdlib>
+
 #include "control/fields.hpp"
 #include "control/limits.hpp"
 
@@ -128,6 +130,7 @@ Section encode_pair(const PairStatus& pair) {
   put(out, "name", pair.name);
   put(out, "peer", pair.peer);
   put(out, "state", pair.state);
+  if (pair.idle) put_flag(out, "idle", true);
   if (pair.reason) put(out, "reason", *pair.reason);
   put_number(out, "attempts", pair.attempts);
   if (pair.next_retry_s) put_signed(out, "next-retry", *pair.next_retry_s);
@@ -149,6 +152,7 @@ Result<PairStatus> decode_pair(const Section& in) {
   }
   pair.peer = get(in, "peer");
   pair.state = get(in, "state");
+  pair.idle = get_flag(in, "idle");
   pair.reason = find(in, "reason");
   pair.attempts = get_number(in, "attempts");
   pair.next_retry_s = find_signed(in, "next-retry");
@@ -170,6 +174,12 @@ Section encode_summary(const StatusSnapshot& snapshot) {
   put(out, "version", snapshot.version);
   put(out, "dataplane", snapshot.dataplane);
   put_number(out, "generation", snapshot.generation);
+  std::vector<std::string> repairs;  // "sas-lost 3"
+  for (const auto& [name, count] : snapshot.repairs) {
+    repairs.push_back(name + " " + std::to_string(count));
+  }
+  put_list(out, "repairs", repairs);
+  put_list(out, "notes", snapshot.notes);
   Section certificates;
   std::size_t number = 0;
   for (const auto& certificate : snapshot.certificates) {
@@ -188,6 +198,13 @@ StatusSnapshot decode_summary(const Section& in) {
   snapshot.version = get(in, "version");
   snapshot.dataplane = get(in, "dataplane");
   snapshot.generation = get_number(in, "generation");
+  for (const std::string& line : get_list(in, "repairs")) {
+    const std::size_t space = line.find(' ');
+    if (space == std::string::npos) continue;
+    snapshot.repairs.emplace_back(line.substr(0, space),
+                                  std::strtoull(line.c_str() + space, nullptr, 10));
+  }
+  snapshot.notes = get_list(in, "notes");
   if (const Section* certificates = get_section(in, "certificates")) {
     for (std::size_t number = 1;; ++number) {
       const Section* one = get_section(*certificates, "certificate-" + std::to_string(number));

@@ -56,6 +56,7 @@ struct PairStatus {
   std::string name;
   std::string peer;
   std::string state;                  // "up", "connecting", "waiting", "down", "disabled"
+  bool idle = false;                  // nothing is wrong: no traffic asked for it (start: trap)
   std::optional<std::string> reason;  // why it is not up: the last error, a whole sentence
   std::uint64_t attempts = 0;         // since it was last up
   std::optional<std::int64_t> next_retry_s;
@@ -78,6 +79,10 @@ struct ConnectionConfig {  // list-conns
 struct StatusSnapshot {
   std::string mesh, self, version, dataplane;
   std::uint64_t generation = 0;  // of the loaded configuration: counts successful loads
+  // What of ours somebody else changed in the dataplane, and was put right: (name, how often),
+  // since the daemon began.
+  std::vector<std::pair<std::string, std::uint64_t>> repairs;
+  std::vector<std::string> notes;  // what a person should know of how the host was set up
   std::vector<CertificateStatus> certificates;
   std::vector<PairStatus> pairs;  // every configured pair, ordered by name
 };

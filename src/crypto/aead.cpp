@@ -16,8 +16,7 @@ Error wrong_key(std::string_view what, std::size_t have, std::size_t want) {
 Result<SuiteSizes> sizes(const CipherSuite& suite) {
   const auto encr = info(suite.encr);
   const auto key = key_octets(suite.encr, suite.key_bits);
-  // ENCR_NULL is an identifier here and not a suite: nothing of ours sends packets in the clear.
-  if (!encr || suite.encr == EncrId::kNull || !key) {
+  if (!encr || !key) {
     return make_error(ErrorCode::kUnsupported,
                       "encryption algorithm " + std::to_string(static_cast<unsigned>(suite.encr)) +
                           " with a key of " + std::to_string(suite.key_bits) +
@@ -50,6 +49,11 @@ Result<SuiteSizes> sizes(const CipherSuite& suite) {
 Result<std::unique_ptr<Cipher>> make_cipher(const CipherSuite& suite, ByteView encr_key,
                                             ByteView integ_key) {
   TRY_ASSIGN(const SuiteSizes lengths, sizes(suite));
+  if (!is_implemented(suite.encr)) {
+    return make_error(ErrorCode::kUnsupported,
+                      std::string(info(suite.encr)->name) +
+                          " is the kernel's alone: only its ESP (--dataplane kernel) has it");
+  }
   if (encr_key.size() != lengths.encr_key) {
     return wrong_key("encryption", encr_key.size(), lengths.encr_key);
   }

@@ -29,6 +29,7 @@ struct SuiteSizes {
   std::size_t block = 1;  // 4 for ESP at least: RFC 4303 section 2.4; here the cipher's own
   std::size_t icv = 0;
 };
+// Of suites that only the kernel has too.
 Result<SuiteSizes> sizes(const CipherSuite& suite);
 
 // One packet of a batch. `data` is encrypted or decrypted in place; `aad` and `iv` are not changed.

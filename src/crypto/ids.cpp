@@ -8,8 +8,18 @@ namespace {
 constexpr std::array kEncr = {
     EncrInfo{EncrId::kNull, "null", false, false, 0, 0, 1, 0},
     EncrInfo{EncrId::kAesCbc, "aes", false, true, 0, 16, 16, 0},
+    // RFC 3686 section 5.1: a nonce of 4 octets behind the key; no padding but ESP's own.
+    EncrInfo{EncrId::kAesCtr, "aes-ctr", false, true, 4, 8, 1, 0},
+    // RFC 4309 section 7.1: a salt of 3 octets.
+    EncrInfo{EncrId::kAesCcm8, "aes-ccm8", true, true, 3, 8, 1, 8},
+    EncrInfo{EncrId::kAesCcm12, "aes-ccm12", true, true, 3, 8, 1, 12},
+    EncrInfo{EncrId::kAesCcm16, "aes-ccm16", true, true, 3, 8, 1, 16},
+    EncrInfo{EncrId::kAesGcm8, "aes-gcm8", true, true, 4, 8, 1, 8},
+    EncrInfo{EncrId::kAesGcm12, "aes-gcm12", true, true, 4, 8, 1, 12},
     // RFC 4106 section 8.1: a salt of 4 octets; RFC 5282 section 4: no padding is needed in IKE.
     EncrInfo{EncrId::kAesGcm16, "aes-gcm16", true, true, 4, 8, 1, 16},
+    // RFC 4543 section 3.2: as GCM, with everything authenticated and nothing encrypted.
+    EncrInfo{EncrId::kAesGmac, "aes-gmac", true, true, 4, 8, 1, 16},
     // RFC 7634 section 2: salt and IV as with GCM; the key always has 256 bits.
     EncrInfo{EncrId::kChaCha20Poly1305, "chacha20poly1305", true, false, 4, 8, 1, 16},
 };
@@ -62,6 +72,10 @@ auto find(const Table& table, Id id) -> std::optional<typename Table::value_type
 }  // namespace
 
 std::optional<EncrInfo> info(EncrId id) { return find(kEncr, id); }
+bool is_implemented(EncrId id) {
+  return id == EncrId::kAesCbc || id == EncrId::kAesGcm16 || id == EncrId::kChaCha20Poly1305;
+}
+
 std::optional<IntegInfo> info(IntegId id) { return find(kInteg, id); }
 std::optional<PrfInfo> info(PrfId id) { return find(kPrf, id); }
 std::optional<DhInfo> info(DhId id) { return find(kDh, id); }
@@ -69,7 +83,14 @@ std::optional<DhInfo> info(DhId id) { return find(kDh, id); }
 std::optional<std::size_t> key_octets(EncrId id, std::uint16_t key_bits) {
   switch (id) {
     case EncrId::kAesCbc:
+    case EncrId::kAesCtr:
+    case EncrId::kAesCcm8:
+    case EncrId::kAesCcm12:
+    case EncrId::kAesCcm16:
+    case EncrId::kAesGcm8:
+    case EncrId::kAesGcm12:
     case EncrId::kAesGcm16:
+    case EncrId::kAesGmac:
       // RFC 7296 section 3.3.5: AES has variable key lengths, so the attribute must be there.
       if (key_bits == 128 || key_bits == 192 || key_bits == 256) return key_bits / 8u;
       return std::nullopt;

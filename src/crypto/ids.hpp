@@ -7,12 +7,20 @@
 
 namespace espalier::crypto {
 
-// IKEv2 Transform Type 1. GCM with a 16-octet ICV is RFC 4106/5282, ChaCha20-Poly1305 RFC 7634.
+// IKEv2 Transform Type 1. GCM with a 16-octet ICV is RFC 4106/5282, ChaCha20-Poly1305 RFC 7634, CTR
+// RFC 3686, CCM RFC 4309, GMAC RFC 4543, NULL RFC 2410.
 enum class EncrId : std::uint16_t {
   kNone = 0,
   kNull = 11,
   kAesCbc = 12,
+  kAesCtr = 13,
+  kAesCcm8 = 14,
+  kAesCcm12 = 15,
+  kAesCcm16 = 16,
+  kAesGcm8 = 18,
+  kAesGcm12 = 19,
   kAesGcm16 = 20,
+  kAesGmac = 21,  // authenticates, and does not encrypt
   kChaCha20Poly1305 = 28,
 };
 // Transform Type 2.
@@ -73,6 +81,8 @@ struct EncrInfo {
   std::size_t icv_octets;    // of an AEAD; 0 otherwise
 };
 std::optional<EncrInfo> info(EncrId id);
+// Whether packets are protected with it here too, and not by the kernel's ESP alone.
+bool is_implemented(EncrId id);
 // The key without salt, in octets, for a Key Length attribute in bits (0: the fixed length).
 // Nothing when the algorithm does not take that length.
 std::optional<std::size_t> key_octets(EncrId id, std::uint16_t key_bits);

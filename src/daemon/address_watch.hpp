@@ -3,6 +3,10 @@
 // to be made again, or packets leave with a source that no tunnel takes.
 #pragma once
 
+#include <string_view>
+#include <vector>
+
+#include "base/address.hpp"
 #include "base/result.hpp"
 #include "dataplane/userspace/fd.hpp"
 
@@ -22,5 +26,9 @@ class AddressWatch {
  private:
   dataplane::userspace::Fd socket_;
 };
+
+// The addresses that others may reach this host at: of devices that are up, without loopback, link
+// locals and `except_device`. Empty when the system does not say.
+std::vector<IpAddress> host_addresses(std::string_view except_device);
 
 }  // namespace espalier::daemon

@@ -18,6 +18,7 @@
 #include "daemon/clock.hpp"
 #include "daemon/file.hpp"
 #include "daemon/privileges.hpp"
+#include "dataplane/userspace/ours.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -29,6 +30,8 @@ constexpr std::size_t kDatagramsPerTurn =
 constexpr Duration kRoutesRetry = 1s;
 // What the dataplane has against what the engine wants: a dump of all SAs each time.
 constexpr Duration kReconcileEvery = 30s;
+// When the plane says that somebody changed it: so soon, and no sooner after the last time.
+constexpr Duration kReconcileAfterDrift = 10ms, kReconcilePause = 250ms;
 constexpr const char* kSocketName = "/vici.sock";
 // RFC 6290: outlives the daemon, so that peers believe it when it says that it lost their SAs.
 constexpr const char* kQcdSecretName = "/qcd-secret";
@@ -96,8 +99,9 @@ void Daemon::warn_about_host() {
 
 // `auto` is the userspace plane until the kernel's can do all that it can.
 Status Daemon::choose_plane() {
-  host_ = options_.dataplane == control::DataplaneChoice::kKernel ? make_kernel_host(log_)
-                                                                  : make_userspace_host(log_);
+  host_ = options_.dataplane == control::DataplaneChoice::kKernel
+              ? make_kernel_host(log_, options_.run)
+              : make_userspace_host(log_);
   return {};
 }
 
@@ -167,12 +171,22 @@ Status Daemon::start() {
                      configuration_->plan.connections.size() + configuration_->plan.manual.size(),
                      host_->describe())});
   }
+  tell_addresses();
   ++generation_;
   view_->set_plan(configuration_->plan, generation_);
   for (const std::string& warning : configuration_->plan.warnings)
     log_.log({LogLevel::kWarning, "config", "", warning});
   manual_->set(configuration_->plan.manual, monotonic_now(), unix_now());
   return driver_->command(ike::Configure{configuration_->plan.connections});
+}
+
+// MOBIKE: SAs follow. An empty list would say that the host has none: it is only between two.
+void Daemon::tell_addresses() {
+  std::vector<IpAddress> own = host_addresses(dataplane::userspace::kTunName);
+  if (own.empty()) return;
+  if (const Status told = driver_->command(ike::OwnAddresses{std::move(own)}); !told) {
+    log_.log({LogLevel::kWarning, "daemon", "", told.error().message});
+  }
 }
 
 Result<control::ReloadReport> Daemon::reload() {
@@ -221,7 +235,9 @@ Result<control::ReloadReport> Daemon::reload() {
 
 void Daemon::reconcile(Instant now) {
   handle_plane();  // what it has to say first
+  host_->repair();
   driver_->reconcile();
+  reconciled_ = now;
   reconcile_at_ = now + kReconcileEvery;
   if (manual_->empty()) return;
   if (const auto snapshot = host_->port().query()) manual_->reconcile(*snapshot, now, unix_now());
@@ -345,6 +361,10 @@ void Daemon::poll_once() {
   const Instant now = monotonic_now();
   if (const auto wakeup = driver_->next_wakeup(); wakeup && wakeup->at <= now)
     driver_->handle_timeout();
+  if (driver_->take_drift()) {
+    reconcile_at_ = std::min(reconcile_at_,
+                             std::max(now + kReconcileAfterDrift, reconciled_ + kReconcilePause));
+  }
   if (now >= reconcile_at_) {
     reconcile(now);
   }
@@ -359,6 +379,7 @@ void Daemon::poll_once() {
     keep_statuses_fresh();
   }
   const bool addresses_changed = is_ready(wait[4]) && address_watch_.take_changes();
+  if (addresses_changed) tell_addresses();
   if (addresses_changed || (routes_waiting_ && now >= routes_retry_at_)) retry_routes();
   for (std::size_t i = clients; i < wait.size(); ++i) {
     if (wait[i].revents != 0) handle_control(wait[i]);

@@ -40,6 +40,7 @@ class Daemon {
   Result<control::ReloadReport> reload();
   void retry_routes();
   void reconcile(Instant now);
+  void tell_addresses();
   void warn_about_host();
   int wait_ms() const;
   void poll_once();
@@ -57,7 +58,7 @@ class Daemon {
   std::uint64_t generation_ = 0;
   bool routes_waiting_ = false;
   Instant routes_retry_at_{};
-  Instant reconcile_at_{};
+  Instant reconcile_at_{}, reconciled_{};
   CertificateWatch certificate_watch_;
   crypto::SystemRng rng_;
   std::unique_ptr<HttpWorkers> http_;

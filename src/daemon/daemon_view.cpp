@@ -82,6 +82,8 @@ control::PairStatus describe(const ike::PairSnapshot& pair, const UseCounters& c
   status.name = pair.name;
   status.peer = pair.peer;
   status.state = std::string(pair.state);
+  status.idle = pair.idle;
+  if (pair.idle && pair.last_error.empty()) status.reason = "no traffic has asked for it";
   if (status.state != "up" && !pair.last_error.empty()) status.reason = pair.last_error;
   status.attempts = pair.attempts;
   if (pair.retry_at) status.next_retry_s = until(*pair.retry_at, now);
@@ -95,6 +97,11 @@ std::vector<std::string> texts(const std::vector<IpAddress>& addresses) {
   std::vector<std::string> out;
   for (const IpAddress& address : addresses) out.push_back(address.to_string());
   return out;
+}
+
+bool is_repair(const std::string& counter) {
+  return counter == "policies-restored" || counter == "policies-removed" ||
+         counter == "sas-removed";
 }
 
 control::ConnectionConfig describe(const policy::Connection& connection) {
@@ -132,12 +139,18 @@ control::StatusSnapshot DaemonView::status() {
   const Instant now = monotonic_now();
   UseCounters counters;
   dataplane::Snapshot use;
+  control::StatusSnapshot out;
+  out.repairs.emplace_back("sas-lost", driver_.engine().counter(ike::Counter::kSasLost));
   if (auto plane = plane_.query()) {
     use = std::move(*plane);
     for (const dataplane::SaState& sa : use.sas)
       counters[{sa.key.direction, sa.key.spi}] = sa.counters;
+    for (const auto& [name, count] : use.counters) {
+      if (is_repair(name)) out.repairs.emplace_back(name, count);
+    }
   }
-  control::StatusSnapshot out;
+  std::erase_if(out.repairs, [](const auto& one) { return one.second == 0; });
+  out.notes = host_.notes();
   out.mesh = mesh_;
   out.self = self_;
   out.version = std::string(control::kVersion);

@@ -8,7 +8,7 @@
 #include "daemon/manual_keying.hpp"
 #include "ike/core/limits.hpp"
 #include "ike/core/wanted.hpp"
-#include "reconcile/reconcile.hpp"
+#include "policy/selectors.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -42,6 +42,8 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.integ_key = in ? child.integ_in : child.integ_out;
   spec.esn = child.suite.esn;
   spec.replay_window = child.replay_window;
+  if (child.outer) spec.outer = *child.outer;
+  spec.tell_first = in && child.tell_first;
   spec.local_ts = child.local_ts;
   spec.remote_ts = child.remote_ts;
   spec.soft_bytes = child.soft_bytes;
@@ -131,10 +133,15 @@ void EngineDriver::handle_plane_events() {
           ike::HardExpired{direction_of(hard->key.direction), hard->key.spi, hard->key.peer};
     } else if (const auto* moved = std::get_if<dataplane::PeerMoved>(&event)) {
       completion = ike::PeerMoved{moved->key.spi, moved->from};
+    } else if (const auto* first = std::get_if<dataplane::FirstPacket>(&event)) {
+      completion = ike::FirstInbound{first->key.spi};
     } else if (const auto* stray = std::get_if<dataplane::UnknownSpi>(&event)) {
       completion = ike::UnknownSpi{stray->spi, stray->from};
+    } else if (const auto* acquire = std::get_if<dataplane::Acquire>(&event)) {
+      completion = ike::Acquired{acquire->pair};
     } else {
-      continue;  // acquires are counted by the plane; nothing acts on them yet
+      drift_seen_ = true;
+      continue;
     }
     engine_.handle_completion(monotonic_now(), rng_, completion);
   }
@@ -181,7 +188,8 @@ void EngineDriver::collect(const ike::Effect& effect, std::vector<dataplane::Cha
     changes.push_back(
         dataplane::MoveSa{{direction_of(update->direction), update->spi, update->old_peer},
                           update->path.local,
-                          update->path.remote});
+                          update->path.remote,
+                          update->udp_encap});
   } else if (const auto* set = std::get_if<ike::SetPolicy>(&effect)) {
     changes.push_back(dataplane::SetPolicy{to_spec(*set)});
   } else if (const auto* gone = std::get_if<ike::DeletePolicy>(&effect)) {
@@ -250,6 +258,18 @@ void EngineDriver::answer(const ike::QueryUse& query) {
   engine_.handle_completion(monotonic_now(), rng_, report);
 }
 
+// Those of lost SAs the engine names itself.
+void EngineDriver::name_policies(const reconcile::Repair& repair) {
+  constexpr std::size_t kNamed = 20;
+  for (std::size_t i = 0; i < std::min(kNamed, repair.set.size()); ++i) {
+    const reconcile::PolicySpec& policy = repair.set[i];
+    parts_.log.log(
+        {LogLevel::kWarning, "daemon", policy.pair,
+         fmt::format("its policy for {} === {} was missing or changed: set again",
+                     policy::to_string(policy.local_ts), policy::to_string(policy.remote_ts))});
+  }
+}
+
 std::size_t EngineDriver::reconcile() {
   const auto snapshot = parts_.plane.query();
   if (!snapshot) {
@@ -265,6 +285,7 @@ std::size_t EngineDriver::reconcile() {
                    "missing or changed, {} SAs and {} policies there that nobody wants",
                    repair.renew.size(), repair.set.size(), repair.remove.size(),
                    repair.remove_policies.size())});
+  name_policies(repair);
   std::vector<dataplane::Change> changes;
   for (const ike::SetPolicy& each : ike::wanted(engine_.core()).policies) {
     const bool missing =

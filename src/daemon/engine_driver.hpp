@@ -4,12 +4,14 @@
 
 #include <functional>
 #include <map>
+#include <utility>
 
 #include "control/view.hpp"
 #include "crypto/rng.hpp"
 #include "daemon/ike_sockets.hpp"
 #include "dataplane/port.hpp"
 #include "ike/core/endpoint.hpp"
+#include "reconcile/reconcile.hpp"
 
 namespace espalier::daemon {
 
@@ -40,6 +42,8 @@ class EngineDriver {
   // Compares what the engine wants with what the dataplane has, and repairs
   // (reconcile/reconcile.hpp). After handle_plane_events(). How much was wrong.
   std::size_t reconcile();
+  // Whether the plane said, since the last time it was asked, that it is to be compared.
+  bool take_drift() { return std::exchange(drift_seen_, false); }
   void use_keys(const ike::KeyStore& keys) { keys_ = &keys; }
 
   // At most a second old: liveness checks of a thousand SAs read the dataplane once a second, not a
@@ -56,6 +60,7 @@ class EngineDriver {
   void run(const ike::StartJob& start);
   void answer(const ike::QueryUse& query);
   void publish(const ike::Event& event);
+  void name_policies(const reconcile::Repair& repair);
 
   DriverParts parts_;
   const ike::KeyStore* keys_;
@@ -63,6 +68,7 @@ class EngineDriver {
   ike::Endpoint engine_;
   UseCounters use_;
   std::optional<Instant> use_read_;
+  bool drift_seen_ = false;
 };
 
 }  // namespace espalier::daemon

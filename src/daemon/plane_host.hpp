@@ -25,6 +25,12 @@ class PlaneHost {
   // Settings of this host that hurt, as lines with the command that mends each.
   virtual std::vector<std::string> warnings() = 0;
 
+  // Puts right, entry by entry, what somebody else changed in the plane (kernel/kernel.hpp), and
+  // says each by name. Before EngineDriver::reconcile(), which is about the engine's wishes.
+  virtual void repair() {}
+  // What a person should know of how it was set up; for `status`.
+  virtual std::vector<std::string> notes() const { return {}; }
+
   virtual dataplane::Port& port() = 0;  // after start()
   // Readable while the plane has events or datagrams. For poll; -1 is none.
   virtual std::vector<int> poll_fds() const = 0;
@@ -45,6 +51,7 @@ class PlaneHost {
 
 // crypto::SystemRng and clocks are the daemon's own.
 std::unique_ptr<PlaneHost> make_userspace_host(DaemonLogger& log);
-std::unique_ptr<PlaneHost> make_kernel_host(DaemonLogger& log);
+// run: its folder for what must outlive it until the next boot.
+std::unique_ptr<PlaneHost> make_kernel_host(DaemonLogger& log, const std::string& run);
 
 }  // namespace espalier::daemon

@@ -17,6 +17,10 @@ inline constexpr std::size_t kMaxSelectors = 255;
 // What a remote selector may come to as prefixes; a range that is none needs up to 254 (IPv6).
 inline constexpr std::size_t kMaxPolicyPrefixes = 4096;
 
+// Larval SAs of one policy that are remembered; a policy between networks has one for each pair of
+// hosts in transport mode, else one.
+inline constexpr std::size_t kMaxLarvals = 256;
+
 // Events that wait for the control side. More are dropped, newest first, and counted: the control
 // side then is stuck, and query() still tells the truth.
 inline constexpr std::size_t kMaxEvents = 16384;

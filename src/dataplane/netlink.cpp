@@ -105,6 +105,7 @@ Status Netlink::exchange(NetlinkMessage& message,
                          const std::function<void(const nlmsghdr&)>& visitor) {
   nlmsghdr* head = message.header();
   head->nlmsg_seq = ++sequence_;
+  head->nlmsg_pid = port();  // XFRM passes it on to the groups: so we know our own changes
   errno_ = 0;
   if (mnl_socket_sendto(socket_.get(), head, head->nlmsg_len) < 0) return failed(errno, {});
   // 32 KiB: the kernel fills dumps up to this size for readers that offer it.
@@ -134,6 +135,11 @@ Status Netlink::join(unsigned group) {
     return failed(errno, {});
   }
   return {};
+}
+
+void Netlink::widen(std::size_t octets) {
+  const int size = static_cast<int>(octets);
+  (void)setsockopt(fd(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
 }
 
 Status Netlink::receive_waiting(const std::function<void(const nlmsghdr&)>& visitor) {

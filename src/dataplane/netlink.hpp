@@ -85,6 +85,10 @@ class Netlink {
   // Gives every message that waits to visitor, without waiting for more. Errors: kLimit when the
   // kernel had more than the socket holds and some are lost.
   Status receive_waiting(const std::function<void(const nlmsghdr&)>& visitor);
+  // What the kernel calls this socket: in what a group hears, it stands for who asked for it.
+  std::uint32_t port() const { return mnl_socket_get_portid(socket_.get()); }
+  // Room for a burst of a group's messages; more are lost, which receive_waiting() says.
+  void widen(std::size_t octets);
   int fd() const { return mnl_socket_get_fd(socket_.get()); }
   int last_errno() const { return errno_; }
 

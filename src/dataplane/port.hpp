@@ -47,6 +47,8 @@ struct SaSpec {
   // Packets; inbound. 0, in both directions: no anti-replay, and numbers start again behind the
   // last (manual keys, RFC 4303 section 3.3.3).
   std::uint32_t replay_window = 1024;
+  policy::OuterHeader outer;
+  bool tell_first = false;  // inbound: FirstPacket when one has come
   policy::SelectorList
       local_ts;  // inbound: decrypted packets outside these are dropped (RFC 4301 section 5.2)
   policy::SelectorList remote_ts;
@@ -67,6 +69,8 @@ struct PolicySpec {
   IpAddress local{}, remote{};  // outer addresses; a tunnel's ends
   // Nothing passes, whatever SAs there are; any other policy with the same selectors comes first.
   bool closed = false;
+  // Of a closed one: what it keeps from leaving raises an Acquire.
+  bool trap = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 
@@ -77,11 +81,13 @@ struct DeleteSa {
   SaKey key;
 };  // of what is not there: done already
 // NAT rebinding, roaming. The key's peer is the old one; afterwards the SA's key has the new one.
-// Errors: kNotFound.
+// Its keys, replay window and counters stay, and no sequence number is used again. Errors:
+// kNotFound; kUnsupported as for AddSa.
 struct MoveSa {
   SaKey key;
   SocketAddress local;
   SocketAddress remote;
+  bool udp_encap = true;  // from now on
 };
 struct SetPolicy {
   PolicySpec policy;
@@ -124,10 +130,16 @@ struct PeerMoved {
   SaKey key;
   SocketAddress from;
 };  // an authentic packet came from another address (inbound SA)
+struct FirstPacket {
+  SaKey key;
+};  // an authentic packet came, the first one, on an SA with tell_first
 struct Acquire {
   ReqId reqid;
-};  // traffic for a policy without an SA; rate limited by the plane
-using Event = std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, Acquire>;
+  std::string pair = {};  // empty: the plane does not know
+};                        // traffic for a policy without an SA; rate limited by the plane
+struct Drifted {};        // somebody else changed what is ours in the plane: it is to be compared
+using Event =
+    std::variant<SoftExpire, HardExpire, UnknownSpi, PeerMoved, FirstPacket, Acquire, Drifted>;
 
 class Port {
  public:

@@ -9,6 +9,7 @@
 #include "mesh/own_identity.hpp"
 #include "mesh/secret.hpp"
 #include "policy/identity.hpp"
+#include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
 
 namespace espalier::mesh {
@@ -74,6 +75,7 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.proposals = settings.ike_proposals;
   connection.lifetimes = settings.lifetimes;
   connection.dpd = settings.dpd;
+  connection.mobike = settings.mobike;
   connection.fragmentation = settings.fragmentation;
   connection.encap = settings.encap;
   connection.childless = settings.childless;
@@ -137,6 +139,7 @@ void add_child(const PairSettings& settings, const char* name, policy::Mode mode
   child.remote_ts = std::move(remote);
   child.proposals = settings.esp_proposals;
   child.replay_window = settings.replay_window;
+  if (settings.outer != policy::OuterHeader()) child.outer = settings.outer;
   connection.children.push_back(std::move(child));
 }
 
@@ -242,6 +245,15 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   return c;
 }
 
+void warn_of_no_encryption(const Connection& connection, HostPlan& plan) {
+  for (const policy::EspProposal& proposal : connection.children.front().proposals) {
+    if (!policy::may_not_encrypt(proposal)) continue;
+    plan.warnings.push_back(connection.name +
+                            " may use ESP that authenticates and does not encrypt: '" +
+                            policy::words(proposal) + "'");
+  }
+}
+
 }  // namespace
 
 std::vector<RequiredFile> required_files(const Inventory& inventory, std::string_view self_name) {
@@ -330,6 +342,7 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
   if (credentials.with_manual) {
     TRY_ASSIGN(plan.manual, compile_manual(inventory, self_name, credentials));
   }
+  for (const Connection& connection : plan.connections) warn_of_no_encryption(connection, plan);
   std::sort(plan.connections.begin(), plan.connections.end(),
             [](const Connection& a, const Connection& b) { return a.name < b.name; });
   return plan;

@@ -25,6 +25,7 @@ struct AlgorithmWord {
   std::uint16_t key_bits = 0;  // Key Length attribute; 0: none
   bool aead = false;
   WordUse use = WordUse::kSupported;
+  bool kernel_only = false;  // for ESP by the kernel's dataplane, and for nothing else
 };
 
 std::span<const AlgorithmWord> algorithm_words();
@@ -36,7 +37,8 @@ std::optional<AlgorithmWord> find_word(std::string_view word);
 // "type9-3": never empty.
 std::string word_for(const wire::ike::Transform& transform);
 
-// The supported words of one type in the table's order, joined by a space: for "this version knows
+// The supported words of one type, without the kernel's own, in the table's order, joined by a
+// space: for "this version knows
 // ...".
 std::string supported_words(wire::ike::TransformType type);
 

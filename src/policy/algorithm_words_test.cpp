@@ -29,9 +29,16 @@ std::string section(TransformType type, std::string_view title) {
   std::string text = "\n## " + std::string(title) + " (transform type " +
                      std::to_string(static_cast<unsigned>(type)) +
                      ")\n\n| word | also | IANA number | key, bits |\n|---|---|---|---|\n";
+  std::string kernel;
   std::string refused;
   for (const AlgorithmWord& row : algorithm_words()) {
     if (row.type != type) continue;
+    if (row.kernel_only) {
+      if (row.use == WordUse::kSupported) {
+        kernel += (kernel.empty() ? "`" : " `") + std::string(row.word) + "`";
+      }
+      continue;
+    }
     if (row.use == WordUse::kSupported) {
       text += "| `" + std::string(row.word) + "` | " + synonyms_of(row) + " | " +
               std::to_string(row.id) + " | " + cell(row.key_bits) + " |\n";
@@ -39,6 +46,11 @@ std::string section(TransformType type, std::string_view title) {
     if (row.use == WordUse::kUnsupported) {
       refused += (refused.empty() ? "`" : " `") + std::string(row.word) + "`";
     }
+  }
+  if (!kernel.empty()) {
+    text +=
+        "\nFor ESP by the kernel's dataplane (`--dataplane kernel`), and where they are named: " +
+        kernel + "\n";
   }
   if (!refused.empty()) text += "\nRefused by name: " + refused + "\n";
   return text;

@@ -139,6 +139,24 @@ struct Redirect {
   friend bool operator==(const Redirect&, const Redirect&) = default;
 };
 
+// Of a packet mark: the bits of the mask get the value's.
+struct Mark {
+  std::uint32_t value = 0;
+  std::uint32_t mask = 0xFFFFFFFF;
+  friend bool operator==(const Mark&, const Mark&) = default;
+};
+enum class CopyDscp : std::uint8_t { kOut, kIn, kBoth, kNo };
+// What a tunnel copies between a packet's header and the one around it (RFC 4301 section 5.1.2),
+// and the mark that its ESP packets get on their way out. Other than the defaults: the kernel's
+// ESP.
+struct OuterHeader {
+  bool copy_df = true;
+  bool copy_ecn = true;  // RFC 6040
+  CopyDscp copy_dscp = CopyDscp::kOut;
+  std::optional<Mark> set_mark;
+  friend bool operator==(const OuterHeader&, const OuterHeader&) = default;
+};
+
 struct ChildConfig {
   std::string name;
   Mode mode = Mode::kTunnel;
@@ -146,6 +164,7 @@ struct ChildConfig {
   SelectorList remote_ts;
   SharedList<EspProposal> proposals;   // in order of preference
   std::uint32_t replay_window = 1024;  // packets
+  Box<OuterHeader> outer;              // nothing: the defaults
   friend bool operator==(const ChildConfig&, const ChildConfig&) = default;
 };
 
@@ -168,6 +187,7 @@ struct Connection {
   Lifetimes lifetimes;
   Duration dpd = 30s;  // 0: off
   bool fragmentation = true;
+  bool mobike = false;  // RFC 4555; tunnel mode only
   Encap encap = Encap::kAuto;
   Start start = Start::kNow;
   Protect protect = Protect::kRequire;

@@ -20,6 +20,9 @@ Result<IkeProposal> parse_ike_proposal(std::string_view words);
 // "aes256gcm16", "aes256-sha256", "aes128gcm16-x25519-esn". A DH word means PFS at rekey, and
 // "modpnone" beside it that a peer may do without. Neither esn nor noesn: both.
 Result<EspProposal> parse_esp_proposal(std::string_view words);
+// Whether it has a cipher that only the kernel's ESP has, and one that encrypts nothing.
+bool needs_kernel(const EspProposal& proposal);
+bool may_not_encrypt(const EspProposal& proposal);
 
 // The defaults of mesh.yaml (docs: README "mesh.yaml").
 SharedList<IkeProposal> default_ike_proposals();

@@ -45,7 +45,8 @@ struct Collected {
   bool esn = false;
   bool no_esn = false;
   bool aead = false;
-  bool classic = false;  // a cipher that needs an integrity algorithm beside it
+  bool classic = false;          // a cipher that needs an integrity algorithm beside it
+  std::string_view kernel_only;  // a word that only the kernel's ESP has
 };
 
 Status collect_method(Collected& all, std::string_view proposal, const AlgorithmWord& row) {
@@ -93,6 +94,7 @@ Status collect_word(Collected& all, std::string_view proposal, std::string_view 
     case TransformType::kEncr:
       add_once(all.encr, EncrTransform{static_cast<EncrId>(row->id), row->key_bits});
       (row->aead ? all.aead : all.classic) = true;
+      if (row->kernel_only) all.kernel_only = row->word;
       break;
     case TransformType::kPrf: add_once(all.prf, static_cast<PrfId>(row->id)); break;
     case TransformType::kInteg: add_once(all.integ, static_cast<IntegId>(row->id)); break;
@@ -203,6 +205,12 @@ std::vector<AdditionalKe> listed(const AdditionalKes& methods) {
 
 Result<IkeProposal> parse_ike_proposal(std::string_view words) {
   TRY_ASSIGN(Collected all, collect(words));
+  if (!all.kernel_only.empty()) {
+    return bad(ErrorCode::kUnsupported, words,
+               "has '" + std::string(all.kernel_only) +
+                   "', which is for ESP by the kernel only; IKE has " +
+                   supported_words(TransformType::kEncr));
+  }
   if (all.esn || all.no_esn) {
     return bad(ErrorCode::kInvalidArgument, words,
                "has esn or noesn, which belong in an ESP proposal");
@@ -244,6 +252,17 @@ Result<EspProposal> parse_esp_proposal(std::string_view words) {
     return bad_methods(words);
   }
   return proposal;
+}
+
+bool needs_kernel(const EspProposal& proposal) {
+  return std::any_of(proposal.encr.begin(), proposal.encr.end(),
+                     [](const EncrTransform& one) { return !crypto::is_implemented(one.id); });
+}
+
+bool may_not_encrypt(const EspProposal& proposal) {
+  return std::any_of(proposal.encr.begin(), proposal.encr.end(), [](const EncrTransform& one) {
+    return one.id == EncrId::kNull || one.id == EncrId::kAesGmac;
+  });
 }
 
 SharedList<IkeProposal> default_ike_proposals() {

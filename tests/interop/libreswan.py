@@ -76,12 +76,12 @@ class Pluto:
         lib.run(["pk12util", "-i", bundle, "-d", f"sql:{self.nss}", "-W", ""])
         lib.run(["certutil", "-A", "-d", f"sql:{self.nss}", "-n", "ca", "-t", "CT,,", "-i", authority])
 
-    def configure(self, peer, peer_address, ike, esp, auth, more=(), secrets="", setup=()):
+    def configure(self, peer, peer_address, ike, esp, auth, more=(), secrets="", setup=(), own_id=None, peer_id=None):
         """One connection c to the peer of that name. auth: lines of ipsec.conf; secrets: lines of ipsec.secrets."""
         own = self.host.addresses[0].split("/")[0]
         self.put("ipsec.secrets", secrets)
         self.put("ipsec.conf", SETUP.format(setup="\n  ".join(setup)) + CONNECTION.format(
-            own=own, own_id=f"@{self.host.name}", peer=peer_address, peer_id=f"@{peer}", auth="\n  ".join(auth), ike=ike,
+            own=own, own_id=own_id or f"@{self.host.name}", peer=peer_address, peer_id=peer_id or f"@{peer}", auth="\n  ".join(auth), ike=ike,
             esp=esp, more="\n  ".join(more)))
 
     def start(self):

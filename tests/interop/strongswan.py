@@ -21,7 +21,7 @@ charon-systemd {{
   make_before_break = yes
   retransmit_base = 1.4
   retransmit_timeout = 1.0
-  retransmit_tries = 4
+  retransmit_tries = {retransmits}
   filelog {{ log {{
     path = {folder}/charon.log
     default = 1
@@ -91,7 +91,8 @@ def need_strongswan():
 class Swan:
     """charon on a host of a lab."""
 
-    def __init__(self, host):
+    def __init__(self, host, retransmits=4):
+        """retransmits: so often, and then charon drops the IKE SA without a word."""
         self.host = host
         self.folder = os.path.join(host.folder, "swan")
         for name in ("x509", "x509ca", "private", "rsa", "ecdsa", "pkcs8"):
@@ -101,7 +102,7 @@ class Swan:
         in_guest = hasattr(host, "guest")  # a folder of this machine's holds no socket of that kernel's
         self.sockets = host.inner if in_guest else self.folder
         self.daemon_conf = DAEMON.format(
-            folder=self.folder, sockets=self.sockets, plugins="" if in_guest else LIBIPSEC_PLUGINS,
+            folder=self.folder, sockets=self.sockets, retransmits=retransmits, plugins="" if in_guest else LIBIPSEC_PLUGINS,
             kernel="kernel-netlink" if in_guest else "kernel-libipsec kernel-netlink")
         self.put("strongswan.conf", self.daemon_conf)
         self.put("swanctl-strongswan.conf", COMMAND)

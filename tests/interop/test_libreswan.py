@@ -62,16 +62,16 @@ class Bed(unittest.TestCase):
         print(f"({time.monotonic() - self.started:.1f} s) ", end="", flush=True)
 
     def prepare(self, initiator, ike=IKE, esp=ESP, their_ike=THEIR_IKE, their_esp=THEIR_ESP, auth="psk", settings="", peer=ADDRESS,
-                their_auth=("authby=secret",), more=(), secrets="", setup=()):
+                their_auth=("authby=secret",), more=(), secrets="", setup=(), secret=True, **ids):
         self.initiator = initiator
         bender.write("private/attic.secret", SECRET + "\n")
         bender.write("private/mesh.secret", lib.new_secret() + "\n")
-        if auth == "psk":
+        if auth == "psk" and secret:
             peer = ', secret: "file:attic.secret"' + peer
             secrets += f"@bender @attic : PSK {SECRET}\n"
         bender.write("mesh.yaml", MESH.format(auth=auth, ike=ike, esp=esp, settings=settings, peer=peer,
                                               start="now" if initiator == "bender" else "none"), 0o644)
-        pluto.configure("bender", "10.77.0.1", their_ike, their_esp, their_auth, more, secrets, setup)
+        pluto.configure("bender", "10.77.0.1", their_ike, their_esp, their_auth, more, secrets, setup, **ids)
         pluto.start()
         bender.start()
         self.wait("espalierd answers", bender.status, 15)
@@ -180,16 +180,21 @@ class Keys(Bed):
         self.assertEqual(bender.ping("10.77.0.9", 1, timeout=1), 0)
 
 
+def give_certificates(name, kind, size):
+    """Both ends have one of a new authority, and its own."""
+    authority = strongswan.Authority(f"{lab.folder}/ca-{name}", kind, size)
+    key, certificate = authority.issue("bender")
+    for source, target in ((key, "private/bender.pem"), (certificate, "x509/bender.pem"),
+                           (authority.certificate, "x509ca/ca.pem")):
+        with open(source, encoding="ascii") as file:
+            bender.write(target, file.read())
+    pluto.new_store()
+    pluto.give_certificate(*authority.issue("attic"), authority.certificate)
+
+
 class Certificates(Bed):
     def with_certificates(self, initiator, kind, size, authby, **settings):
-        authority = strongswan.Authority(f"{lab.folder}/ca-{kind}-{size}-{initiator}", kind, size)
-        key, certificate = authority.issue("bender")
-        for source, target in ((key, "private/bender.pem"), (certificate, "x509/bender.pem"),
-                               (authority.certificate, "x509ca/ca.pem")):
-            with open(source, encoding="ascii") as file:
-                bender.write(target, file.read())
-        pluto.new_store()
-        pluto.give_certificate(*authority.issue("attic"), authority.certificate)
+        give_certificates(f"{kind}-{size}-{initiator}", kind, size)
         self.bring_up(initiator, auth="cert", their_auth=[f"authby={authby}", "leftcert=own", "leftsendcert=always"], **settings)
         self.assert_traffic()
         self.assert_agreement()
@@ -249,6 +254,53 @@ class PostQuantum(Bed):
         self.start("bender", PPK, "on", OTHER_PPK, "insist")
         lib.wait_for("a reason", lambda: (bender.pair("attic") or {}).get("reason"), 30)
         self.assertEqual(bender.ping("10.77.0.9", 1, timeout=1), 0)
+
+
+class NullAuthentication(Bed):
+    """One end, or both, do not prove who they are (RFC 7619). libreswan takes that beside certificates, not beside secrets."""
+
+    def both(self, initiator):
+        self.bring_up(initiator, secret=False, peer=f"{ADDRESS}, null_auth: both", their_auth=["authby=null"], own_id="%null",
+                      peer_id="%null")
+
+    def one(self, initiator, anonymous):
+        give_certificates(f"null-{initiator}-{anonymous}", "rsa", "2048")
+        proves = "leftauth=rsasig", "leftcert=own", "leftsendcert=always", "rightauth=null"
+        trusts = "leftauth=null", "rightauth=rsasig", "rightca=%any"
+        self.bring_up(initiator, auth="cert", peer=f"{ADDRESS}, null_auth: {anonymous}",
+                      their_auth=proves if anonymous == "local" else trusts,
+                      **{"peer_id" if anonymous == "local" else "own_id": "%null"})
+
+    def works(self):
+        self.assert_traffic()
+        self.assert_agreement()
+        self.rekey("bender", False)
+        self.rekey("attic", True)
+        self.assert_traffic()
+
+    def test_both_espalier_starts(self):
+        self.both("bender")
+        self.works()
+
+    def test_both_libreswan_starts(self):
+        self.both("attic")
+        self.works()
+
+    def test_libreswan_alone_espalier_starts(self):
+        self.one("bender", "remote")
+        self.works()
+
+    def test_libreswan_alone_and_starts(self):
+        self.one("attic", "remote")
+        self.works()
+
+    def test_espalier_alone_and_starts(self):
+        self.one("bender", "local")
+        self.works()
+
+    def test_espalier_alone_libreswan_starts(self):
+        self.one("attic", "local")
+        self.works()
 
 
 class Selectors(Bed):

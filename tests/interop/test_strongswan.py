@@ -25,13 +25,14 @@ foreign:
 class Bed(unittest.TestCase):
     """espalierd on bender, charon on swan."""
     files = {}
+    retransmits = 4  # of charon
 
     def prepare(self, initiator, ike, esp, auth="psk", ours="", kind="ecdsa", size="256", theirs=SECRET,
                 **connection):
         self.lab = lib.Lab(HOSTS, SUBNETS)
         self.addCleanup(self.lab.close)
         self.bender = self.lab["bender"]
-        self.swan = strongswan.Swan(self.lab["swan"])
+        self.swan = strongswan.Swan(self.lab["swan"], self.retransmits)
         start = "now" if initiator == "bender" else "none"
         if auth == "psk":
             self.bender.write("private/swan.secret", SECRET + "\n")

@@ -82,9 +82,9 @@ class Listener:
     """tcpdump on a host's wire, outwards: what it sent, one line a packet. Inwards a device shows what ESP brought once
     more, decrypted."""
 
-    def __init__(self, node, expression, direction="out"):
+    def __init__(self, node, expression, direction="out", flags=()):
         self.process = node.spawn(["tcpdump", "-n", "-l", "-p", "--immediate-mode", "-Q", direction, "-i", "eth0",
-                                   expression], f"tcpdump.{len(os.listdir(node.folder))}.log")
+                                   *flags, expression], f"tcpdump.{len(os.listdir(node.folder))}.log")
         lib.wait_for("tcpdump", lambda: "listening on" in self.process.log(), 10)
 
     def lines(self):

@@ -1,65 +1,15 @@
 #!/usr/bin/env python3
 """strongSwan as the peer of the kernel's dataplane, both by kernel ESP: tunnel and transport mode, IPv4 and IPv6, each end
 as initiator, rekeys from each; and strongSwan behind a NAT, in transport mode."""
-import os
-import sys
-import types
 import unittest
 
 import guest
 import nodes
+import swan
 from nodes import lib
 
-sys.path.insert(0, os.path.join(guest.SOURCE, "tests", "interop"))
-import strongswan  # noqa: E402
 
-SECRET = "0sZXNwYWxpZXIgYW5kIHN0cm9uZ3N3YW4="
-INVENTORY = """mesh: interop
-defaults: {{mode: {mode}, start: none, proposals: {{ike: aes256gcm16-prfsha384-x25519, esp: aes256gcm16}}}}
-hosts:
-  bender: {{address: "{ours}"}}
-foreign:
-  swan: {{address: "{theirs}", id: swan, secret: "file:swan.secret"}}
-"""
-
-
-class Kernels(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.mesh = nodes.Mesh({"bender": (["10.0.0.1/24", "2001:db8::1/64"], [])})
-        cls.bender = cls.mesh["bender"]
-        cls.host = guest.GuestHost(cls.mesh.guest, "swan", ["10.0.0.9/24", "2001:db8::9/64"])
-        cls.swan = strongswan.Swan(cls.host)
-        cls.swan.start()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.swan.process.stop()
-        cls.mesh.close()
-
-    def tearDown(self):
-        self.swan.terminate()
-        self.mesh.stop()
-
-    def begin(self, mode, ours, theirs, **settings):
-        self.bender.write("mesh.yaml", INVENTORY.format(mode=mode, ours=ours, theirs=theirs), 0o644)
-        self.bender.write("private/swan.secret", SECRET + "\n")
-        self.bender.start()
-        peer = types.SimpleNamespace(name="bender", addresses=[ours + "/64"], subnets=[])
-        selectors = {} if mode == "tunnel" else {"local_ts": "dynamic", "remote_ts": "dynamic"}
-        if mode == "tunnel":
-            width = 128 if ":" in ours else 32
-            selectors = {"local_ts": f"{theirs}/{width}", "remote_ts": f"{ours}/{width}"}
-        self.swan.load(peer, "aes256gcm16-prfsha384-x25519", "aes256gcm16", secret=SECRET, child_more=f"mode = {mode}",
-                       **{"local": theirs, **selectors, **settings})
-        lib.wait_for("espalierd", lambda: self.bender.status(), 15)
-
-    def carries(self, mode, address, count=5):
-        lib.wait_for("an SA", lambda: self.bender.pairs_up() == 1, 10)
-        self.assertEqual({state["mode"] for state in self.bender.states()}, {mode})
-        self.assertEqual(self.bender.ping(address, count, interval=0.05), count,
-                         self.bender.log()[-2000:] + self.swan.log()[-2000:])
-
+class Kernels(swan.SwanCase):
     def both_roles(self, mode, ours, theirs):
         self.begin(mode, ours, theirs)
         clear = nodes.Listener(self.bender, nodes.ECHOES)
@@ -120,5 +70,5 @@ class Kernels(unittest.TestCase):
 
 if __name__ == "__main__":
     guest.need_kernel()
-    strongswan.need_strongswan()
+    swan.strongswan.need_strongswan()
     unittest.main(verbosity=2)

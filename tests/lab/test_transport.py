@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Transport mode by the kernel's ESP: three hosts, both families, in UDP, and refused by the other dataplane."""
+import re
 import unittest
 
 import guest
@@ -86,6 +87,30 @@ class Transport(unittest.TestCase):
                     "s.sendall(b'x' * 300000)", address])
         self.assertEqual(listening.wait(10), 0)
         self.assertTrue(listening.log().endswith("300000\n"), listening.log())
+
+    # What a tunnel copies between the headers, and the mark of what goes out.
+    def test_outer_headers_and_marks(self):
+        mesh, a = self.mesh, self.mesh["a"]
+        text = mesh.inventory("DEFAULTS", hosts="ab").replace(', "2001:db8::1"', "").replace(', "2001:db8::2"', "")
+        for node in (a, mesh["b"]):
+            node.run(["iptables-legacy", "-t", "mangle", "-A", "POSTROUTING", "-m", "mark", "--mark", "0x42/0xff", "-p", "esp"])
+        for settings, tos, df, marked in (("dpd: 20s", "0xb8", True, False),
+                                          ("copy_dscp: no, copy_df: off, set_mark_out: 0x42/0xff", "0x0", False, True)):
+            mesh.write(text.replace("DEFAULTS", settings))
+            mesh.start(nodes=[a, mesh["b"]])
+            mesh.wait_up(1, [a, mesh["b"]])
+            a.run(["iptables-legacy", "-t", "mangle", "-Z"])
+            listener = nodes.Listener(a, "esp", flags=["-v"])
+            self.assertEqual(int(re.search(r"(\d+) received", a.run(["ping", "-n", "-q", "-c", "3", "-i", "0.05", "-Q", "0xb8",
+                                                                     "-M", "do", "10.0.0.2"]).stdout)[1]), 3)
+            listener.process.stop()
+            said = listener.process.log()
+            self.assertEqual(said.count(f"tos {tos}"), 3, said)
+            self.assertEqual("[DF]" in said, df, said)
+            counted = re.search(r"^\s+(\d+)\s.*mark match 0x42/0xff", a.run(["iptables-legacy", "-t", "mangle", "-nvL",
+                                                                          "POSTROUTING"]).stdout, re.M)
+            self.assertEqual(int(counted[1]) > 0, marked, counted[0])
+            mesh.stop()
 
     def test_the_userspace_dataplane_refuses_it_by_name(self):
         a = self.mesh["a"]

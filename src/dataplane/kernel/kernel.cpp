@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "dataplane/check.hpp"
+#include "dataplane/kernel/larval_drop.hpp"
 #include "dataplane/limits.hpp"
 #include "policy/selectors.hpp"
 
@@ -21,6 +22,9 @@ namespace {
 // is used again. A second at 10 million packets a second is more than any of our moves takes.
 constexpr std::uint32_t kMoveSkip = 1u << 24;
 constexpr std::uint32_t kMoveSkipWithoutEsn = 1u << 20;
+
+// A flush of a thousand SAs says so a thousand times.
+constexpr std::size_t kEventOctets = 4u << 20;
 
 Error about(const std::string& what, const Error& error) {
   return make_error(error.code, fmt::format("{}: {}.", what, error.message));
@@ -68,7 +72,9 @@ Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
                                   requests.error().message));
   }
   TRY_ASSIGN(Netlink events, Netlink::open(NETLINK_XFRM));
-  for (const unsigned group : {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE, XFRMNLGRP_MAPPING}) {
+  events.widen(kEventOctets);
+  for (const unsigned group :
+       {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE, XFRMNLGRP_MAPPING, XFRMNLGRP_SA, XFRMNLGRP_POLICY}) {
     TRY(events.join(group));
   }
   std::unique_ptr<Kernel> plane(
@@ -98,8 +104,10 @@ Status Kernel::apply(const AddSa& change) {
                       fmt::format("{}: there are {} SAs already.", what, kMaxSas));
   }
   TRY(install(sa, nullptr));
-  sas_[sa.key()] = {sa.pair, sa.reqid, destination_of(sa.direction, sa.local, sa.remote), sa.local,
-                    sa.remote};
+  sas_[sa.key()] = {
+      sa.pair,       sa.reqid,       destination_of(sa.direction, sa.local, sa.remote),
+      sa.local,      sa.remote,      sa.udp_encap,
+      sa.tell_first, sa.soft_packets};
   return {};
 }
 
@@ -147,7 +155,9 @@ Status Kernel::apply(const MoveSa& change) {
                       fmt::format("{}: there is {} already.", what, describe(after)));
   }
   const SaId old{held.destination, before.spi};
-  const bool same_place = held.local.ip == change.local.ip && held.remote.ip == change.remote.ip;
+  // XFRM_MSG_UPDSA changes ports, but not addresses nor whether there is UDP.
+  const bool same_place = held.local.ip == change.local.ip && held.remote.ip == change.remote.ip &&
+                          held.udp_encap == change.udp_encap;
   held.destination = destination_of(before.direction, change.local, change.remote);
   const bool same_name = held.destination == old.destination;
 
@@ -160,7 +170,8 @@ Status Kernel::apply(const MoveSa& change) {
     const auto sa = kernel::parse_sa(header);
     const std::uint32_t skip = sa && sa->replay.esn ? kMoveSkip : kMoveSkipWithoutEsn;
     built = kernel::put_moved_sa(
-        put, header, {before.direction, change.local, change.remote, same_place ? 0 : skip});
+        put, header,
+        {before.direction, change.local, change.remote, same_place ? 0 : skip, change.udp_encap});
   });
   if (!read) return about(what, read.error());
   if (!built) return about(what, built.error());
@@ -172,6 +183,7 @@ Status Kernel::apply(const MoveSa& change) {
   if (!same_name) TRY(remove(old));
   held.local = change.local;
   held.remote = change.remote;
+  held.udp_encap = change.udp_encap;
   sas_.erase(at);
   sas_[after] = std::move(held);
   return {};
@@ -183,6 +195,14 @@ Status Kernel::put(const PolicyKey& key, const PolicySpec& policy) {
   const Status set = requests_.request(message);
   if (set) return {};
   return about(fmt::format("Pair {}: the policy {}", policy.pair, key.text()), set.error());
+}
+
+Status Kernel::put_exception(const PolicyKey& key) {
+  NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
+  kernel::put_exception(message, key);
+  const Status set = requests_.request(message);
+  if (set) return {};
+  return about(fmt::format("The exception {}", key.text()), set.error());
 }
 
 Status Kernel::remove_policy(const PolicyKey& key) {
@@ -199,8 +219,8 @@ Status Kernel::apply(const SetPolicy& change) {
   TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(policy));
   std::set<PolicyKey> had;
   if (const auto old = policies_.find(policy.reqid); old != policies_.end()) {
-    // A closed one is set again with every reload; any other may be missing in the kernel.
-    if (policy.closed && old->second == policy) return {};
+    // It stands; if somebody took it away, repair() puts it back.
+    if (old->second == policy) return {};
     TRY_ASSIGN(had, kernel::expand(old->second));
   } else if (policies_.size() >= kMaxPolicies) {
     return make_error(ErrorCode::kLimit, fmt::format("Pair {}: there are {} policies already.",
@@ -242,6 +262,7 @@ Status Kernel::apply(const DeletePolicy& change) {
   if (old == policies_.end()) return {};
   TRY_ASSIGN(const std::set<PolicyKey> had, kernel::expand(old->second));
   policies_.erase(old);
+  larvals_.erase(change.reqid);
   for (const PolicyKey& key : had) TRY(release(key, change.reqid));
   return {};
 }
@@ -253,7 +274,11 @@ Status Kernel::release(const PolicyKey& key, ReqId reqid) {
   const bool was_active = at->second.back() == reqid;
   std::erase(at->second, reqid);
   if (!at->second.empty()) {
-    return was_active ? put(key, policies_.at(at->second.back())) : Status();
+    if (!was_active) return {};
+    const PolicySpec& next = policies_.at(at->second.back());
+    TRY(put(key, next));
+    if (next.trap && key.direction == kernel::PolicyDirection::kOut) rearm(next.reqid);
+    return {};
   }
   owners_.erase(at);
   return remove_policy(key);
@@ -261,12 +286,10 @@ Status Kernel::release(const PolicyKey& key, ReqId reqid) {
 
 Status Kernel::close(const std::vector<PolicySpec>& closed) {
   for (const PolicyKey& key : kernel::neighbour_discovery()) {
-    NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
-    kernel::put_exception(message, key);
-    if (const Status set = requests_.request(message); !set) {
-      return about(fmt::format("The exception {}", key.text()), set.error());
-    }
+    if (exceptions_stand_) break;
+    TRY(put_exception(key));
   }
+  exceptions_stand_ = true;
   std::set<ReqId> wanted;
   for (const PolicySpec& policy : closed) {
     ASSERT(policy.closed);
@@ -278,6 +301,7 @@ Status Kernel::close(const std::vector<PolicySpec>& closed) {
     if (policy.closed && !wanted.contains(reqid)) gone.push_back(reqid);
   }
   for (const ReqId reqid : gone) TRY(apply(DeletePolicy{reqid}));
+  pick_up_acquires();
   return remove_left_policies();
 }
 
@@ -339,11 +363,20 @@ Result<std::vector<KernelPolicy>> Kernel::dump_policies() {
 
 Status Kernel::remove_all_sas() {
   TRY_ASSIGN(const std::vector<KernelSa> left, dump_sas());
-  for (const KernelSa& sa : left) TRY(remove({sa.destination, sa.spi}));
+  left_larvals_.clear();
+  std::size_t removed = 0;
+  for (const KernelSa& sa : left) {
+    if (sa.larval()) {
+      left_larvals_.push_back(sa);
+      continue;
+    }
+    TRY(remove({sa.destination, sa.spi}));
+    ++removed;
+  }
   sas_.clear();
-  if (!left.empty() && options_.log != nullptr) {
-    options_.log->log({LogLevel::kInfo, "dataplane", "",
-                       fmt::format("{} SAs removed from the kernel", left.size())});
+  if (removed > 0 && options_.log != nullptr) {
+    options_.log->log(
+        {LogLevel::kInfo, "dataplane", "", fmt::format("{} SAs removed from the kernel", removed)});
   }
   return {};
 }
@@ -372,10 +405,10 @@ SaState Kernel::state_of(const SaKey& key, const Held& held, const KernelSa& sa)
 // Ours as they were set where the kernel has them whole; else what it has. One that a later policy
 // covers is whole while that one is there.
 Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>& found) const {
-  std::map<PolicyKey, ReqId> active;
+  std::map<PolicyKey, KernelPolicy> active;
   std::map<ReqId, std::map<PolicyKey, KernelPolicy>> by_reqid;
   for (const KernelPolicy& policy : found) {
-    active[policy.key] = ReqId(policy.reqid);
+    active[policy.key] = policy;
     if (policy.reqid != 0) by_reqid[ReqId(policy.reqid)][policy.key] = policy;
   }
   std::map<ReqId, PolicySpec> specs;
@@ -384,9 +417,7 @@ Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>&
     TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(held));
     const bool whole = std::all_of(wanted.begin(), wanted.end(), [&](const PolicyKey& key) {
       const auto now = active.find(key);
-      if (now == active.end()) return false;
-      const PolicySpec& owner = policies_.at(owners_.at(key).back());
-      return now->second == (owner.closed ? ReqId() : owner.reqid);
+      return now != active.end() && now->second == expected(key);
     });
     const auto rebuilt = specs.find(reqid);
     if (whole) {
@@ -405,7 +436,8 @@ Result<Snapshot> Kernel::query() {
   TRY_ASSIGN(const std::vector<KernelSa> sas, dump_sas());
   for (const KernelSa& sa : sas) {
     const auto held = find(sa);
-    if (held != sas_.end()) snapshot.sas.push_back(state_of(held->first, held->second, sa));
+    if (held != sas_.end() && !held->second.tampered)
+      snapshot.sas.push_back(state_of(held->first, held->second, sa));
   }
   std::sort(snapshot.sas.begin(), snapshot.sas.end(),
             [](const SaState& a, const SaState& b) { return a.key < b.key; });
@@ -416,37 +448,6 @@ Result<Snapshot> Kernel::query() {
   return snapshot;
 }
 
-void Kernel::take_event(const nlmsghdr& header, std::vector<Event>& events) {
-  if (header.nlmsg_type == XFRM_MSG_EXPIRE) {
-    const auto expire = kernel::parse_expire(header);
-    if (!expire || !kernel::is_ours(expire->sa.reqid)) return;
-    const auto held = find(expire->sa);
-    if (held == sas_.end()) return;
-    if (!expire->hard) return events.push_back(SoftExpire{held->first});
-    events.push_back(HardExpire{held->first});
-    sas_.erase(held);  // the kernel has removed it
-  } else if (header.nlmsg_type == XFRM_MSG_ACQUIRE) {
-    const auto reqid = kernel::parse_acquire(header);
-    if (reqid && kernel::is_ours(*reqid)) events.push_back(Acquire{ReqId(*reqid)});
-  } else if (header.nlmsg_type == XFRM_MSG_MAPPING) {
-    const auto mapping = kernel::parse_mapping(header);
-    if (!mapping) return;
-    const auto held = locate({Direction::kIn, mapping->spi, {}});
-    if (held != sas_.end() && held->second.local.ip == mapping->destination) {
-      events.push_back(PeerMoved{held->first, mapping->from});
-    }
-  }
-}
-
-std::vector<Event> Kernel::poll_events() {
-  std::vector<Event> events;
-  const Status read =
-      events_.receive_waiting([&](const nlmsghdr& header) { take_event(header, events); });
-  // Too many at once: what was lost is found by comparing, not by events.
-  if (!read) ++counters_["events-lost"];
-  return events;
-}
-
 Result<std::size_t> Kernel::open() {
   TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
   Status first;
@@ -454,13 +455,19 @@ Result<std::size_t> Kernel::open() {
     const Status removed = remove_policy(policy.key);
     if (first && !removed) first = removed;
   }
+  for (const KernelSa& sa : left_larvals_) {
+    const Status removed = remove_larval({sa.reqid, sa.destination, sa.seq});
+    if (first && !removed) first = removed;
+  }
+  left_larvals_.clear();
   policies_.clear();
   owners_.clear();
   if (!first) return first.error();
   return found.size();
 }
 
-Status teardown_kernel(Logger& logger) {
+Status teardown_kernel(Logger& logger, const std::string& run) {
+  const auto restored = LarvalDrop(run + "/xfrm_larval_drop").restore();
   KernelOptions options;
   options.log = &logger;
   auto plane = Kernel::make(std::move(options));  // which removes the SAs
@@ -471,7 +478,7 @@ Status teardown_kernel(Logger& logger) {
     logger.log({LogLevel::kInfo, "dataplane", "",
                 fmt::format("{} policies removed from the kernel", removed)});
   }
-  return {};
+  return restored ? Status() : Status(restored.error());
 }
 
 }  // namespace espalier::dataplane

@@ -1,5 +1,5 @@
-// The Linux kernel's dataplane: SAs and policies by XFRM netlink. dataplane/README.md says how it
-// is built.
+// The Linux kernel's dataplane: SAs and policies by XFRM netlink. README.md says how it is
+// built.
 #pragma once
 
 #include <functional>
@@ -41,6 +41,18 @@ class Kernel final : public Port {
   // leaves them out; what other policies of ours an earlier daemon left goes. Additions come first.
   Status close(const std::vector<PolicySpec>& closed);
 
+  // Compares what the kernel has with what was set here, and puts right what differs, one entry at
+  // a time: policies that are missing or changed are set again, policies and SAs in our ranges that
+  // nobody here made are removed. What became of the SAs that were made here query() says.
+  struct Repaired {
+    std::string pair;  // empty: nobody's
+    std::string text;  // a sentence
+  };
+  Result<std::vector<Repaired>> repair();
+
+  // What other programs have in this namespace: SAs and policies, without those of sockets.
+  Result<std::size_t> foreign_entries();
+
   // Readable while poll_events() has something. For poll; do not read it.
   int notify_fd() const;
 
@@ -51,6 +63,10 @@ class Kernel final : public Port {
     ReqId reqid;
     IpAddress destination;  // the kernel's name of it, with the SPI
     SocketAddress local, remote;
+    bool udp_encap = true;
+    bool tell_first = false;  // its first packet is awaited
+    std::optional<std::uint64_t> soft_packets;
+    bool tampered = false;  // somebody else changed it: it counts as lost
   };
   using Sas = std::map<SaKey, Held>;
 
@@ -69,17 +85,32 @@ class Kernel final : public Port {
   Status release(const kernel::PolicyKey& key, ReqId reqid);
   Status remove_left_policies();
   Status put(const kernel::PolicyKey& key, const PolicySpec& policy);
+  Status put_exception(const kernel::PolicyKey& key);
   Status remove_policy(const kernel::PolicyKey& key);
   // Every SA and policy of ours that the kernel has.
   Result<std::vector<kernel::KernelSa>> dump_sas();
   Result<std::vector<kernel::KernelPolicy>> dump_policies();
   Result<std::vector<PolicySpec>> compare(const std::vector<kernel::KernelPolicy>& found) const;
+  bool is_known(const kernel::PolicyKey& key) const;
+  kernel::KernelPolicy expected(const kernel::PolicyKey& key) const;
+  Status repair_policies(std::vector<Repaired>& repaired);
+  Status repair_sas(std::vector<Repaired>& repaired);
 
   Sas::iterator locate(const SaKey& key);
   // Our name of what the kernel calls by its destination and SPI.
   Sas::const_iterator find(const kernel::KernelSa& sa) const;
   SaState state_of(const SaKey& key, const Held& held, const kernel::KernelSa& sa) const;
   void take_event(const nlmsghdr& header, std::vector<Event>& events);
+  void take_expire(const nlmsghdr& header, std::vector<Event>& events);
+  void take_acquire(const nlmsghdr& header, std::vector<Event>& events);
+  void take_mapping(const nlmsghdr& header, std::vector<Event>& events);
+  void take_change(const nlmsghdr& header, std::vector<Event>& events);
+  void drift(std::vector<Event>& events);
+  // Larval SAs of a trap that is to ask again.
+  void rearm(ReqId reqid);
+  Status remove_larval(const kernel::KernelAcquire& larval);
+  void pick_up_acquires();
+  void soft_expired(Sas::const_iterator at, std::vector<Event>& events);
 
   KernelOptions options_;
   Netlink requests_;
@@ -89,10 +120,15 @@ class Kernel final : public Port {
   // Who wants each kernel policy; the last that was set has it.
   std::map<kernel::PolicyKey, std::vector<ReqId>> owners_;
   std::map<std::string, std::uint64_t> counters_;
+  std::map<ReqId, std::vector<kernel::KernelAcquire>> larvals_;
+  std::vector<kernel::KernelSa> left_larvals_;  // of the time before this daemon
+  std::vector<Event> waiting_;
+  bool exceptions_stand_ = false;
 };
 
 // Removes every policy and every SA of ours from the kernel and tells the logger how many there
-// were. Nothing of it where there is no XFRM. Goes on after a failure; the first one is returned.
-[[nodiscard]] Status teardown_kernel(Logger& logger);
+// were; run: the daemon's folder, with what settings were before it. Nothing of it where there is
+// no XFRM. Goes on after a failure; the first one is returned.
+[[nodiscard]] Status teardown_kernel(Logger& logger, const std::string& run);
 
 }  // namespace espalier::dataplane

@@ -142,6 +142,14 @@ TEST_F(KernelPlane, EverySuiteAndEveryWindow) {
                            Suite{{EncrId::kAesGcm16, 192, IntegId::kNone}, 28, 0},
                            Suite{{EncrId::kAesGcm16, 256, IntegId::kNone}, 36, 0},
                            Suite{{EncrId::kChaCha20Poly1305, 0, IntegId::kNone}, 36, 0},
+                           Suite{{EncrId::kAesGcm8, 128, IntegId::kNone}, 20, 0},
+                           Suite{{EncrId::kAesGcm12, 256, IntegId::kNone}, 36, 0},
+                           Suite{{EncrId::kAesCcm8, 128, IntegId::kNone}, 19, 0},
+                           Suite{{EncrId::kAesCcm12, 192, IntegId::kNone}, 27, 0},
+                           Suite{{EncrId::kAesCcm16, 256, IntegId::kNone}, 35, 0},
+                           Suite{{EncrId::kAesGmac, 128, IntegId::kNone}, 20, 0},
+                           Suite{{EncrId::kAesCtr, 256, IntegId::kHmacSha2_256_128}, 36, 32},
+                           Suite{{EncrId::kNull, 0, IntegId::kHmacSha2_256_128}, 0, 32},
                            Suite{{EncrId::kAesCbc, 128, IntegId::kHmacSha1_96}, 16, 20},
                            Suite{{EncrId::kAesCbc, 256, IntegId::kHmacSha2_256_128}, 32, 32},
                            Suite{{EncrId::kAesCbc, 256, IntegId::kHmacSha2_384_192}, 32, 48},
@@ -158,7 +166,32 @@ TEST_F(KernelPlane, EverySuiteAndEveryWindow) {
       EXPECT_TRUE(added.ok()) << added.error().message;
     }
   }
-  EXPECT_EQ(under_.plane->query().value().sas.size(), 32u);
+  EXPECT_EQ(under_.plane->query().value().sas.size(), 64u);
+}
+
+// RFC 4555 section 3.5: a path with a NAT, and one without. Told by a second plane, which knows the
+// kernel only.
+TEST_F(KernelPlane, AMoveTurnsUdpEncapsulationOnAndOff) {
+  for (const Direction direction : {Direction::kIn, Direction::kOut}) {
+    SaSpec sa = contract::sa(direction, 0x2000);
+    sa.udp_encap = false;
+    sa.esn = true;
+    ASSERT_TRUE(apply({AddSa{sa}}).ok());
+    for (const bool encap : {true, false, true}) {
+      const SocketAddress remote{sa.remote.ip, static_cast<std::uint16_t>(encap ? 61000 : 4500)};
+      const Status moved = apply({MoveSa{sa.key(), sa.local, remote, encap}});
+      ASSERT_TRUE(moved.ok()) << moved.error().message;
+      const Snapshot now = under_.plane->query().value();
+      ASSERT_EQ(now.sas.size(), 1u);
+      EXPECT_EQ(now.sas[0].remote, remote);
+    }
+    // Other addresses and no UDP, at once.
+    const SocketAddress local{IpAddress::parse("198.51.100.1").value(), 4500};
+    const SocketAddress remote{IpAddress::parse("198.51.100.2").value(), 4500};
+    ASSERT_TRUE(apply({MoveSa{sa.key(), local, remote, false}}).ok());
+    ASSERT_TRUE(apply({DeleteSa{{direction, sa.spi, remote.ip}}}).ok());
+    EXPECT_TRUE(under_.plane->query().value().sas.empty());
+  }
 }
 
 TEST_F(KernelPlane, WhatTheKernelRefusesComesWithItsWords) {

@@ -58,7 +58,7 @@ Status add_pair(const PolicySpec& policy, const policy::TrafficSelector& local,
     for (const Prefix& peer : policy::to_prefixes(remote)) {
       keys.insert(make_key(PolicyDirection::kOut, own, here, peer, there, protocol));
       keys.insert(make_key(PolicyDirection::kIn, peer, there, own, here, protocol));
-      if (policy.mode == policy::Mode::kTunnel) {
+      if (policy.mode == policy::Mode::kTunnel || policy.closed) {
         keys.insert(make_key(PolicyDirection::kForward, peer, there, own, here, protocol));
       }
     }
@@ -161,7 +161,8 @@ xfrm_userpolicy_info& put_head(NetlinkMessage& message, const PolicyKey& key,
 
 void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy) {
   auto& info = put_head(message, key, priority_of(key));
-  if (policy.closed) {
+  const bool traps = policy.trap && key.direction == PolicyDirection::kOut;
+  if (policy.closed && !traps) {
     info.action = XFRM_POLICY_BLOCK;
   } else {
     message.put_struct(XFRMA_TMPL, to_template(key, policy));
@@ -192,11 +193,31 @@ void put_policy_id(NetlinkMessage& message, const PolicyKey& key) {
   id.dir = static_cast<std::uint8_t>(key.direction);
 }
 
-std::optional<KernelPolicy> parse_policy(const nlmsghdr& header) {
-  if (mnl_nlmsg_get_payload_len(&header) < sizeof(xfrm_userpolicy_info)) return std::nullopt;
-  xfrm_userpolicy_info info;
-  std::memcpy(&info, mnl_nlmsg_get_payload(&header), sizeof info);
-  const Attributes all = attributes(header, sizeof info);
+namespace {
+
+void read_templates(const Attributes& all, KernelPolicy& policy) {
+  const auto tmpl = all.find(XFRMA_TMPL);
+  if (tmpl == all.end()) return;
+  const std::size_t size = mnl_attr_get_payload_len(tmpl->second);
+  if (size < sizeof(xfrm_user_tmpl)) return;
+  xfrm_user_tmpl first;
+  std::memcpy(&first, mnl_attr_get_payload(tmpl->second), sizeof first);
+  policy.reqid = first.reqid;
+  policy.mode =
+      first.mode == XFRM_MODE_TRANSPORT ? policy::Mode::kTransport : policy::Mode::kTunnel;
+  policy.source = from_kernel(first.saddr, first.family);
+  policy.destination = from_kernel(first.id.daddr, first.family);
+  policy.odd = policy.odd || size > sizeof first || first.optional != 0 ||
+               first.id.proto != IPPROTO_ESP || first.id.spi != 0 ||
+               (first.mode != XFRM_MODE_TRANSPORT && first.mode != XFRM_MODE_TUNNEL);
+}
+
+bool is_limited(const xfrm_lifetime_cfg& life) {
+  return life.hard_byte_limit != XFRM_INF || life.hard_packet_limit != XFRM_INF ||
+         life.hard_add_expires_seconds != 0 || life.hard_use_expires_seconds != 0;
+}
+
+std::optional<KernelPolicy> read_policy(const xfrm_userpolicy_info& info, const Attributes& all) {
   const bool plain = info.dir <= XFRM_POLICY_FWD && all.count(XFRMA_MARK) == 0 &&
                      all.count(XFRMA_IF_ID) == 0 && info.sel.ifindex == 0 &&
                      (info.sel.family == AF_INET || info.sel.family == AF_INET6);
@@ -216,17 +237,47 @@ std::optional<KernelPolicy> parse_policy(const nlmsghdr& header) {
                 ntohs(info.sel.dport_mask)};
   policy.priority = info.priority;
   policy.allow = info.action == XFRM_POLICY_ALLOW;
-  const auto tmpl = all.find(XFRMA_TMPL);
-  if (tmpl != all.end() && mnl_attr_get_payload_len(tmpl->second) >= sizeof(xfrm_user_tmpl)) {
-    xfrm_user_tmpl first;
-    std::memcpy(&first, mnl_attr_get_payload(tmpl->second), sizeof first);
-    policy.reqid = first.reqid;
-    policy.mode =
-        first.mode == XFRM_MODE_TRANSPORT ? policy::Mode::kTransport : policy::Mode::kTunnel;
-    policy.source = from_kernel(first.saddr, first.family);
-    policy.destination = from_kernel(first.id.daddr, first.family);
-  }
+  policy.odd = info.flags != 0 || is_limited(info.lft);
+  read_templates(all, policy);
   return policy;
+}
+
+}  // namespace
+
+std::optional<KernelPolicy> parse_policy(const nlmsghdr& header) {
+  if (mnl_nlmsg_get_payload_len(&header) < sizeof(xfrm_userpolicy_info)) return std::nullopt;
+  xfrm_userpolicy_info info;
+  std::memcpy(&info, mnl_nlmsg_get_payload(&header), sizeof info);
+  return read_policy(info, attributes(header, sizeof info));
+}
+
+std::optional<KernelPolicy> parse_policy_change(const nlmsghdr& header) {
+  if (header.nlmsg_type != XFRM_MSG_DELPOLICY) return parse_policy(header);
+  const Attributes all = attributes(header, sizeof(xfrm_userpolicy_id));
+  const auto inner = all.find(XFRMA_POLICY);
+  xfrm_userpolicy_info info;
+  if (inner == all.end() || mnl_attr_get_payload_len(inner->second) < sizeof info) {
+    return std::nullopt;
+  }
+  std::memcpy(&info, mnl_attr_get_payload(inner->second), sizeof info);
+  return read_policy(info, all);
+}
+
+bool is_of_a_socket(const nlmsghdr& header) {
+  if (mnl_nlmsg_get_payload_len(&header) < sizeof(xfrm_userpolicy_info)) return false;
+  xfrm_userpolicy_info info;
+  std::memcpy(&info, mnl_nlmsg_get_payload(&header), sizeof info);
+  return info.dir > XFRM_POLICY_FWD;
+}
+
+KernelPolicy expected_policy(const PolicyKey& key, const PolicySpec* policy) {
+  NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
+  if (policy == nullptr) {
+    put_exception(message, key);
+  } else {
+    put_policy(message, key, *policy);
+  }
+  return *parse_policy(*message.header());
 }
 
 }  // namespace espalier::dataplane::kernel

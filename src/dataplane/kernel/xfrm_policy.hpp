@@ -58,8 +58,20 @@ struct KernelPolicy {
   std::uint32_t reqid = 0;  // of its template; 0 without one
   policy::Mode mode = policy::Mode::kTunnel;
   IpAddress source, destination;  // the template's
+  // What ours never are, and what somebody may have made of one: several templates, an optional
+  // one, flags, limits of its lifetime.
+  bool odd = false;
+  friend bool operator==(const KernelPolicy&, const KernelPolicy&) = default;
 };
 // Nothing for what has a mark, an interface or another type than ours.
 std::optional<KernelPolicy> parse_policy(const nlmsghdr& header);
+// XFRM_MSG_NEWPOLICY, UPDPOLICY and DELPOLICY as the group hears them.
+std::optional<KernelPolicy> parse_policy_change(const nlmsghdr& header);
+
+// A policy of one socket, as the IKE sockets have.
+bool is_of_a_socket(const nlmsghdr& header);
+
+// What the kernel is to have for a key: `policy` is who has it; null: an exception.
+KernelPolicy expected_policy(const PolicyKey& key, const PolicySpec* policy);
 
 }  // namespace espalier::dataplane::kernel

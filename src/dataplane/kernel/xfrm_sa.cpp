@@ -8,6 +8,7 @@
 
 #include "dataplane/check.hpp"
 #include "dataplane/kernel/algorithms.hpp"
+#include "dataplane/limits.hpp"
 
 namespace espalier::dataplane::kernel {
 namespace {
@@ -95,6 +96,24 @@ void put_encapsulation(NetlinkMessage& message, const SaSpec& sa) {
   message.put_struct(XFRMA_ENCAP, encap);
 }
 
+// include/uapi/linux/xfrm.h: flags of the SA, those of a tunnel among them.
+void put_outer(NetlinkMessage& message, xfrm_usersa_info& info, const SaSpec& sa) {
+  using policy::CopyDscp;
+  const bool in = sa.direction == Direction::kIn;
+  const policy::OuterHeader& outer = sa.outer;
+  if (outer.set_mark && !in) {
+    message.put_u32(XFRMA_SET_MARK, outer.set_mark->value);
+    message.put_u32(XFRMA_SET_MARK_MASK, outer.set_mark->mask);
+  }
+  if (sa.mode != policy::Mode::kTunnel) return;
+  if (!outer.copy_df) info.flags |= XFRM_STATE_NOPMTUDISC;
+  if (!outer.copy_ecn) info.flags |= XFRM_STATE_NOECN;
+  const bool dscp_in = outer.copy_dscp == CopyDscp::kIn || outer.copy_dscp == CopyDscp::kBoth;
+  const bool dscp_out = outer.copy_dscp == CopyDscp::kOut || outer.copy_dscp == CopyDscp::kBoth;
+  if (in && dscp_in) info.flags |= XFRM_STATE_DECAP_DSCP;
+  if (!in && !dscp_out) message.put_u32(XFRMA_SA_EXTRA_FLAGS, XFRM_SA_XFLAG_DONT_ENCAP_DSCP);
+}
+
 ReplayState replay_of(const xfrm_usersa_info& info, const Attributes& all) {
   ReplayState state;
   state.esn = (info.flags & XFRM_STATE_ESN) != 0;
@@ -145,6 +164,11 @@ std::optional<KernelSa> read_sa(const xfrm_usersa_info& info, const Attributes& 
   sa.last_used = info.curlft.use_time;
   (void)read_struct(all, XFRMA_LASTUSED, sa.last_used);
   sa.replay = replay_of(info, all);
+  sa.seq = info.seq;
+  if (sa.larval() && (info.sel.family == AF_INET || info.sel.family == AF_INET6)) {
+    sa.flow_source = from_kernel(info.sel.saddr, info.sel.family);
+    sa.flow_destination = from_kernel(info.sel.daddr, info.sel.family);
+  }
   return sa;
 }
 
@@ -195,9 +219,13 @@ Status put_sa(NetlinkMessage& message, const SaSpec& sa, const ReplayState* resu
   info.lft.hard_byte_limit = sa.hard_bytes.value_or(XFRM_INF);
   info.lft.soft_packet_limit = sa.soft_packets.value_or(XFRM_INF);
   info.lft.hard_packet_limit = sa.hard_packets.value_or(XFRM_INF);
+  // The kernel has no event for a first packet but this one; put_soft_packets() sets the real ones
+  // then.
+  if (sa.tell_first) info.lft.soft_packet_limit = 1;
   put_algorithms(message, sa, *names);
   put_encapsulation(message, sa);
   put_replay(message, sa, resume);
+  put_outer(message, info, sa);
   return {};
 }
 
@@ -239,7 +267,8 @@ Status put_moved_replay(NetlinkMessage& message, const nlattr& from, bool esn, s
 }
 
 bool is_of_the_past(std::uint16_t type) {
-  return type == XFRMA_ENCAP || type == XFRMA_LASTUSED || type == XFRMA_PAD || type == XFRMA_COADDR;
+  return type == XFRMA_ENCAP || type == XFRMA_LASTUSED || type == XFRMA_PAD ||
+         type == XFRMA_COADDR || type == XFRMA_LTIME_VAL;
 }
 
 }  // namespace
@@ -255,23 +284,37 @@ Status put_moved_sa(NetlinkMessage& message, const nlmsghdr& from, const Moved& 
   info.id.daddr = to_kernel((in ? moved.local : moved.remote).ip);
   info.saddr = to_kernel((in ? moved.remote : moved.local).ip);
   info.family = family_of(moved.local.ip);
-  bool encap = false;
   for (const auto& [type, attribute] : attributes(from, sizeof info)) {
     if (type == XFRMA_REPLAY_VAL || type == XFRMA_REPLAY_ESN_VAL) {
       TRY(put_moved_replay(message, *attribute, esn, in ? 0 : moved.skip));
-    } else if (type == XFRMA_ENCAP) {
-      encap = true;
     } else if (!is_of_the_past(type)) {
       message.put_octets(type, {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
                                 mnl_attr_get_payload_len(attribute)});
     }
   }
-  if (encap) {
-    SaSpec ports;
-    ports.direction = moved.direction;
-    ports.local = moved.local;
-    ports.remote = moved.remote;
-    put_encapsulation(message, ports);
+  // Limits in bytes and packets go on where they were.
+  message.put_struct(XFRMA_LTIME_VAL, info.curlft);
+  SaSpec ports;
+  ports.direction = moved.direction;
+  ports.local = moved.local;
+  ports.remote = moved.remote;
+  ports.udp_encap = moved.udp_encap;
+  put_encapsulation(message, ports);
+  return {};
+}
+
+Status put_soft_packets(NetlinkMessage& message, const nlmsghdr& from,
+                        std::optional<std::uint64_t> soft_packets) {
+  if (mnl_nlmsg_get_payload_len(&from) < sizeof(xfrm_usersa_info)) {
+    return make_error(ErrorCode::kSystem, "the kernel's answer is too short");
+  }
+  auto& info = message.body<xfrm_usersa_info>();
+  std::memcpy(&info, mnl_nlmsg_get_payload(&from), sizeof info);
+  info.lft.soft_packet_limit = soft_packets.value_or(XFRM_INF);
+  for (const auto& [type, attribute] : attributes(from, sizeof info)) {
+    if (type == XFRMA_LASTUSED || type == XFRMA_PAD) continue;
+    message.put_octets(type, {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
+                              mnl_attr_get_payload_len(attribute)});
   }
   return {};
 }
@@ -300,13 +343,34 @@ std::optional<KernelExpire> parse_expire(const nlmsghdr& header) {
   return KernelExpire{std::move(*sa), expire.hard != 0};
 }
 
-std::optional<std::uint32_t> parse_acquire(const nlmsghdr& header) {
-  if (mnl_nlmsg_get_payload_len(&header) < sizeof(xfrm_user_acquire)) return std::nullopt;
+std::optional<KernelAcquire> parse_acquire(const nlmsghdr& header) {
+  xfrm_user_acquire acquire;
+  if (mnl_nlmsg_get_payload_len(&header) < sizeof acquire) return std::nullopt;
+  std::memcpy(&acquire, mnl_nlmsg_get_payload(&header), sizeof acquire);
   xfrm_user_tmpl tmpl{};
-  if (!read_struct(attributes(header, sizeof(xfrm_user_acquire)), XFRMA_TMPL, tmpl)) {
+  if (!read_struct(attributes(header, sizeof acquire), XFRMA_TMPL, tmpl)) return std::nullopt;
+  if (tmpl.family != AF_INET && tmpl.family != AF_INET6) return std::nullopt;
+  return KernelAcquire{tmpl.reqid, from_kernel(acquire.id.daddr, tmpl.family), acquire.seq};
+}
+
+void put_larval_spi(NetlinkMessage& message, const KernelAcquire& larval) {
+  auto& request = message.body<xfrm_userspi_info>();
+  request.info.id.daddr = to_kernel(larval.destination);
+  request.info.id.proto = IPPROTO_ESP;
+  request.info.family = family_of(larval.destination);
+  request.info.seq = larval.seq;
+  request.info.reqid = larval.reqid;
+  request.min = kMinSpi;
+  request.max = 0xFFFFFFFF;
+}
+
+std::optional<KernelSa> parse_sa_change(const nlmsghdr& header) {
+  if (header.nlmsg_type != XFRM_MSG_DELSA) return parse_sa(header);
+  xfrm_usersa_info info;
+  if (!read_struct(attributes(header, sizeof(xfrm_usersa_id)), XFRMA_SA, info)) {
     return std::nullopt;
   }
-  return tmpl.reqid;
+  return read_sa(info, {});
 }
 
 std::optional<KernelMapping> parse_mapping(const nlmsghdr& header) {

@@ -43,6 +43,11 @@ struct SaId {
 };
 void put_sa_id(NetlinkMessage& message, const SaId& id);
 
+// A kernel SA as it stands, with another soft limit of packets: into `message`, an XFRM_MSG_UPDSA,
+// which also lets it expire softly once more. Errors: kSystem for what is no SA.
+Status put_soft_packets(NetlinkMessage& message, const nlmsghdr& from,
+                        std::optional<std::uint64_t> soft_packets);
+
 // A kernel SA as it stands, keys and counters included, with other outer addresses: into `message`,
 // an XFRM_MSG_NEWSA or XFRM_MSG_UPDSA. skip: how far ahead an outbound SA goes on counting, for
 // packets that it sends until it is replaced (their numbers must never be used again). Errors:
@@ -51,6 +56,7 @@ struct Moved {
   Direction direction = Direction::kIn;
   SocketAddress local, remote;
   std::uint32_t skip = 0;
+  bool udp_encap = true;
 };
 Status put_moved_sa(NetlinkMessage& message, const nlmsghdr& from, const Moved& moved);
 
@@ -65,6 +71,11 @@ struct KernelSa {
   std::uint64_t bytes = 0, packets = 0;
   std::uint64_t last_used = 0;  // seconds since 1970; 0: never
   ReplayState replay;
+  std::uint32_t seq = 0;  // of the acquire that it answers
+  // What the kernel made when it raised an acquire: no SA yet, and no SPI. It asks no more for the
+  // same while it has it.
+  bool larval() const { return spi.value == 0; }
+  std::optional<IpAddress> flow_source, flow_destination;  // of a larval one: the packet's
 };
 // Nothing for what is not ESP over IPv4 or IPv6.
 std::optional<KernelSa> parse_sa(const nlmsghdr& header);
@@ -76,8 +87,19 @@ struct KernelExpire {
 };
 std::optional<KernelExpire> parse_expire(const nlmsghdr& header);
 
-// XFRM_MSG_ACQUIRE: the reqid of the policy's template.
-std::optional<std::uint32_t> parse_acquire(const nlmsghdr& header);
+// XFRM_MSG_ACQUIRE: the reqid of the policy's template, and the larval SA that goes with it.
+struct KernelAcquire {
+  std::uint32_t reqid = 0;
+  IpAddress destination;
+  std::uint32_t seq = 0;
+};
+std::optional<KernelAcquire> parse_acquire(const nlmsghdr& header);
+
+// XFRM_MSG_ALLOCSPI: gives a larval SA an SPI, which the answer has, so that it can be removed.
+void put_larval_spi(NetlinkMessage& message, const KernelAcquire& larval);
+
+// XFRM_MSG_NEWSA, UPDSA and DELSA as the group hears them; nothing for another program's.
+std::optional<KernelSa> parse_sa_change(const nlmsghdr& header);
 
 // XFRM_MSG_MAPPING: an authentic packet came from another address or port.
 struct KernelMapping {

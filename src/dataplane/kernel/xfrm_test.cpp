@@ -115,6 +115,12 @@ TEST(XfrmSa, AMovedSaCountsOnFurtherAhead) {
     EXPECT_EQ(read->replay.sent, sent.sent + 0x100);
     EXPECT_EQ(read->destination, remote.ip);
     EXPECT_EQ(read->destination_port, 4501);
+    EXPECT_TRUE(read->udp_encap);
+    EXPECT_NE(attribute_of(after, XFRMA_LTIME_VAL, sizeof(xfrm_usersa_info)), nullptr);
+    NetlinkMessage bare(XFRM_MSG_NEWSA, 0);
+    ASSERT_TRUE(
+        put_moved_sa(bare, *before.header(), {Direction::kOut, local, remote, 0x100, false}).ok());
+    EXPECT_FALSE(parse_sa(*bare.header())->udp_encap);
     EXPECT_NE(attribute_of(after, XFRMA_ALG_AEAD, sizeof(xfrm_usersa_info)), nullptr);
   }
   ReplayState nearly;

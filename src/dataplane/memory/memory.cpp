@@ -68,6 +68,7 @@ Status Memory::apply(const MoveSa& change) {
   SaSpec moved = at->second;
   moved.local = change.local;
   moved.remote = change.remote;
+  moved.udp_encap = change.udp_encap;
   TRY(check(moved));
   const SaKey before = at->first, after = moved.key();
   if (after != before && sas_.count(after) > 0) {
@@ -129,6 +130,7 @@ bool Memory::account(const SaKey& key, std::uint64_t packets, std::uint64_t byte
   if (at == sas_.end()) return false;
   const SaSpec& sa = at->second;
   Traffic& traffic = traffic_.at(at->first);
+  if (sa.tell_first && packets > 0 && traffic.counters.packets == 0) emit(FirstPacket{at->first});
   traffic.counters.packets += packets;
   traffic.counters.bytes += bytes;
   traffic.counters.last_used = now;

@@ -61,6 +61,20 @@ TEST(Memory, limitsSpeakOnceAndEndTheSa) {
   EXPECT_FALSE(plane.account(limited.key(), 1, 60, Instant(8ns)));
 }
 
+TEST(Memory, theFirstPacketIsToldOnceWhereItIsAwaited) {
+  Memory plane;
+  SaSpec awaited = sa(Direction::kIn, 0x1000);
+  awaited.tell_first = true;
+  const SaSpec other = sa(Direction::kIn, 0x2000);
+  ASSERT_TRUE(plane.apply(std::vector<Change>{AddSa{awaited}, AddSa{other}}).ok());
+  for (const SaSpec& each : {awaited, other, awaited}) {
+    EXPECT_TRUE(plane.account(each.key(), 1, 60, Instant(5ns)));
+  }
+  const std::vector<Event> events = plane.poll_events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(std::get<FirstPacket>(events[0]).key, awaited.key());
+}
+
 TEST(Memory, isAValue) {
   Memory plane;
   ASSERT_TRUE(plane.apply(std::vector<Change>{AddSa{sa(Direction::kIn, 0x1000)}}).ok());

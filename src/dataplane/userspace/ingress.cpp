@@ -192,6 +192,10 @@ void Ingress::finish_run(std::size_t from, std::size_t to) {
     ++packets;
     octets += packets_[i].payload.size();
   }
+  if (packets > 0 && sa.tell_first) {
+    sa.tell_first = false;
+    shared_.events.push_back(FirstPacket{sa.key});
+  }
   shared_.account(sa, packets, octets);
 }
 

@@ -120,6 +120,7 @@ constexpr const char* kGolden = R"(table inet espalier {
     type filter hook postrouting priority srcnat + 10; policy accept;
     oifname { "lo", "espalier0" } accept
     meta mark 0xe5000000 udp sport { 500, 4500 } accept
+    meta mark 0xe5000000 udp dport { 500, 4500 } accept
     jump outside_1
     ip saddr . ip daddr @protected4_1 counter name dropped_out drop
     ip6 saddr . ip6 daddr @protected6_1 counter name dropped_out drop

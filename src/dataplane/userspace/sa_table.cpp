@@ -116,6 +116,7 @@ Status SaTable::add(const SaSpec& sa) {
     fill(*in, sa);
     in->local_ts = sa.local_ts;
     in->remote_ts = sa.remote_ts;
+    in->tell_first = sa.tell_first;
     inbound_.emplace(sa.spi, std::move(in));
     return {};
   }
@@ -150,6 +151,12 @@ Status SaTable::move(const MoveSa& change) {
     return make_error(ErrorCode::kInvalidArgument,
                       fmt::format("{} cannot move to {} and {}.", describe(change.key),
                                   change.local.to_string(), change.remote.to_string()));
+  }
+  if (!change.udp_encap) {
+    return make_error(ErrorCode::kUnsupported,
+                      fmt::format("{} cannot leave UDP encapsulation: the userspace dataplane has "
+                                  "no other.",
+                                  describe(change.key)));
   }
   const SaKey after{change.key.direction, change.key.spi, change.remote.ip};
   if (change.key.direction == Direction::kIn) {

@@ -49,6 +49,7 @@ struct InSa : SaCommon {
   esp::InboundSa esp;
   policy::SelectorList local_ts, remote_ts;
   std::optional<Instant> moved_sent;  // the last PeerMoved event
+  bool tell_first = false;            // a FirstPacket event is due
 };
 
 // The outbound SAs of one policy.

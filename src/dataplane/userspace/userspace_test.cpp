@@ -247,6 +247,11 @@ TEST_F(Planes, anAuthenticPacketFromElsewhereTellsOnce) {
   SocketAddress elsewhere = one.local;
   elsewhere.port = static_cast<std::uint16_t>(elsewhere.port + 1);
   ASSERT_TRUE(right_.port().apply(std::vector<Change>{MoveSa{in, one.remote, elsewhere}}).ok());
+  EXPECT_EQ(right_.port()
+                .apply(std::vector<Change>{MoveSa{in, one.remote, elsewhere, false}})
+                .error()
+                .code,
+            ErrorCode::kUnsupported);
   for (int i = 0; i < 5; ++i) left_.write(udp_packet(true, filled(10)));
   for (int i = 0; i < 5; ++i) EXPECT_FALSE(right_.read().second.empty());
   right_.counter("in-packets");  // behind the turn that tells
@@ -254,6 +259,33 @@ TEST_F(Planes, anAuthenticPacketFromElsewhereTellsOnce) {
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(std::get<PeerMoved>(events[0]).key, in);
   EXPECT_EQ(std::get<PeerMoved>(events[0]).from, one.local);
+}
+
+// Not what is forged, nor the second.
+TEST_F(Planes, theFirstAuthenticPacketIsToldOnce) {
+  const Child one = child();
+  Child there = other_end(one);
+  SaSpec in = sa_of(there, Direction::kIn);
+  in.tell_first = true;
+  ASSERT_TRUE(right_.port().apply(std::vector<Change>{AddSa{in}}).ok());
+  Bytes forged(64, 7);
+  for (std::size_t i = 0; i < 4; ++i) {
+    forged[i] = static_cast<std::uint8_t>(in.spi.value >> (24 - 8 * i));
+  }
+  send_raw(left_, right_, forged);
+  EXPECT_TRUE(right_.reaches("in-bad-icv", 1));
+  EXPECT_TRUE(right_.plane->poll_events().empty());
+  SaSpec out = sa_of(one, Direction::kOut);
+  ASSERT_TRUE(left_.port()
+                  .apply(std::vector<Change>{
+                      AddSa{out}, SetPolicy{{"left-right", ReqId(1), one.local_ts, one.remote_ts}}})
+                  .ok());
+  for (int i = 0; i < 3; ++i) left_.write(udp_packet(true, filled(10)));
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(right_.read().second.empty());
+  right_.counter("in-packets");  // behind the turn that tells
+  const std::vector<Event> events = right_.plane->poll_events();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(std::get<FirstPacket>(events[0]).key, in.key());
 }
 
 TEST_F(Planes, limitsSpeakAndStop) {

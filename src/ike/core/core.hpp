@@ -53,6 +53,7 @@ struct Pair {
   v2::ConnectionRef connection;
   bool disabled = false;  // by Terminate, until Initiate
   bool up = false;
+  bool changed = false;        // IKE SAs of it may be of a configuration before
   std::uint64_t attempts = 0;  // since it was last up
   Duration backoff{};
   std::optional<Instant> retry_at;
@@ -64,6 +65,7 @@ struct Pair {
   // Of a pair whose remote_id is a wildcard: who it is while it has an established IKE SA.
   Box<policy::Identity> holder;
   std::vector<Part> parts;  // empty unless a peer narrowed a child
+  Instant wanted_until{};   // start: trap: traffic asked for it, so that it is to come up
   Instant next_hint{};      // before it, stray ESP of the peer begins no attempt
   Box<v2::Ticket> ticket;   // as client (RFC 5723)
   Box<RedirectCount> redirects;
@@ -128,8 +130,10 @@ struct Core {
 
   std::map<IpAddress, std::vector<std::string>> pairs_at;  // configured remote address -> pairs
   SecretBytes qcd_secret;                                  // when Settings has none
-  RateLimit answers;      // unprotected ones, to those who may not be who they say
-  Instant next_probe{};   // liveness checks are kProbeInterval apart, whatever their number
+  RateLimit answers;     // unprotected ones, to those who may not be who they say
+  Instant next_probe{};  // liveness checks are kProbeInterval apart, whatever their number
+  std::vector<IpAddress> own_addresses;  // OwnAddresses; empty: not told
+
   Instant drop_window{};  // of the events about dropped messages: a flood must not flood the log
   std::size_t drops_told = 0;
   std::uint64_t drops_untold = 0;
@@ -177,13 +181,24 @@ struct Context {
 // ---- core/pairs.cpp: the supervisor; desired pairs against actual SAs
 // --------------------------------------------
 void configure(Context& ctx, const std::vector<policy::Connection>& connections);
+// Its first attempt. anyway: whatever `start` says, since an SA that stands is to be replaced.
+void schedule_start(Context& ctx, Pair& pair, bool anyway = false);
 void supervise(Context& ctx, const std::string& pair);     // after anything that touched the pair
 void pair_timeout(Context& ctx, const std::string& pair);  // its retry_at has come
 void initiate_pair(Context& ctx, const std::string& pair);
+void acquired(Context& ctx, const std::string& pair);  // traffic wants it
 void terminate_pair(Context& ctx, const std::string& pair, bool disable);
 Status rekey_pair(Context& ctx, const std::string& pair, bool ike);
 Status redirect_pair(Context& ctx, const std::string& pair, const IpAddress& to);
 void attempt_failed(Context& ctx, const std::string& pair, const std::string& why);
+
+// ---- core/change.cpp: a pair whose configuration changes
+// --------------------------------------------
+// Takes the new configuration over; what stands goes when its successor does, or after
+// kChangeGrace. False: it is another peer now, and nothing was done.
+bool change_pair(Context& ctx, const std::string& pair, const policy::Connection& now);
+// Of a configuration before a change.
+bool is_outdated(const Pair& pair, const v2::IkeSa& sa);
 
 // ---- core/diagnosis.cpp: why the peer's attempts fail here
 // --------------------------------------------

@@ -20,8 +20,11 @@ namespace espalier::ike {
   X(kReauthentications, "ike_reauthentications", "authentications that we began to repeat")        \
   X(kChildInstalled, "child_installed", "child SA pairs installed, rekeys included")               \
   X(kChildRekeyed, "child_rekeyed", "child SA pairs rekeyed")                                      \
+  X(kFollowedTraffic, "child_followed_traffic",                                                    \
+    "child SA pairs that we send on because the peer does")                                        \
   X(kDuplicates, "ike_duplicates_resolved", "IKE SAs removed by the rule for simultaneous starts") \
   X(kSasLost, "child_sas_lost", "SAs that the dataplane had lost; their children were rekeyed")    \
+  X(kAcquires, "ike_acquires", "pairs with start: trap that traffic asked for")                    \
   X(kLivenessChecks, "ike_liveness_checks", "liveness checks sent")                                \
   X(kHintChecks, "ike_hint_checks", "checks begun for a hint that the peer lost its state")        \
   X(kHintsIgnored, "ike_hints_ignored", "hints that fit no SA, or came too often")                 \
@@ -54,6 +57,9 @@ namespace espalier::ike {
   X(kDropHalfOpen, "drop_half_open",                                                               \
     "IKE_SA_INIT requests refused because too many are half-open")                                 \
   X(kDropCookie, "drop_cookie", "IKE_SA_INIT requests with a wrong cookie")                        \
+  X(kMobikeUpdates, "mobike_updates", "changes of addresses that a peer took or told (RFC 4555)")  \
+  X(kMobikeRefused, "mobike_refused",                                                              \
+    "changes of addresses that were refused, by us or by the peer (RFC 4555)")                     \
   X(kNoProposal, "refused_proposal", "requests refused for their proposals")                       \
   X(kGroupRefused, "refused_group", "requests answered with INVALID_KE_PAYLOAD: another group")    \
   X(kAuthFailed, "refused_auth", "IKE_AUTH exchanges that failed authentication")                  \

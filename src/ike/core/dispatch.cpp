@@ -4,6 +4,7 @@
 
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/table.hpp"
 
 namespace espalier::ike {
@@ -21,7 +22,14 @@ bool is_first(ExchangeType exchange) {
   return exchange == ExchangeType::kIkeSaInit || exchange == ExchangeType::kIkeSessionResume;
 }
 
-void handle_unprotected_response(Context& ctx, IkeSa& sa, ByteView datagram,
+// The connection left our address to the routes: what the peer answers to is what they chose.
+void learn_local(IkeSa& sa, const Path& path) {
+  if (sa.path.local.ip.is_unspecified() && sa.connection && sa.connection->mobike) {
+    sa.path.local.ip = path.local.ip;
+  }
+}
+
+void handle_unprotected_response(Context& ctx, IkeSa& sa, const Path& path, ByteView datagram,
                                  const Message& message) {
   const bool expected = sa.outstanding && sa.outstanding->exchange == message.header.exchange &&
                         message.header.message_id == sa.outstanding->id && sa.job.value == 0;
@@ -29,13 +37,14 @@ void handle_unprotected_response(Context& ctx, IkeSa& sa, ByteView datagram,
     ctx.count(Counter::kDropUnexpected);
     return;
   }
+  learn_local(sa, path);
   message.header.exchange == ExchangeType::kIkeSaInit
       ? v2::process_init_response(ctx, sa, datagram, message)
       : v2::process_resume_response(ctx, sa, datagram, message);
 }
 
 // A request whose answer we have: the answer again (RFC 7296 section 2.1). True when it was one.
-bool repeat_response(Context& ctx, IkeSa& sa, const Message& message) {
+bool repeat_response(Context& ctx, IkeSa& sa, const Path& path, const Message& message) {
   if (!sa.last_response || message.header.message_id != sa.last_response->id ||
       sa.last_response->id.value + 1 != sa.expected_request.value) {
     return false;
@@ -44,7 +53,7 @@ bool repeat_response(Context& ctx, IkeSa& sa, const Message& message) {
   if (fragment != nullptr && fragment->number != 1)
     return true;  // RFC 7383 section 2.6.1: once per message
   ctx.count(Counter::kResponsesRepeated);
-  v2::transmit(ctx, sa.path, sa.last_response->packets);
+  v2::transmit(ctx, sa.mobike ? path : sa.path, sa.last_response->packets);
   return true;
 }
 
@@ -72,10 +81,14 @@ bool is_acceptable(Context& ctx, IkeSa& sa, const Header& header) {
 }
 
 void follow_path(Context& ctx, IkeSa& sa, const Path& path, bool request) {
+  if (request) sa.reply_path.reset();
   if (sa.path == path) return;
   if (sa.state == IkeState::kHalfOpen || sa.state == IkeState::kIntermediate) {
     sa.path = path;  // the initiator moved to port 4500 (RFC 7296 section 2.23)
-    sa.encap = path.local.port == ctx.core.settings.nat_port;
+    // With MOBIKE it moves without a NAT too, and ESP stays as it is.
+    sa.encap = sa.encap && path.local.port == ctx.core.settings.nat_port;
+  } else if (sa.mobike) {
+    if (request) v2::request_from_elsewhere(ctx, sa, path);
   } else if (request && sa.nat_there) {
     v2::move_path(ctx, sa, path);  // a NAT gave the peer another address or port
   }
@@ -142,7 +155,7 @@ void refuse_malformed(Context& ctx, IkeSa& sa, const Header& header) {
 void handle_protected(Context& ctx, IkeSa& sa, const Path& path, ByteView datagram,
                       const Message& message) {
   const bool request = !message.header.is_response();
-  if (request && repeat_response(ctx, sa, message)) return;
+  if (request && repeat_response(ctx, sa, path, message)) return;
   if (!is_acceptable(ctx, sa, message.header)) return;
   bool malformed = false;
   const std::optional<Message> plain = v2::unprotect(ctx, sa, datagram, message, malformed);
@@ -207,7 +220,9 @@ void dispatch(Context& ctx, const Path& path, ByteView datagram) {
                      (sa->role == v2::Role::kResponder) == header->from_initiator() &&
                      (sa->remote_spi() == remote || sa->remote_spi().value == 0);
   if (!known) return v2::answer_unknown_ike_spi(ctx, path, *message);
-  if (is_first(header->exchange)) return handle_unprotected_response(ctx, *sa, datagram, *message);
+  if (is_first(header->exchange)) {
+    return handle_unprotected_response(ctx, *sa, path, datagram, *message);
+  }
   if (sa->remote_spi() != remote) return ctx.count(Counter::kDropUnknownSpi);
   if (header->is_response() && message->notify(NotifyType::kInvalidIkeSpi) != nullptr) {
     return v2::handle_invalid_ike_spi(ctx, *sa, *message);  // in the clear

@@ -8,6 +8,7 @@
 #include "ike/core/limits.hpp"
 #include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
 
 namespace espalier::ike {
 namespace {
@@ -84,9 +85,21 @@ void hard_expired(Context& ctx, Direction direction, Spi spi, const IpAddress& p
 void peer_moved(Context& ctx, const PeerMoved& moved) {
   auto [sa, child] = ctx.find_child(Direction::kIn, moved.inbound, IpAddress());
   if (sa == nullptr || !sa->nat_there || sa->path.remote == moved.from) return;
+  // With MOBIKE only a translator's port: a packet that was long on its way must not move the peer
+  // back to an address that it has left (RFC 4555 section 3.8 leaves ESP to us).
+  if (sa->mobike && sa->path.remote.ip != moved.from.ip) return;
   Path path = sa->path;
   path.remote = moved.from;
   v2::move_path(ctx, *sa, path);
+}
+
+// Who sends on an SA has our answer, which made it: we may send on it too, whether or not the peer
+// ever deletes the one before.
+void first_inbound(Context& ctx, const FirstInbound& first) {
+  auto [sa, child] = ctx.find_child(Direction::kIn, first.spi, IpAddress());
+  if (sa == nullptr || !v2::is_to_send_yet(*sa, *child)) return;
+  ctx.count(Counter::kFollowedTraffic);
+  v2::install_outbound(ctx, *child);
 }
 
 void shut_down(Context& ctx) {
@@ -133,6 +146,8 @@ Status Endpoint::handle_command(Instant now, crypto::Rng& rng, const Command& co
     configure(ctx, wanted->connections);
   } else if (std::holds_alternative<Shutdown>(command)) {
     shut_down(ctx);
+  } else if (const auto* own = std::get_if<OwnAddresses>(&command)) {
+    v2::own_addresses_changed(ctx, own->addresses);
   } else if (const auto* check = std::get_if<CheckRevocation>(&command)) {
     if (check->lists) {
       v2::close_revoked(ctx, *check->lists);
@@ -209,6 +224,8 @@ void Endpoint::handle_completion(Instant now, crypto::Rng& rng, const Completion
     v2::unknown_spi_arrived(ctx, stray->spi, stray->from);
   }
   if (const auto* moved = std::get_if<PeerMoved>(&completion)) peer_moved(ctx, *moved);
+  if (const auto* wanted = std::get_if<Acquired>(&completion)) acquired(ctx, wanted->pair);
+  if (const auto* first = std::get_if<FirstInbound>(&completion)) first_inbound(ctx, *first);
   if (const auto* use = std::get_if<UseReport>(&completion)) {
     if (IkeSa* sa = ctx.find(use->sa)) v2::handle_use_report(ctx, *sa, *use);
   }

@@ -40,6 +40,7 @@ struct PairSnapshot {
   v2::ConnectionRef connection;
   policy::Identity peer_id;  // of a wildcard's peer: who holds the pair, else the wildcard
   std::string_view state;    // "up", "connecting", "waiting", "down", "disabled"
+  bool idle = false;         // start: trap, and traffic does not ask for it
   std::string last_error;
   std::uint64_t attempts = 0;
   std::optional<Instant> retry_at;

@@ -411,10 +411,11 @@ void complete(World& world, Orders& orders) {
   Reader reader(octets);
   const Spi spi(reader.u32().value());
   const IpAddress peer = end.connections.front().remote_addresses.front();
-  switch (orders.below(6)) {
+  switch (orders.below(7)) {
     case 0:
       end.engine.handle_completion(world.now, end.rng, SoftExpired{direction, spi, peer});
       break;
+    case 6: end.engine.handle_completion(world.now, end.rng, FirstInbound{spi}); break;
     case 4: end.engine.handle_completion(world.now, end.rng, SaLost{direction, spi, peer}); break;
     case 5: end.engine.handle_completion(world.now, end.rng, UnknownSpi{spi, {peer, 4500}}); break;
     case 1:

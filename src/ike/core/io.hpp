@@ -65,6 +65,8 @@ struct ChildSaSpec {
   Box<NatOriginal> nat_original;  // transport mode, and a NAT on the way
   SecretBytes encr_in, integ_in, encr_out, integ_out;
   std::uint32_t replay_window = 1024;
+  Box<policy::OuterHeader> outer;  // nothing: the defaults
+  bool tell_first = false;         // FirstInbound is awaited
   std::optional<std::uint64_t> soft_bytes, hard_bytes, soft_packets, hard_packets;
   friend bool operator==(const ChildSaSpec&, const ChildSaSpec&) = default;
 };
@@ -86,6 +88,7 @@ struct UpdateSa {  // the outer addresses of an installed SA changed
   IpAddress old_peer;
   Path path;
   std::string pair;
+  bool udp_encap = true;
   friend bool operator==(const UpdateSa&, const UpdateSa&) = default;
 };
 struct SetPolicy {  // again with another path when the outer addresses changed
@@ -169,9 +172,14 @@ struct Redirect {  // sends the peer, which began the session, to another addres
 struct CheckRevocation {
   std::shared_ptr<const crypto::RevocationLists> lists;
 };
+// The addresses that this host has now, for MOBIKE (RFC 4555) and new attempts; the ones to prefer
+// first. Until the first of these commands the connections' local_addresses count.
+struct OwnAddresses {
+  std::vector<IpAddress> addresses;
+};
 struct Shutdown {};  // tells every peer by a Delete, once, without waiting
-using Command =
-    std::variant<Configure, Initiate, Terminate, Rekey, Redirect, CheckRevocation, Shutdown>;
+using Command = std::variant<Configure, Initiate, Terminate, Rekey, Redirect, CheckRevocation,
+                             OwnAddresses, Shutdown>;
 
 // ---- completions: answers from outside
 // --------------------------------------------------------------------------
@@ -205,6 +213,9 @@ struct PeerMoved {
   Spi inbound;
   SocketAddress from;
 };  // an authentic ESP packet came from there
+struct FirstInbound {
+  Spi spi;
+};  // the first authentic packet came on an SA with tell_first
 struct UseReport {
   IkeSpi sa;
   std::optional<Instant> last_inbound;
@@ -214,8 +225,11 @@ struct UnknownSpi {
   Spi spi;
   SocketAddress from;
 };  // ESP came from there that no inbound SA fits
+struct Acquired {
+  std::string pair;
+};  // traffic wants the pair, and there is no SA for it (start: trap)
 using Completion = std::variant<JobDone, SoftExpired, HardExpired, SaLost, InstallFailed, PeerMoved,
-                                UseReport, UnknownSpi>;
+                                FirstInbound, UseReport, UnknownSpi, Acquired>;
 
 struct Wakeup {
   Instant at;

@@ -37,6 +37,14 @@ inline constexpr unsigned kQcdTokensMax = 4;  // looked at in one message, RFC 6
 inline constexpr Duration kRetryFirst = 1s;
 inline constexpr Duration kRetryMax = 60s;
 
+// A pair with start: trap is tried for so long after traffic asked for it. Linux asks again after
+// net.core.xfrm_acq_expires, 165 s, as long as there is traffic.
+inline constexpr Duration kDemandLifetime = 3min;
+
+// When a pair's configuration changes, what stands stays so long for the other end to learn of the
+// change too.
+inline constexpr Duration kChangeGrace = 10min;
+
 // A part of a child's selectors that the peer refuses is asked for again ever more rarely, up to
 // this; and the responder of an IKE SA waits this long for the initiator to make the parts.
 inline constexpr Duration kPartRetryMax = 10min;
@@ -70,8 +78,8 @@ inline constexpr Duration kDuplicateGrace = 10s;
 inline constexpr Duration kInboundLinger = 3s;
 
 // The responder of a child rekey sends on the new SA when the old one is deleted, or another
-// request shows that the initiator has the answer; at the latest after this, when a request is
-// given up.
+// request or a packet on the new SA shows that the initiator has the answer; at the latest after
+// this, when a request is given up.
 inline constexpr Duration kOutboundGrace = 45s;
 // A foreign peer may let the old SA go without a Delete as soon as it has our answer, and say
 // nothing: what we send on the old one is lost until we change over.
@@ -133,6 +141,17 @@ inline constexpr std::size_t kIkeSasPerPairMax = 8;  // whatever a peer does, a 
 inline constexpr std::size_t kNonceOctets = 32;  // RFC 7296 section 2.10: at least half the PRF key
 inline constexpr std::size_t kInitRestartsMax =
     4;  // COOKIE and INVALID_KE_PAYLOAD answers followed in one attempt
+
+// MOBIKE (RFC 4555): addresses of a peer beside the one in use, and of ours that are told; a
+// request that came to nothing so often tries other addresses (section 3.10); an
+// UPDATE_SA_ADDRESSES that was refused is tried again after this, so often, before the IKE SA is
+// made anew (section 3.9).
+inline constexpr std::size_t kMobikeAddressesMax = 8;
+inline constexpr unsigned kMobikePathTries = 3;
+inline constexpr unsigned kMobikeTries = 12;  // in place of kRetransmitTries, with several paths
+inline constexpr unsigned kMobikeRefusalsMax = 8;
+inline constexpr Duration kMobikeRetry = 2s;
+inline constexpr std::size_t kCookie2Octets = 16;  // section 4.2.5: 8 to 64
 
 // IKE_AUTH waits this long for the status of the peer's certificates. Both ends may wait in turn
 // while the initiator repeats its request (39.5 s), and a half-open SA lives 30 s.

@@ -20,6 +20,16 @@ bool can_initiate(const policy::Connection& connection) {
   return !connection.remote_addresses.empty() && !connection.behind_nat;
 }
 
+// Whether it is for us to bring it up.
+bool is_wanted(const Context& ctx, const Pair& pair) {
+  switch (pair.connection->start) {
+    case policy::Start::kNow: return true;
+    case policy::Start::kTrap: return ctx.now < pair.wanted_until;
+    case policy::Start::kNone: return false;
+  }
+  return false;
+}
+
 bool we_are_elected(const Context& ctx, const policy::Connection& connection) {
   return !ctx.core.settings.election || connection.foreign ||
          connection.local_id < connection.remote_id;
@@ -50,7 +60,9 @@ void index(Core& core) {
       add_profile(core.by_address[address], pair.connection);
       core.pairs_at[address].push_back(name);
     }
-    if (!can_initiate(connection)) add_profile(core.any_address, pair.connection);
+    // A peer that may move (RFC 4555) may have moved before it calls.
+    if (!can_initiate(connection) || connection.mobike)
+      add_profile(core.any_address, pair.connection);
     core.by_identity[policy::canonical(connection.remote_id)].push_back(name);
     const std::uint32_t mask = policy::name_mask(connection.remote_id);
     auto& masks = core.name_masks;
@@ -84,13 +96,6 @@ void remove_pair(Context& ctx, const std::string& name) {
   ctx.event(EventKind::kPairDown, LogLevel::kInfo, name, "removed from the configuration");
 }
 
-void schedule_start(Context& ctx, Pair& pair) {
-  pair.backoff = kRetryFirst;
-  if (pair.connection->start != policy::Start::kNow || !can_initiate(*pair.connection)) return;
-  const Duration grace = we_are_elected(ctx, *pair.connection) ? Duration(0) : kElectionGrace;
-  pair.retry_at = ctx.now + grace + ctx.jitter(kStartJitter);
-}
-
 // The peer's addresses in turn; but a child in transport mode is between the addresses of the IKE
 // SA, so that its peer's is the only one.
 IpAddress address_to_try(const Pair& pair) {
@@ -111,7 +116,9 @@ Path path_to(const Context& ctx, const Pair& pair) {
   const IpAddress remote = address_to_try(pair);
   IpAddress local = IpAddress::any(remote.family());
   for (const IpAddress& address : connection.local_addresses) {
-    if (address.family() == remote.family()) {
+    const auto& own = ctx.core.own_addresses;
+    const bool here = own.empty() || std::find(own.begin(), own.end(), address) != own.end();
+    if (address.family() == remote.family() && (here || !connection.mobike)) {
       local = address;
       break;
     }
@@ -123,9 +130,10 @@ Path path_to(const Context& ctx, const Pair& pair) {
 
 struct Actual {
   bool established = false;
-  bool handshake = false;  // one is under way
-  IkeSa* best = nullptr;   // an established SA that is to stay
-  Coverage coverage;       // by the children of established SAs
+  bool handshake = false;     // one is under way
+  IkeSa* best = nullptr;      // an established SA that is to stay
+  IkeSa* outdated = nullptr;  // one of a configuration before a change; it is none of the above
+  Coverage coverage;          // by the children of established SAs
 };
 
 Actual look(Context& ctx, Pair& pair) {
@@ -138,6 +146,11 @@ Actual look(Context& ctx, Pair& pair) {
     if (v2::is_attempt(sa.state)) actual.handshake = true;
     if (sa.state != IkeState::kEstablished || v2::has_task(sa, TaskKind::kDeleteIke)) continue;
     if (sa.discard_at && sa.children.empty()) continue;  // its peer was redirected
+    if (is_outdated(pair, sa)) {
+      if (!sa.reauth_by) ctx.find(spi)->reauth_by = ctx.now + kChangeGrace;
+      actual.outdated = &sa;
+      continue;
+    }
     actual.established = true;
     live.push_back(&sa);
     if (actual.best == nullptr || sa.established_at > actual.best->established_at)
@@ -164,13 +177,28 @@ void note_up(Context& ctx, Pair& pair, const std::string& name) {
 
 }  // namespace
 
+void schedule_start(Context& ctx, Pair& pair, bool anyway) {
+  pair.backoff = kRetryFirst;
+  const bool wanted = anyway || pair.connection->start == policy::Start::kNow;
+  if (!wanted || !can_initiate(*pair.connection)) return;
+  const Duration grace = we_are_elected(ctx, *pair.connection) ? Duration(0) : kElectionGrace;
+  pair.retry_at = ctx.now + grace + ctx.jitter(kStartJitter);
+}
+
 void configure(Context& ctx, const std::vector<policy::Connection>& connections) {
   std::map<std::string, const policy::Connection*> wanted;
   for (const policy::Connection& connection : connections) wanted[connection.name] = &connection;
-  std::vector<std::string> gone;
+  std::vector<std::string> gone, changed;
   for (const auto& [name, pair] : ctx.core.pairs) {
     const auto found = wanted.find(name);
-    if (found == wanted.end() || *found->second != *pair.connection) gone.push_back(name);
+    if (found == wanted.end()) {
+      gone.push_back(name);
+    } else if (*found->second != *pair.connection) {
+      changed.push_back(name);
+    }
+  }
+  for (const std::string& name : changed) {
+    if (!change_pair(ctx, name, *wanted.at(name))) gone.push_back(name);
   }
   for (const std::string& name : gone) remove_pair(ctx, name);
   for (const auto& [name, connection] : wanted) {
@@ -202,9 +230,10 @@ void supervise(Context& ctx, const std::string& name) {
   if (up) {
     pair.retry_at = actual.coverage.next;
     if (!pair.up) note_up(ctx, pair, name);
+    pair.attempts = 0;
     return;
   }
-  if (pair.up) {
+  if (pair.up && actual.outdated == nullptr) {
     pair.up = false;
     ctx.event(EventKind::kPairDown, LogLevel::kWarning, name,
               pair.disabled
@@ -220,8 +249,11 @@ void supervise(Context& ctx, const std::string& name) {
     return;
   }
   if (actual.handshake || pair.retry_at) return;
-  const bool ours_to_do = actual.established || (pair.connection->start == policy::Start::kNow &&
-                                                 can_initiate(*pair.connection));
+  const bool trapped = pair.connection->start == policy::Start::kTrap;
+  const bool wanted = is_wanted(ctx, pair);
+  const bool ours_to_do =
+      actual.established ? !trapped || wanted
+                         : (wanted || actual.outdated != nullptr) && can_initiate(*pair.connection);
   if (!ours_to_do) return;
   if (actual.established && actual.best->active)
     return;  // an exchange is under way; its end touches the pair
@@ -245,12 +277,31 @@ void pair_timeout(Context& ctx, const std::string& name) {
     return;
   }
   ++pair.attempts;
-  v2::start_init(ctx, pair.connection, path_to(ctx, pair));
+  IkeSa& made = v2::start_init(ctx, pair.connection, path_to(ctx, pair));
+  if (actual.outdated != nullptr) made.reauthenticates = actual.outdated->local_spi();
+}
+
+void acquired(Context& ctx, const std::string& name) {
+  const auto found = ctx.core.pairs.find(name);
+  if (found == ctx.core.pairs.end()) return;
+  Pair& pair = found->second;
+  if (pair.disabled || pair.connection->start != policy::Start::kTrap) return;
+  pair.wanted_until = ctx.now + kDemandLifetime;
+  const Actual actual = look(ctx, pair);
+  const bool served = actual.established && actual.coverage.whole;
+  // An attempt is under way, or waits for its time: the kernel's asking makes it no sooner.
+  if (served || actual.handshake || pair.retry_at) return;
+  if (!actual.established && !can_initiate(*pair.connection)) return;
+  ctx.count(Counter::kAcquires);
+  ctx.touch(name);
+  pair.backoff = kRetryFirst;
+  pair_timeout(ctx, name);
 }
 
 void initiate_pair(Context& ctx, const std::string& name) {
   Pair& pair = ctx.core.pairs.at(name);
   pair.disabled = false;
+  pair.wanted_until = ctx.now + kDemandLifetime;
   ctx.touch(name);
   const Actual actual = look(ctx, pair);
   if (actual.established && actual.coverage.whole) {

@@ -59,6 +59,7 @@ std::string_view state_of(const Pair& pair, const PairSnapshot& snapshot) {
   if (snapshot.ike && !snapshot.ike->established) return "connecting";
   if (pair.retry_at)
     return pair.attempts == 0 && pair.last_error.empty() ? "connecting" : "waiting";
+  if (snapshot.idle) return "waiting";
   if (snapshot.ike) return "connecting";
   return "down";
 }
@@ -87,6 +88,8 @@ PairSnapshot Endpoint::describe_pair(const std::string& name, const Pair& pair) 
   }
   if (best != nullptr) snapshot.ike = describe(*best, core_.settings);
   if (best != nullptr && best->is_up() && pair.holder) snapshot.peer_id = *pair.holder;
+  snapshot.idle = pair.connection->start == policy::Start::kTrap && !pair.up && !pair.disabled &&
+                  !pair.retry_at && (!snapshot.ike || snapshot.ike->established);
   snapshot.state = state_of(pair, snapshot);
   return snapshot;
 }

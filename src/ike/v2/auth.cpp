@@ -5,14 +5,14 @@
 //                                <-- HDR, SK {IDr, [CERT+,] AUTH, SAr2, TSi, TSr | N(error)}
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "crypto/prf.hpp"
 #include "ike/core/limits.hpp"
+#include "ike/v2/authorize.hpp"
 #include "ike/v2/certificates.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "ike/v2/ppk.hpp"
+#include "ike/v2/proof.hpp"
 #include "ike/v2/transport.hpp"
 #include "policy/identity.hpp"
 #include "policy/selectors.hpp"
@@ -27,166 +27,12 @@ std::string at(const IkeSa& sa, policy::Setting setting) {
   return policy::where(sa.connection->lines, setting);
 }
 
-constexpr auto kPskMethod = static_cast<std::uint8_t>(crypto::AuthMethod::kSharedKeyMic);
-constexpr auto kNullMethod = static_cast<std::uint8_t>(crypto::AuthMethod::kNull);
-
-// RestOfInitIDPayload of section 2.15.
-Bytes id_body(const policy::Identity& identity) {
-  Bytes body{static_cast<std::uint8_t>(identity.type), 0, 0, 0};
-  body.insert(body.end(), identity.data.begin(), identity.data.end());
-  return body;
-}
-
-IdPayload id_payload(PayloadType role, const policy::Identity& identity) {
-  return {role, identity.type, identity.data, id_body(identity)};
-}
-
-// IntAuth = IntAuth_iN | IntAuth_rN | IKE_AUTH_MID (RFC 9242 section 3.3.2); nothing without
-// IKE_INTERMEDIATE.
-Bytes int_auth(const IkeSa& sa) {
-  const Handshake& handshake = sa.handshake();
-  if (handshake.int_auth_i.empty()) return {};
-  Writer octets;
-  octets.bytes(handshake.int_auth_i);
-  octets.bytes(handshake.int_auth_r);
-  octets.u32(handshake.auth_id.value);
-  return octets.take();
-}
-
-// What the named end signs or MACs.
-Result<Bytes> octets_of(const IkeSa& sa, Role end, ByteView body) {
-  const IkeKeys& keys = keys_of_auth(sa, end);
-  const Bytes extra = int_auth(sa);
-  return end == Role::kInitiator ? auth_octets(sa.suite.prf, sa.handshake().init_request,
-                                               sa.nonce_r, keys.pi.reveal(), body, extra)
-                                 : auth_octets(sa.suite.prf, sa.handshake().init_response,
-                                               sa.nonce_i, keys.pr.reveal(), body, extra);
-}
-
-// The peer's proof: of AUTH, or of NO_PPK_AUTH where we have no such PPK (RFC 8784 section 3).
-const Bytes& proof_of_peer(const IkeSa& sa, const AuthPayload& auth) {
-  const bool plain = sa.role == Role::kResponder && !sa.handshake().no_ppk_auth.empty();
-  return plain ? sa.handshake().no_ppk_auth : auth.data;
-}
-
-// Whether the end does not prove who it is (RFC 7619).
-bool is_anonymous(const IkeSa& sa, Role end) {
-  return end == sa.role ? policy::we_are_anonymous(sa.connection->null_auth)
-                        : policy::peer_is_anonymous(sa.connection->null_auth);
-}
-
-// AUTH that is a MAC: by the shared key, or by the end's own SK_p where a ticket stands for the
-// authentication (RFC 5723 section 4.3.3) or nothing does (RFC 7619 section 2.1). Nothing: it is a
-// signature.
-std::optional<Result<SecretBytes>> mac_of(const IkeSa& sa, Role end, ByteView octets) {
-  const IkeKeys& keys = keys_of_auth(sa, end);
-  const SecretBytes& own = end == Role::kInitiator ? keys.pi : keys.pr;
-  if (sa.handshake().resumed) return crypto::prf(sa.suite.prf, own.reveal(), {octets});
-  if (is_anonymous(sa, end)) return psk_auth(sa.suite.prf, own.reveal(), octets);
-  if (sa.connection->auth != policy::AuthKind::kPsk) return std::nullopt;
-  return psk_auth(sa.suite.prf, sa.connection->psk.reveal(), octets);
-}
-
-std::uint8_t mac_method(const IkeSa& sa, Role end) {
-  return is_anonymous(sa, end) ? kNullMethod : kPskMethod;
-}
-
-// Whether an end shows certificates.
-bool shows_certificates(const IkeSa& sa, Role end) {
-  return sa.connection->auth == policy::AuthKind::kCert && !sa.handshake().resumed &&
-         !is_anonymous(sa, end);
-}
-
-Role other(Role role) { return role == Role::kInitiator ? Role::kResponder : Role::kInitiator; }
-
-bool has_established(Context& ctx, const IkeSa& sa) {
-  const Pair* pair = ctx.pair_of(sa);
-  if (pair == nullptr) return false;
-  return std::any_of(pair->sas.begin(), pair->sas.end(), [&](IkeSpi spi) {
-    const auto found = ctx.core.sas.find(spi);
-    return found != ctx.core.sas.end() && found->second.is_up();
-  });
-}
-
 // Makes our AUTH: at once for a shared key, by a job for a signature. auth_made() goes on.
 void auth_made(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data);
 
 Status make_auth(Context& ctx, IkeSa& sa) {
-  sa.handshake().own_id_body = id_body(sa.connection->local_id);
-  TRY_ASSIGN(Bytes octets, octets_of(sa, sa.role, sa.handshake().own_id_body));
-  if (auto mac = mac_of(sa, sa.role, octets)) {
-    TRY_ASSIGN(const SecretBytes value, std::move(*mac));
-    auth_made(ctx, sa, static_cast<crypto::AuthMethod>(mac_method(sa, sa.role)),
-              to_vector(value.reveal()));
-    return {};
-  }
-  TRY_ASSIGN(SignJob job, sign_job(sa, std::move(octets)));
-  ctx.start_job(sa, JobPurpose::kAuthSign, std::move(job));
-  return {};
-}
-
-Error refused(std::string why) { return make_error(ErrorCode::kAuthentication, std::move(why)); }
-
-// The method of the peer's AUTH is the one agreed to.
-Status check_method(const IkeSa& sa, std::uint8_t method) {
-  const bool anonymous = is_anonymous(sa, other(sa.role));
-  if (method == kNullMethod && !anonymous) {
-    return refused(
-        "the peer does not prove who it is (NULL authentication), and 'null_auth' does not "
-        "let it");
-  }
-  if (anonymous && method != kNullMethod) {
-    return refused(fmt::format(
-        "the peer authenticates by method {}, and 'null_auth' says that it does not at all",
-        method));
-  }
-  const bool shared = sa.connection->auth == policy::AuthKind::kPsk || sa.handshake().resumed;
-  if (!anonymous && shared && method != kPskMethod) {
-    return refused(fmt::format(
-        "the peer authenticates by method {} (a certificate?), this side is configured for a "
-        "pre-shared key: set the same 'auth' on both{}",
-        method, policy::where(sa.connection->lines, policy::Setting::kAuth)));
-  }
-  if (!anonymous && !shared && method == kPskMethod) {
-    return refused(
-        "the peer authenticates by a pre-shared key, this side is configured for certificates: "
-        "set the same 'auth' on both" +
-        policy::where(sa.connection->lines, policy::Setting::kAuth));
-  }
-  return {};
-}
-
-Error wrong_mac(const IkeSa& sa) {
-  if (sa.handshake().resumed) return refused("the peer does not know the session of its ticket");
-  if (is_anonymous(sa, other(sa.role))) return refused("the AUTH of the anonymous peer is wrong");
-  return refused(fmt::format(
-      "the pre-shared keys differ (peer identity '{}', ours '{}'): compare the secret, {}the "
-      "mesh name and the identities on both sides ('espalier secret pair' prints a pair's key){}",
-      policy::to_string(sa.handshake().peer_id), policy::to_string(sa.connection->local_id),
-      sa.ppk ? "the post-quantum secret ('ppk'), " : "",
-      policy::where(sa.connection->lines, policy::Setting::kPeer)));
-}
-
-// Checks the peer's AUTH: a result at once for a shared key; for a signature a job is started and
-// `pending` set. Once more when the status of the certificates was fetched.
-Status check_auth(Context& ctx, IkeSa& sa, const Message& message, bool& pending) {
-  const auto* auth = message.find<AuthPayload>();
-  if (auth == nullptr) {
-    return make_error(ErrorCode::kAuthentication,
-                      "the peer sent no AUTH payload (it wants EAP, which is not supported)");
-  }
-  TRY_ASSIGN(Bytes octets, octets_of(sa, other(sa.role), sa.handshake().peer_id_body));
-  if (auto mac = mac_of(sa, other(sa.role), octets)) {
-    TRY(check_method(sa, auth->method));
-    TRY_ASSIGN(const SecretBytes value, std::move(*mac));
-    if (constant_time_equal(value.reveal(), proof_of_peer(sa, *auth))) return {};
-    return wrong_mac(sa);
-  }
-  TRY(check_method(sa, auth->method));
-  TRY_ASSIGN(VerifyJob job, verify_job(sa, message, *auth, std::move(octets)));
-  job.auth_data = proof_of_peer(sa, *auth);
-  pending = true;
-  ctx.start_job(sa, JobPurpose::kAuthVerify, std::move(job));
+  TRY_ASSIGN(std::optional<Proof> proof, make_proof(ctx, sa));
+  if (proof) auth_made(ctx, sa, proof->method, std::move(proof->data));
   return {};
 }
 
@@ -210,120 +56,6 @@ void refuse(Context& ctx, IkeSa& sa, NotifyType type, const std::string& why) {
   sa.state = IkeState::kFailed;
   sa.discard_at = ctx.now + kDuplicateGrace;
   sa.failure = why;
-}
-
-bool suite_is_acceptable(const policy::Connection& connection, const policy::IkeSuite& suite) {
-  policy::IkeProposal proposal;
-  proposal.encr = {{suite.cipher.encr, suite.cipher.key_bits}};
-  if (suite.cipher.integ != crypto::IntegId::kNone) proposal.integ = {suite.cipher.integ};
-  proposal.prf = {suite.prf};
-  proposal.dh = {suite.dh};
-  proposal.additional = policy::listed(suite.additional);
-  return policy::select_ike(connection.proposals, policy::to_wire({proposal}, ByteView())).ok();
-}
-
-// Why the pair is not for this request; nothing when it is.
-std::optional<std::string> misfit(const IkeSa& sa, const Pair& pair, const policy::Identity& peer,
-                                  const IdPayload* idr) {
-  const policy::Connection& connection = *pair.connection;
-  if (idr != nullptr && !policy::same_identity({idr->type, idr->data}, connection.local_id)) {
-    return fmt::format("the peer '{}' asks for the identity '{}', ours is '{}'{}",
-                       policy::to_string(peer), policy::to_string({idr->type, idr->data}),
-                       policy::to_string(connection.local_id),
-                       policy::where(connection.lines, policy::Setting::kOwn));
-  }
-  if (!suite_is_acceptable(connection, sa.suite)) {
-    return fmt::format("the IKE suite {} is not among the proposals of {}{}",
-                       policy::words(sa.suite), connection.name,
-                       policy::where(connection.lines, policy::Setting::kIkeProposals));
-  }
-  return std::nullopt;
-}
-
-// Of peers that do not say who they are the address tells which (RFC 7619 section 2.4: only a
-// connection made for them); from anywhere else, one that may come from anywhere.
-Result<ConnectionRef> find_anonymous(Context& ctx, const IkeSa& sa, const IdPayload* idr) {
-  static const std::vector<std::string> kNone;
-  const auto at = ctx.core.pairs_at.find(sa.path.remote.ip);
-  const auto anywhere = ctx.core.by_identity.find({wire::ike::IdType::kNull, {}});
-  std::string why = "no configured peer may stay anonymous ('null_auth')";
-  std::size_t looked_at = 0;
-  for (const auto* names : {at != ctx.core.pairs_at.end() ? &at->second : &kNone,
-                            anywhere != ctx.core.by_identity.end() ? &anywhere->second : &kNone}) {
-    for (const std::string& name : *names) {
-      if (++looked_at > 2 * kPairsAtAddressMax) break;
-      const Pair& pair = ctx.core.pairs.at(name);
-      const policy::Connection& connection = *pair.connection;
-      if (!policy::peer_is_anonymous(connection.null_auth)) continue;
-      const bool from_anywhere = connection.behind_nat || connection.remote_addresses.empty();
-      if (names != (at != ctx.core.pairs_at.end() ? &at->second : nullptr) && !from_anywhere) {
-        continue;
-      }
-      auto reason = misfit(sa, pair, {wire::ike::IdType::kNull, {}}, idr);
-      if (!reason) return pair.connection;
-      why = std::move(*reason);
-    }
-  }
-  return make_error(ErrorCode::kAuthentication, why);
-}
-
-// Who is expected at the address that an unknown identity comes from.
-std::string expected_there(Context& ctx, const IpAddress& address) {
-  const auto names = ctx.core.pairs_at.find(address);
-  if (names == ctx.core.pairs_at.end()) return "; nor is one configured at its address";
-  const policy::Connection& connection = *ctx.core.pairs.at(names->second.front()).connection;
-  return fmt::format("; {} at its address expects '{}': set the same 'id' on both sides{}",
-                     connection.name, policy::to_string(connection.remote_id),
-                     policy::where(connection.lines, policy::Setting::kPeer));
-}
-
-}  // namespace
-
-// One look-up for each form that the table may have the identity under, whatever the number of
-// pairs.
-Result<ConnectionRef> find_connection(Context& ctx, const IkeSa& sa, const policy::Identity& peer,
-                                      const IdPayload* idr) {
-  if (peer.type == wire::ike::IdType::kNull) return find_anonymous(ctx, sa, idr);
-  if (policy::is_wildcard(peer)) {
-    return make_error(
-        ErrorCode::kAuthentication,
-        fmt::format("the peer says it is '{}': a wildcard is nobody's identity, it needs its own",
-                    policy::to_string(peer)));
-  }
-  std::string why;
-  for (const policy::Identity& key : policy::lookup_keys(peer, ctx.core.name_masks)) {
-    const auto names = ctx.core.by_identity.find(key);
-    if (names == ctx.core.by_identity.end()) continue;
-    for (const std::string& name : names->second) {
-      const Pair& pair = ctx.core.pairs.at(name);
-      auto reason = misfit(sa, pair, peer, idr);
-      if (!reason) return pair.connection;
-      why = std::move(*reason);
-    }
-  }
-  if (why.empty()) {
-    why = fmt::format("no configured peer has the identity '{}'{}", policy::to_string(peer),
-                      expected_there(ctx, sa.path.remote.ip));
-  }
-  return make_error(ErrorCode::kAuthentication, why);
-}
-
-namespace {
-
-// A pair is one peer: while one holds the pair of a wildcard, another that it covers too is not
-// let in. Nothing when the peer may have it.
-std::optional<std::string> held_by_another(Context& ctx, const IkeSa& sa) {
-  const Pair* pair = ctx.pair_of(sa);
-  const policy::Identity& peer = sa.handshake().peer_id;
-  if (pair == nullptr || !pair->holder || policy::same_identity(*pair->holder, peer) ||
-      !has_established(ctx, sa)) {
-    return std::nullopt;
-  }
-  return fmt::format(
-      "'{}' matches the wildcard '{}', but '{}' holds this pair: give each peer an entry of its "
-      "own in the inventory",
-      policy::to_string(peer), policy::to_string(sa.connection->remote_id),
-      policy::to_string(*pair->holder));
 }
 
 // The peer is who it says: its identity goes with the pair.
@@ -383,6 +115,8 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   if (shows_certificates(sa, sa.role)) add_certificates(sa, payloads);
   payloads.push_back(AuthPayload{static_cast<std::uint8_t>(method), std::move(data)});
   add_qcd_token(ctx, sa.spi_i, sa.spi_r, payloads);
+  read_mobike(sa, request);
+  if (sa.mobike) offer_mobike(ctx, sa, payloads);
   add_auth_lifetime(sa, payloads);
   if (sa.ppk && !sa.handshake().resumed) payloads.push_back(make_notify(NotifyType::kPpkIdentity));
   establish_with_peer(ctx, sa);
@@ -398,40 +132,10 @@ void answer_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data)
   run_tasks(ctx, sa);
 }
 
-// Whether the pair is still as it was when the exchange began, and wanted.
-bool is_wanted(Context& ctx, const IkeSa& sa) {
-  const Pair* pair = ctx.pair_of(sa);
-  return pair != nullptr && pair->connection == sa.connection &&
-         (!pair->disabled || sa.connection->foreign);
-}
-
 void refuse_unwanted(Context& ctx, IkeSa& sa) {
   refuse(ctx, sa, NotifyType::kTemporaryFailure,
          "the pair is down by the operator's wish on this side ('espalier up' ends that), or was "
          "just configured anew");
-}
-
-// Who is anonymous cannot take the place of another (RFC 7619 sections 2.3 and 3.3): while the peer
-// of the pair answers, a second one is not let in.
-std::optional<std::string> another_is_there(Context& ctx, const IkeSa& sa) {
-  const Pair* pair = ctx.pair_of(sa);
-  if (pair == nullptr || !is_anonymous(sa, other(sa.role))) return std::nullopt;
-  const std::vector<IkeSpi> spis(pair->sas.begin(), pair->sas.end());
-  for (const IkeSpi spi : spis) {
-    IkeSa* there = ctx.find(spi);
-    if (there == nullptr || !there->is_up() || has_task(*there, TaskKind::kDeleteIke)) continue;
-    // Both ends started at once: the rule for that decides.
-    if (there->role == Role::kInitiator && sa.begun < there->established_at) continue;
-    if (ctx.now >= there->next_hint) {
-      there->next_hint = ctx.now + kHintInterval;
-      Task check{TaskKind::kLiveness, Spi(), "", ctx.now};
-      check.quick = true;
-      add_task(ctx, *there, std::move(check));
-      run_tasks(ctx, *there);
-    }
-    return "an anonymous peer has this pair already, and is asked whether it is still there";
-  }
-  return std::nullopt;
 }
 
 void peer_is_authentic(Context& ctx, IkeSa& sa) {
@@ -475,6 +179,7 @@ void send_auth(Context& ctx, IkeSa& sa, crypto::AuthMethod method, Bytes data) {
     add_child_offer(payloads, child, offered_local(sa, child, child.local_ts),
                     offered_remote(sa, child, child.remote_ts), sa.handshake().child_spi, false);
   }
+  if (may_use_mobike(connection)) offer_mobike(ctx, sa, payloads);
   add_ppk(sa, payloads);
   send_request(ctx, sa, ExchangeType::kIkeAuth, payloads);
 }
@@ -522,6 +227,7 @@ void responder_is_authentic(Context& ctx, IkeSa& sa) {
   const Message response = std::move(*sa.handshake().auth_message);
   sa.handshake().auth_message.reset();
   read_qcd_token(sa, response);
+  read_mobike(sa, response);
   schedule_reauth(ctx, sa, response);
   keep_authentication(ctx, sa);
   if (const auto why = held_by_another(ctx, sa)) return reject_responder(ctx, sa, *why);
@@ -601,7 +307,8 @@ bool has_child_or_none(const IkeSa& sa, const Message& message) {
 // RFC 7619 section 2.2: what an anonymous peer says of itself is not for any decision.
 policy::Identity identity_to_trust(const Message& message, const IdPayload& said) {
   const auto* auth = message.find<AuthPayload>();
-  if (auth != nullptr && auth->method == kNullMethod) return {wire::ike::IdType::kNull, {}};
+  if (auth != nullptr && auth->method == static_cast<std::uint8_t>(crypto::AuthMethod::kNull))
+    return {wire::ike::IdType::kNull, {}};
   return {said.type, said.data};
 }
 
@@ -612,6 +319,10 @@ void handle_auth_request(Context& ctx, IkeSa& sa, const Message& message) {
   sa.handshake().auth_id = message.header.message_id;
   const IdPayload* idi = message.id(PayloadType::kIdi);
   ASSERT(idi != nullptr);  // the transition table requires it
+  if (!addresses_are_untouched(message, sa.path)) {
+    return refuse(ctx, sa, NotifyType::kUnexpectedNatDetected,
+                  "the peer allows no NAT, and one changed the addresses of its message");
+  }
   if (!has_child_or_none(sa, message)) {
     return answer_invalid_syntax(ctx, sa, message.header,
                                  "IKE_AUTH without its SA or a traffic selector payload");

@@ -64,6 +64,7 @@ ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now
   child.installed_at = ctx.now;
   ctx.core.inbound_spis[child.spec.spi_in] = sa.local_spi();
   ctx.core.outbound_spis.insert({child.spec.spi_out, child.spec.spi_in});
+  child.spec.tell_first = !outbound_now;
   ctx.effect(InstallSa{Direction::kIn, child.spec});
   ctx.effect(SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts,
                        child.spec.mode, child.spec.path});
@@ -180,12 +181,21 @@ void move_path(Context& ctx, IkeSa& sa, const Path& path) {
             fmt::format("the peer is at {} now (was {})", path.remote.to_string(),
                         sa.path.remote.to_string()));
   sa.path = path;
+  move_children(ctx, sa);
+}
+
+void move_children(Context& ctx, IkeSa& sa) {
   for (ChildSa& child : sa.children) {
+    if (child.spec.path == sa.path && child.spec.udp_encap == sa.encap) continue;
+    const Path& path = sa.path;
     const IpAddress old_peer = child.spec.path.remote.ip;
     child.spec.path = path;
-    ctx.effect(UpdateSa{Direction::kIn, child.spec.spi_in, old_peer, path, child.spec.pair});
+    child.spec.udp_encap = sa.encap;
+    ctx.effect(
+        UpdateSa{Direction::kIn, child.spec.spi_in, old_peer, path, child.spec.pair, sa.encap});
     if (child.outbound_installed) {
-      ctx.effect(UpdateSa{Direction::kOut, child.spec.spi_out, old_peer, path, child.spec.pair});
+      ctx.effect(
+          UpdateSa{Direction::kOut, child.spec.spi_out, old_peer, path, child.spec.pair, sa.encap});
     }
     ctx.effect(SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts,
                          child.spec.remote_ts, child.spec.mode, path});

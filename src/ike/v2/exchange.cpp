@@ -6,6 +6,7 @@
 
 #include "ike/core/limits.hpp"
 #include "ike/core/seal.hpp"
+#include "ike/v2/mobike.hpp"
 
 namespace espalier::ike::v2 {
 namespace {
@@ -169,7 +170,7 @@ void send_request(Context& ctx, IkeSa& sa, ExchangeType exchange,
 void send_response(Context& ctx, IkeSa& sa, ExchangeType exchange, MessageId id,
                    const std::vector<Payload>& payloads) {
   LastResponse response{id, build(ctx, sa, exchange, id, true, payloads)};
-  transmit(ctx, sa.path, response.packets);
+  transmit(ctx, sa.reply_path ? *sa.reply_path : sa.path, response.packets);
   sa.last_response = std::move(response);
   sa.expected_request = MessageId(id.value + 1);
   sa.keepalive_at = ctx.now + kNatKeepalive;
@@ -224,7 +225,8 @@ std::optional<Message> unprotect(Context& ctx, IkeSa& sa, ByteView datagram, con
 bool retransmit(Context& ctx, IkeSa& sa) {
   ASSERT(sa.outstanding);
   Outstanding& request = *sa.outstanding;
-  if (request.sent >= kRetransmitTries) return false;
+  const bool elsewhere = request.sent >= kMobikePathTries && try_other_path(ctx, sa);
+  if (request.sent >= (elsewhere ? kMobikeTries : kRetransmitTries)) return false;
   transmit(ctx, sa.path, request.packets);
   ctx.count(Counter::kRetransmits);
   const Duration most = request.quick ? kQuickRetransmitMax : kRetransmitMax;

@@ -7,21 +7,13 @@
 #include "crypto/prf.hpp"
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
+#include "ike/v2/nat.hpp"
 
 namespace espalier::ike::v2 {
 namespace {
 
 using wire::ike::NotifyPayload;
-
-// RFC 7296 section 2.23: SHA-1(SPIi | SPIr | IP address | port).
-Bytes nat_hash(IkeSpi spi_i, IkeSpi spi_r, const SocketAddress& address) {
-  Writer octets;
-  octets.u64(spi_i.value);
-  octets.u64(spi_r.value);
-  octets.bytes(address.ip.bytes());
-  octets.u16(address.port);
-  return crypto::sha1({octets.view()});
-}
 
 void demand_cookie(Context& ctx, const Path& path, const Message& message, const Bytes& nonce) {
   ctx.count(Counter::kCookiesDemanded);
@@ -31,11 +23,6 @@ void demand_cookie(Context& ctx, const Path& path, const Message& message, const
 }
 
 }  // namespace
-
-bool wants_encap(const Context& ctx, const ConnectionRef& connection) {
-  return ctx.core.settings.force_encap ||
-         (connection && connection->encap == policy::Encap::kAlways);
-}
 
 void add_first_notifies(Context& ctx, IkeSa& sa, const ConnectionRef& connection,
                         std::vector<Payload>& payloads) {
@@ -91,11 +78,14 @@ void read_first_notifies(Context& ctx, IkeSa& sa, const Message& message) {
     }
   }
   sa.nat_there = source_seen && !source_matches;
+  sa.handshake().peer_nat_traversal = source_seen;
   sa.encap = source_seen && (sa.nat_here || sa.nat_there || wants_encap(ctx, sa.connection));
 }
 
 void move_to_nat_port(const Context& ctx, IkeSa& sa) {
-  if (!sa.encap) return;
+  // With MOBIKE without a NAT too (RFC 4555 section 3.3): a later path may have one.
+  const bool may_move = sa.handshake().peer_nat_traversal && may_use_mobike(*sa.connection);
+  if (!sa.encap && !may_move) return;
   sa.path.local.port = ctx.core.settings.nat_port;
   // A peer on a port of its own stays there.
   if (sa.path.remote.port == ctx.core.settings.port) {

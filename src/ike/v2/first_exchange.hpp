@@ -6,14 +6,13 @@
 
 namespace espalier::ike::v2 {
 
-// Whether ESP has to be in UDP, for our dataplane's sake or by configuration.
-bool wants_encap(const Context& ctx, const ConnectionRef& connection);
 // NAT detection, fragmentation and the hashes we verify: in both directions.
 void add_first_notifies(Context& ctx, IkeSa& sa, const ConnectionRef& connection,
                         std::vector<Payload>& payloads);
 // The peer's: sets encap, nat_here, nat_there, peer_fragmentation and peer_hashes.
 void read_first_notifies(Context& ctx, IkeSa& sa, const Message& message);
-// Initiator: both ends move to port 4500 when ESP is in UDP (RFC 7296 section 2.23).
+// Initiator: both ends move to port 4500 when ESP is in UDP (RFC 7296 section 2.23),
+// and when MOBIKE is wanted.
 void move_to_nat_port(const Context& ctx, IkeSa& sa);
 
 enum class Admission { kRefused, kAdmitted, kProved };

@@ -5,6 +5,7 @@
 
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/negotiate.hpp"
 
 namespace espalier::ike::v2 {
@@ -92,6 +93,7 @@ void delete_ike(Context& ctx, IkeSa& sa, MessageId id) {
     IkeSa* theirs = ctx.find(sa.active->collision->ike);
     if (theirs != nullptr && theirs->state == IkeState::kEstablished) {
       ctx.hand_children_over(sa, *theirs);
+      hand_mobike_over(ctx, sa, *theirs);
     }
   }
   send_response(ctx, sa, ExchangeType::kInformational, id, {});
@@ -115,11 +117,13 @@ void start_informational(Context& ctx, IkeSa& sa, const Task& task) {
       sa.active = ActiveTask{};
       sa.active->task = task;
       ctx.count(Counter::kLivenessChecks);
-      send_request(ctx, sa, ExchangeType::kInformational, {});
+      send_request(ctx, sa, ExchangeType::kInformational, look_for_nat_changes(ctx, sa));
       sa.outstanding->quick = task.quick;
       return;
     case TaskKind::kInvalidSpi:
     case TaskKind::kQcdToken:
+    case TaskKind::kTellAddresses:
+    case TaskKind::kCheckRoute:
     case TaskKind::kTicketRequest:
     case TaskKind::kRedirect:
     case TaskKind::kCreateChild:
@@ -154,6 +158,7 @@ void handle_informational_request(Context& ctx, IkeSa& sa, const Message& messag
   read_qcd_token(sa, message);  // RFC 6290 section 4.4: whenever it comes protected
   if (const auto* lacks = message.notify(NotifyType::kInvalidSpi))
     peer_lacks_child(ctx, sa, *lacks);
+  if (sa.mobike) handle_mobike(ctx, sa, message, answer);
   if (!deleted.spis.empty()) answer.push_back(std::move(deleted));
   answer_ticket_request(ctx, sa, message, answer);
   send_response(ctx, sa, ExchangeType::kInformational, message.header.message_id, answer);
@@ -163,6 +168,7 @@ void handle_informational_request(Context& ctx, IkeSa& sa, const Message& messag
 void process_informational_response(Context& ctx, IkeSa& sa, const Message& message) {
   ASSERT(sa.active);
   const Task task = sa.active->task;
+  const MobikeRequest sent{sa.active->epoch, sa.active->cookie2};
   finish_task(ctx, sa);
   switch (task.kind) {
     case TaskKind::kDeleteChild:
@@ -173,8 +179,11 @@ void process_informational_response(Context& ctx, IkeSa& sa, const Message& mess
       remove_children(ctx, sa);
       destroy(ctx, sa, sa.successor ? "" : "deleted");
       break;
+    case TaskKind::kTellAddresses: addresses_told(ctx, sa, sent, message); break;
+    case TaskKind::kCheckRoute: route_checked(ctx, sa, sent, message); break;
+    case TaskKind::kLiveness: see_nat_changes(ctx, sa, sent, message); break;
     case TaskKind::kTicketRequest: take_ticket(ctx, sa, message); break;
-    default: break;  // a liveness check: that an answer came is all
+    default: break;  // that an answer came is all
   }
 }
 

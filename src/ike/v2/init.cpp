@@ -12,6 +12,8 @@
 #include "ike/v2/certificates.hpp"
 #include "ike/v2/first_exchange.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
+#include "ike/v2/nat.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "ike/v2/ppk.hpp"
 #include "policy/proposal.hpp"

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ike/core/limits.hpp"
+#include "ike/v2/mobike.hpp"
 #include "policy/proposal.hpp"
 
 namespace espalier::ike::v2 {
@@ -46,10 +47,18 @@ std::string_view name(TaskKind kind) {
     case TaskKind::kLiveness: return "liveness check";
     case TaskKind::kInvalidSpi: return "report of an unknown SPI";
     case TaskKind::kQcdToken: return "crash detection token";
+    case TaskKind::kTellAddresses: return "change of addresses";
+    case TaskKind::kCheckRoute: return "return routability check";
     case TaskKind::kTicketRequest: return "request of a session ticket";
     case TaskKind::kRedirect: return "redirect";
   }
   return "task";
+}
+
+bool is_to_send_yet(const IkeSa& sa, const ChildSa& child) {
+  return !child.outbound_installed && child.state == ChildState::kInstalled &&
+         sa.state == IkeState::kEstablished && !sa.discard_at &&
+         !has_task(sa, TaskKind::kDeleteIke);
 }
 
 Duration outbound_grace(const IkeSa& sa) {
@@ -252,6 +261,8 @@ void run_tasks(Context& ctx, IkeSa& sa) {
     case TaskKind::kLiveness: start_informational(ctx, sa, task); break;
     case TaskKind::kInvalidSpi: start_invalid_spi(ctx, sa, task); break;
     case TaskKind::kQcdToken: start_qcd_token(ctx, sa, task); break;
+    case TaskKind::kTellAddresses: start_tell_addresses(ctx, sa, task); break;
+    case TaskKind::kCheckRoute: start_check_route(ctx, sa, task); break;
     case TaskKind::kTicketRequest: start_ticket_request(ctx, sa, task); break;
     case TaskKind::kRedirect: start_redirect(ctx, sa, task); break;
   }

@@ -33,9 +33,15 @@ bool is_covered(const IkeSa& sa, const std::string& name, const policy::Selector
 void schedule_child(Context& ctx, const IkeSa& sa, ChildSa& child);
 // The authenticated peer is somewhere else now: the SA's and its children's path follows.
 void move_path(Context& ctx, IkeSa& sa, const Path& path);
+// The children's outer addresses and encapsulation become the IKE SA's.
+void move_children(Context& ctx, IkeSa& sa);
 
 // ---- the SA (lifecycle.cpp)
 // ----------------------------------------------------------------------------------
+
+// Whether the child waits to send. Not of an SA that is being deleted (its outbound SAs are gone
+// for good: RFC 7296 section 1.4.1), nor of one that waits for its Delete, ours or the peer's.
+bool is_to_send_yet(const IkeSa& sa, const ChildSa& child);
 
 // IKE_AUTH is done: timers, pair bookkeeping, the rule for simultaneous starts.
 void establish(Context& ctx, IkeSa& sa);

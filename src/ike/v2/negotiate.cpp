@@ -317,6 +317,7 @@ Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi sp
   spec.remote_ts = child.remote_ts;
   spec.nat_original = child.original;
   spec.replay_window = child.config.replay_window;
+  spec.outer = child.config.outer;
   spec.encr_out = exchange_initiator ? std::move(keys.encr_i) : std::move(keys.encr_r);
   spec.integ_out = exchange_initiator ? std::move(keys.integ_i) : std::move(keys.integ_r);
   spec.encr_in = exchange_initiator ? std::move(keys.encr_r) : std::move(keys.encr_i);

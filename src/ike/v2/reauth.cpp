@@ -86,7 +86,11 @@ void add_auth_lifetime(const IkeSa& sa, std::vector<Payload>& payloads) {
 
 bool handle_reauth_timers(Context& ctx, IkeSa& sa) {
   if (sa.reauth_by && ctx.now >= *sa.reauth_by) {
-    const std::string why = "its authentication is too old and was not repeated";
+    const Pair* changed = ctx.pair_of(sa);
+    const std::string why =
+        changed != nullptr && is_outdated(*changed, sa)
+            ? "its configuration was changed, and the peer made no other with the new one"
+            : "its authentication is too old and was not repeated";
     ctx.event(EventKind::kRekeyFailed, LogLevel::kWarning, sa.pair(), "the IKE SA goes: " + why);
     if (Pair* pair = ctx.pair_of(sa)) pair->last_error = why;
     sa.reauth_by.reset();
@@ -138,7 +142,11 @@ void finish_reauth(Context& ctx, const std::string& name) {
                   ? is_covered(made, child.spec.child, {}, {})
                   : is_covered(made, child.spec.child, child.spec.local_ts, child.spec.remote_ts));
     };
-    IkeSa& goes = std::all_of(old->children.begin(), old->children.end(), stays) ? *old : made;
+    // After a change the new children are what they are.
+    const bool whole = old->connection == made.connection
+                           ? std::all_of(old->children.begin(), old->children.end(), stays)
+                           : !made.children.empty();
+    IkeSa& goes = whole ? *old : made;
     if (&goes == &made) {
       ctx.event(EventKind::kRekeyFailed, LogLevel::kWarning, name,
                 "the IKE SA that authenticated anew did not get all the child SAs: the old one "

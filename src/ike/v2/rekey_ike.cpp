@@ -10,6 +10,7 @@
 
 #include "ike/core/limits.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/negotiate.hpp"
 
 namespace espalier::ike::v2 {
@@ -58,6 +59,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
   sa.reauth_at = old.reauth_at;
   sa.reauth_by = old.reauth_by;
   sa.began = old.began;
+  sa.mobike = old.mobike;
   sa.peer_certificates = old.peer_certificates;
   sa.suite = suite;
   sa.keys = std::move(keys);
@@ -74,6 +76,7 @@ IkeSa make_successor(Context& ctx, const IkeSa& old, Role role, IkeSpi spi_i, Ik
 // Children and waiting tasks go to the successor; the old SA only waits for its Delete.
 void hand_over(Context& ctx, IkeSa& old, IkeSa& successor) {
   ctx.hand_children_over(old, successor);
+  hand_mobike_over(ctx, old, successor);
   // Who wants the SA closed wants its successor closed.
   if (old.active && old.active->task.kind == TaskKind::kDeleteIke) {
     add_task(ctx, successor, {TaskKind::kDeleteIke, Spi(), "", ctx.now});

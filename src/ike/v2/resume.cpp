@@ -12,6 +12,7 @@
 #include "ike/core/limits.hpp"
 #include "ike/v2/first_exchange.hpp"
 #include "ike/v2/lifecycle.hpp"
+#include "ike/v2/nat.hpp"
 #include "ike/v2/negotiate.hpp"
 #include "policy/identity.hpp"
 

@@ -81,6 +81,8 @@ enum class TaskKind : std::uint8_t {
   kLiveness,
   kInvalidSpi,     // tells the peer that its ESP has an SPI we do not know: `child`
   kQcdToken,       // gives the peer our token of an SA that a rekey made
+  kTellAddresses,  // ours changed (RFC 4555 sections 3.5 and 3.6)
+  kCheckRoute,     // is the peer where it says it is? (RFC 4555 section 3.7)
   kTicketRequest,  // asks for a session ticket (RFC 5723)
   kRedirect,       // sends the peer to `address` (RFC 5685)
 };
@@ -155,6 +157,8 @@ struct ActiveTask {
   // Outbound SPIs that the peer deleted and we do not have: its Delete may have overtaken the
   // answer that makes them.
   std::set<Spi> deleted_by_peer;
+  std::uint32_t epoch = 0;  // Mobike::epoch when the request was made
+  Bytes cookie2;            // kCheckRoute
   friend bool operator==(const ActiveTask&, const ActiveTask&) = default;
 };
 
@@ -218,6 +222,20 @@ enum class PpkStage : std::uint8_t {
   kMixed,  // AUTH with the PPK is being made, or was sent
 };
 
+// MOBIKE (RFC 4555), when both ends have it. Not the roles of the exchanges: who initiated the
+// first of a series of rekeyed IKE SAs chooses the addresses for all of them (its section 2).
+struct Mobike {
+  bool initiator = false;
+  bool update = false;      // initiator: the peer does not know sa.path yet
+  bool list = false;        // the peer does not know our other addresses yet
+  std::uint32_t epoch = 0;  // counts what an answer that is under way cannot be about
+  unsigned refusals = 0;    // of UPDATE_SA_ADDRESSES, in a row
+  bool listed = false;  // the peer sent a list since: what the configuration says is out of date
+  std::vector<IpAddress> peer_addresses;  // beside the one in use of IKE_AUTH; the whole list since
+  Bytes seen_as;  // the peer's hash of our address as it sees it (section 3.8); empty: not known
+  friend bool operator==(const Mobike&, const Mobike&) = default;
+};
+
 // What only the first two exchanges need; dropped when the SA is established.
 struct Handshake {
   crypto::DhKeyPair dh;
@@ -239,7 +257,8 @@ struct Handshake {
   bool status_asked = false;     // ... was: the policy decides now
   bool initial_contact = false;  // the peer sent INITIAL_CONTACT
   Bytes faked_nat_source;        // the same octets in a retry
-  bool use_ppk = false;          // both sent USE_PPK (RFC 8784)
+  bool peer_nat_traversal = false;  // it sent NAT detection payloads
+  bool use_ppk = false;             // both sent USE_PPK (RFC 8784)
   PpkStage ppk_stage = PpkStage::kNone;
   // IKE_INTERMEDIATE (RFC 9242 section 3.3.2, RFC 9370 section 2.2.2).
   std::size_t next_ke = 0;       // the slot being exchanged, from 0
@@ -265,7 +284,7 @@ struct IkeSa {
   IkeSpi spi_i, spi_r;
   ConnectionRef connection;  // responder: known from IKE_AUTH on
   Path path;
-  bool encap = false;     // on port 4500
+  bool encap = false;     // ESP in UDP
   bool nat_here = false;  // the peer sees another address of ours than we do
   bool nat_there = false;
   bool peer_fragmentation = false;
@@ -290,6 +309,10 @@ struct IkeSa {
   Box<ActiveTask> active;
   Box<Responding> responding;
   Box<PendingExchange> pending;
+  Box<Mobike> mobike;
+  // Where the request that is being answered came from, when that is not `path`: with MOBIKE a
+  // request alone moves nothing, and its answer goes back to where it came from.
+  Box<Path> reply_path;
   Box<PeerCertificates> peer_certificates;  // kCert
 
   std::vector<ChildSa> children;

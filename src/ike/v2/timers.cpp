@@ -18,14 +18,6 @@ class Earliest {
   std::optional<Wakeup> best_;
 };
 
-// A child that waits to send. Not of an SA that is being deleted (its outbound SAs are gone for
-// good: RFC 7296 section 1.4.1), nor of one that waits for its Delete, ours or the peer's.
-bool is_to_send_yet(const IkeSa& sa, const ChildSa& child) {
-  return !child.outbound_installed && child.state == ChildState::kInstalled &&
-         sa.state == IkeState::kEstablished && !sa.discard_at &&
-         !has_task(sa, TaskKind::kDeleteIke);
-}
-
 void consider_established(const IkeSa& sa, Earliest& earliest) {
   const bool idle = !sa.active && !sa.outstanding && sa.job.value == 0;
   if (sa.state == IkeState::kEstablished) {

@@ -137,6 +137,8 @@ enum class NotifyType : std::uint16_t {
   kFailedCpRequired = 37,
   kTsUnacceptable = 38,
   kInvalidSelectors = 39,
+  kUnacceptableAddresses = 40,  // RFC 4555
+  kUnexpectedNatDetected = 41,
   kTemporaryFailure = 43,
   kChildSaNotFound = 44,
   kStateNotFound = 47,  // RFC 9370
@@ -152,7 +154,13 @@ enum class NotifyType : std::uint16_t {
   kRekeySa = 16393,
   kEspTfcPaddingNotSupported = 16394,
   kNonFirstFragmentsAlso = 16395,
-  kMobikeSupported = 16396,
+  kMobikeSupported = 16396,  // RFC 4555 from here to kNoNatsAllowed
+  kAdditionalIp4Address = 16397,
+  kAdditionalIp6Address = 16398,
+  kNoAdditionalAddresses = 16399,
+  kUpdateSaAddresses = 16400,
+  kCookie2 = 16401,
+  kNoNatsAllowed = 16402,
   kAuthLifetime = 16403,
   kRedirectSupported = 16406,  // RFC 5685
   kRedirect = 16407,

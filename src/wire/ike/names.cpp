@@ -7,7 +7,7 @@
 namespace espalier::wire::ike {
 namespace {
 
-constexpr std::array<std::pair<NotifyType, std::string_view>, 51> kNotifyNames{{
+constexpr std::array<std::pair<NotifyType, std::string_view>, 59> kNotifyNames{{
     {NotifyType::kUnsupportedCriticalPayload, "UNSUPPORTED_CRITICAL_PAYLOAD"},
     {NotifyType::kInvalidIkeSpi, "INVALID_IKE_SPI"},
     {NotifyType::kInvalidMajorVersion, "INVALID_MAJOR_VERSION"},
@@ -23,6 +23,8 @@ constexpr std::array<std::pair<NotifyType, std::string_view>, 51> kNotifyNames{{
     {NotifyType::kFailedCpRequired, "FAILED_CP_REQUIRED"},
     {NotifyType::kTsUnacceptable, "TS_UNACCEPTABLE"},
     {NotifyType::kInvalidSelectors, "INVALID_SELECTORS"},
+    {NotifyType::kUnacceptableAddresses, "UNACCEPTABLE_ADDRESSES"},
+    {NotifyType::kUnexpectedNatDetected, "UNEXPECTED_NAT_DETECTED"},
     {NotifyType::kTemporaryFailure, "TEMPORARY_FAILURE"},
     {NotifyType::kChildSaNotFound, "CHILD_SA_NOT_FOUND"},
     {NotifyType::kStateNotFound, "STATE_NOT_FOUND"},
@@ -39,6 +41,12 @@ constexpr std::array<std::pair<NotifyType, std::string_view>, 51> kNotifyNames{{
     {NotifyType::kEspTfcPaddingNotSupported, "ESP_TFC_PADDING_NOT_SUPPORTED"},
     {NotifyType::kNonFirstFragmentsAlso, "NON_FIRST_FRAGMENTS_ALSO"},
     {NotifyType::kMobikeSupported, "MOBIKE_SUPPORTED"},
+    {NotifyType::kAdditionalIp4Address, "ADDITIONAL_IP4_ADDRESS"},
+    {NotifyType::kAdditionalIp6Address, "ADDITIONAL_IP6_ADDRESS"},
+    {NotifyType::kNoAdditionalAddresses, "NO_ADDITIONAL_ADDRESSES"},
+    {NotifyType::kUpdateSaAddresses, "UPDATE_SA_ADDRESSES"},
+    {NotifyType::kCookie2, "COOKIE2"},
+    {NotifyType::kNoNatsAllowed, "NO_NATS_ALLOWED"},
     {NotifyType::kAuthLifetime, "AUTH_LIFETIME"},
     {NotifyType::kRedirectSupported, "REDIRECT_SUPPORTED"},
     {NotifyType::kRedirect, "REDIRECT"},
