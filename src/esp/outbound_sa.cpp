@@ -11,9 +11,8 @@ namespace espalier::esp {
 
 Status check(const SaParameters& parameters) {
   if (parameters.replay_window == 0) {
-    // An AEAD's nonce is the number: it must not come again (RFC 4106 section 3.1).
-    const auto encr = crypto::info(parameters.suite.encr);
-    if (parameters.esn || !encr || encr->aead) {
+    // What counts must not see a number again (RFC 4106 section 3.1, RFC 3686 section 7).
+    if (parameters.esn || parameters.suite.encr != crypto::EncrId::kAesCbc) {
       return make_error(ErrorCode::kInvalidArgument,
                         fmt::format("SA {}: only CBC without ESN can do without anti-replay.",
                                     to_string(parameters.spi)));
