@@ -26,6 +26,7 @@ constexpr std::uint64_t kTokenSecretSeed = 1000;
 ike::Settings settings_of(const Options& options, std::optional<std::uint64_t> number) {
   ike::Settings settings;
   settings.election = options.election;
+  settings.journal = !options.restarts.empty();
   if (options.keep_state && number) settings.qcd_secret = stand_in(kTokenSecretSeed + *number);
   return settings;
 }

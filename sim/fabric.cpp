@@ -57,8 +57,8 @@ void World::send(Host& from, ike::Transmit transmit) {
       mapped != from.nat.outside.end()) {
     path.remote.port = mapped->second;
   }
-  for (const auto& [own, outside] : to->nat.outside) {
-    if (outside == path.local.port) path.local.port = own;
+  for (const auto& [inside, outside] : to->nat.outside) {
+    if (outside == path.local.port) path.local.port = inside;
   }
   const ike::Settings& listening = to->engine.core().settings;
   if (path.local.port != listening.port && path.local.port != listening.nat_port) {

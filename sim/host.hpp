@@ -59,6 +59,10 @@ struct Host {
   std::int64_t drift_ppm = 0;  // its clock runs that much too fast
   std::uint64_t sent = 0;      // datagrams
   std::uint32_t boots = 0;     // starts after crashes
+  // What its daemon keeps of its IKE SAs (ike::Settings::journal), as it was before the last
+  // datagram left.
+  std::map<IkeSpi, SecretBytes> journal;
+  bool daemon_ended = false;  // and its dataplane goes on
 
   // The world's bookkeeping.
   std::optional<Instant> wakeup;  // in the world's time

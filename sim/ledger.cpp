@@ -70,6 +70,12 @@ void Ledger::lost(HostId host, bool for_good) {
   }
 }
 
+void Ledger::look_at(const Host& host) {
+  for (const auto& [name, pair] : host.engine.core().pairs) {
+    if (const Host* peer = world_.find(pair.connection->peer)) set(host.id, peer->id, pair.up);
+  }
+}
+
 void Ledger::on_event(const Host& host, const ike::Event& event) {
   const bool up = event.kind == ike::EventKind::kPairUp;
   if (!up && event.kind != ike::EventKind::kPairDown) return;

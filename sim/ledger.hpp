@@ -29,6 +29,8 @@ class Ledger : public Observer {
   void expect(HostId a, HostId b);
   // A crash: the host's end of every pair is gone. for_good: its pairs are expected no more.
   void lost(HostId host, bool for_good);
+  // The host's engine is another one: what it says of its pairs now.
+  void look_at(const Host& host);
 
   void on_event(const Host& host, const ike::Event& event) override;
 

@@ -95,8 +95,8 @@ class Run {
 };
 
 void Run::crash(Host& host, bool for_good) {
-  if (!host.running) return;
-  count(host);
+  if (!host.running && !host.daemon_ended) return;
+  if (host.running) count(host);
   world_.crash(host);
   ledger_.lost(host.id, for_good);
   if (for_good) out_.killed.push_back(host.name);
@@ -107,6 +107,9 @@ void Run::boot(Host& host) {
   if (std::find(out_.killed.begin(), out_.killed.end(), host.name) != out_.killed.end()) return;
   world_.power_on(host);
   if (Status status = mesh_.configure(host); !status) failed_ = std::move(status);
+  if (!host.daemon_ended) return;
+  world_.resume(host);
+  ledger_.look_at(host);
 }
 
 void Run::kill(double percent) {
@@ -128,6 +131,15 @@ void Run::schedule() {
   };
   for (const Reboot& one : options_.reboots) {
     at(one.at, [this, &one] { crash(world_.host(one.host), false); });
+    at(one.at + options_.downtime, [this, &one] { boot(world_.host(one.host)); });
+  }
+  for (const Restart& one : options_.restarts) {
+    at(one.at, [this, &one] {
+      Host& host = world_.host(one.host);
+      if (!host.running) return;
+      count(host);
+      world_.end_daemon(host);
+    });
     at(one.at + options_.downtime, [this, &one] { boot(world_.host(one.host)); });
   }
   for (const Netsplit& one : options_.netsplits) {

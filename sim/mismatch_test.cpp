@@ -34,7 +34,7 @@ SecretBytes secret(const std::string& text) {
 void configure(World& world, const std::string& self, const std::string& text,
                const std::string& mesh_secret, const std::string& ppk) {
   const std::string file = self + ".yaml";
-  const auto loaded = config::load_inventory("mesh: prod\n" + text, file, {true, true, true, true});
+  const auto loaded = config::load_inventory("mesh: prod\n" + text, file, {true, true});
   ASSERT_TRUE(loaded.ok()) << config::to_string(loaded.diagnostics.front());
   mesh::Credentials credentials;
   credentials.mesh_secret = secret(mesh_secret);

@@ -23,7 +23,7 @@ hosts:
   hermes: {address: 192.0.2.14, subnets: [10.4.0.0/16, 10.5.0.0/16]}
 )";
 
-config::Features all() { return {true, true, true, true}; }
+config::Features all() { return {true, true}; }
 
 TEST(Mode, HostsInTransportModeTheirNetworksInTunnelMode) {
   const auto loaded = config::load_inventory(kMesh, "mesh.yaml", all());

@@ -21,6 +21,7 @@ Status known(const config::Inventory& inventory, const std::string& name, std::s
 
 Status check(const Options& options, const config::Inventory& inventory) {
   for (const Reboot& one : options.reboots) TRY(known(inventory, one.host, "--reboot"));
+  for (const Restart& one : options.restarts) TRY(known(inventory, one.host, "--restart"));
   for (const Rebind& one : options.rebinds) TRY(known(inventory, one.host, "--rebind"));
   for (const Move& one : options.moves) TRY(known(inventory, one.host, "--move"));
   for (const Expire& one : options.expires) {
@@ -49,6 +50,7 @@ Status check_names(const std::vector<std::string>& names, const config::Inventor
 Duration last_fault(const Options& options) {
   Duration last{};
   for (const Reboot& one : options.reboots) last = std::max(last, one.at + options.downtime);
+  for (const Restart& one : options.restarts) last = std::max(last, one.at + options.downtime);
   for (const Netsplit& one : options.netsplits) last = std::max(last, one.at + one.length);
   for (const Kill& one : options.kills) last = std::max(last, one.at);
   for (const Rebind& one : options.rebinds) last = std::max(last, one.at);

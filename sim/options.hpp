@@ -17,6 +17,12 @@ struct Reboot {  // crashes, loses every SA, and starts again after Options::dow
   std::string host;
   Duration at{};
 };
+// Its daemon is killed, and starts again after Options::downtime with its journal; the dataplane
+// goes on meanwhile.
+struct Restart {
+  std::string host;
+  Duration at{};
+};
 struct Netsplit {  // nothing of a reaches b, and nothing of b reaches a unless one_way
   std::string a, b;
   Duration at{};
@@ -60,6 +66,7 @@ inline constexpr Duration kRepairEvery = 10s;
 struct Options {
   NetworkOptions network;
   std::vector<Reboot> reboots;
+  std::vector<Restart> restarts;
   Duration downtime = 5s;
   // A host that reboots has what its daemon had written (the secret behind RFC 6290's tokens).
   bool keep_state = true;

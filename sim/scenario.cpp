@@ -245,6 +245,7 @@ void Maker::faults() {
   };
   options.downtime = millis(1, chance(50) ? 2'000 : 100'000);
   times(40, 4, [&] { options.reboots.push_back({some_host(), moment()}); });
+  times(30, 4, [&] { options.restarts.push_back({some_host(), moment()}); });
   options.keep_state = chance(60);
   times(40, 4, [&] {
     Netsplit split{some_host(), some_host(), moment(), {}, chance(50)};
@@ -295,7 +296,9 @@ std::string arguments(const Options& options) {
   }
   if (options.network.jitter.count() > 0) add_time(out, "--jitter", options.network.jitter);
   for (const Reboot& one : options.reboots) out += " --reboot " + one.host + at(one.at);
-  if (!options.reboots.empty() && options.downtime != plain.downtime) {
+  for (const Restart& one : options.restarts) out += " --restart " + one.host + at(one.at);
+  const bool away = !options.reboots.empty() || !options.restarts.empty();
+  if (away && options.downtime != plain.downtime) {
     add_time(out, "--downtime", options.downtime);
   }
   if (!options.keep_state) out += " --lose-state";

@@ -10,7 +10,7 @@
 namespace espalier::sim {
 namespace {
 
-constexpr config::Features kAll{true, true, true, true};
+constexpr config::Features kAll{true, true};
 
 std::string told(const Scenario& scenario, const RunOutcome& outcome) {
   std::string out = fmt::format("{}espalier simulate FILE --seed {}{}\n", scenario.inventory,

@@ -7,6 +7,7 @@
 #include "policy/identity.hpp"
 #include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
+#include "sim/repair.hpp"
 
 namespace espalier::sim {
 
@@ -108,9 +109,34 @@ void World::crash(Host& target) {
   }
   target.engine = ike::Endpoint(target.engine.core().settings);
   target.twin = Twin();
+  target.journal.clear();  // it is void after a boot
+  target.daemon_ended = false;
   arm(target);
   watch.disturbed(now_);
   if (observer != nullptr) observer->on_fault(target.name + " crashes");
+}
+
+void World::end_daemon(Host& target) {
+  target.running = false;
+  target.daemon_ended = true;
+  target.engine = ike::Endpoint(target.engine.core().settings);
+  arm(target);
+  watch.disturbed(now_);
+  if (observer != nullptr) observer->on_fault(target.name + ": its daemon is killed");
+}
+
+ike::journal::Restored World::resume(Host& target) {
+  target.daemon_ended = false;
+  std::vector<SecretBytes> records;
+  for (const auto& [spi, record] : target.journal) records.push_back(record);
+  const ike::journal::Restored restored = target.engine.restore(clock(target), target.rng, records);
+  target.journal.clear();
+  for (ike::journal::Entry& entry : target.engine.whole_journal()) {
+    target.journal.emplace(entry.sa, std::move(entry.record));
+  }
+  repair(*this, target);
+  drain(target);
+  return restored;
 }
 
 void World::power_on(Host& target) {
@@ -168,7 +194,11 @@ void World::drain(Host& host) {
     if (auto effect = host.engine.poll_effect()) {
       if (observer != nullptr) observer->on_effect(host, *effect);
       apply(host, std::move(*effect));
-    } else if (auto transmit = host.engine.poll_transmit()) {
+      continue;
+    }
+    // Before anything of it can be seen outside.
+    if (host.engine.core().settings.journal) keep_journal(host);
+    if (auto transmit = host.engine.poll_transmit()) {
       send(host, std::move(*transmit));
     } else if (auto event = host.engine.poll_event()) {
       if (observer != nullptr) observer->on_event(host, *event);
@@ -178,6 +208,33 @@ void World::drain(Host& host) {
     }
   }
   arm(host);
+}
+
+void World::keep_journal(Host& host) {
+  for (ike::journal::Entry& entry : host.engine.take_journal()) {
+    if (entry.record.empty()) {
+      host.journal.erase(entry.sa);
+    } else {
+      host.journal[entry.sa] = std::move(entry.record);
+    }
+  }
+  if (!check_journals || host.daemon_ended) return;
+  std::size_t kept = 0;
+  for (const auto& [spi, sa] : host.engine.core().sas) {
+    const ike::journal::Keep keep = ike::journal::keep(sa);
+    const auto found = host.journal.find(spi);
+    if (found != host.journal.end()) ++kept;
+    if (keep == ike::journal::Keep::kAsBefore) continue;
+    const bool wanted = keep == ike::journal::Keep::kRecord;
+    if (wanted != (found != host.journal.end())) {
+      watch.violation(now_, host.name, "the journal lacks an IKE SA, or has it still");
+    } else if (wanted && found->second != ike::journal::save(host.engine.core(), sa)) {
+      watch.violation(now_, host.name, "an IKE SA changed and the journal was not told");
+    }
+  }
+  if (kept != host.journal.size()) {
+    watch.violation(now_, host.name, "the journal has an IKE SA that is gone");
+  }
 }
 
 // The host's next wake-up may be another one now, and its pairs may be.

@@ -71,6 +71,11 @@ class World {
   void crash(Host& host);
   // It runs again, with nothing; whoever calls configures it.
   void power_on(Host& host);
+  // The daemon ends at once; the dataplane and the journal stay. Afterwards power_on(), a
+  // Configure, and resume(), which gives the engine the journal's SAs and compares them with the
+  // dataplane.
+  void end_daemon(Host& host);
+  ike::journal::Restored resume(Host& host);
 
   // Faults of the network and of dataplanes. A cut loses what `from` sends to `to`, from now until
   // mend() of the same two.
@@ -113,7 +118,8 @@ class World {
   // How long a job takes; nothing: it never ends. Without it all take no time.
   std::function<std::optional<Duration>(const Host& host, const ike::Job& job)> job_time;
   Observer* observer = nullptr;
-  bool keep_events = true;  // in Host::events
+  bool keep_events = true;      // in Host::events
+  bool check_journals = false;  // after every step each is the whole one; a violation if not
   std::uint64_t messages = 0;
   Watch watch;  // the invariants that hold at every step
   std::uint64_t seed() const { return seed_; }
@@ -133,6 +139,7 @@ class World {
   void fire(Host& host);
   void look_at_all();
   void drain(Host& host);
+  void keep_journal(Host& host);
   void arm(Host& host);
   void tell_addresses(Host& host);
   std::optional<Instant> next_timer();

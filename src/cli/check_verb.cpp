@@ -1,31 +1,13 @@
 // `espalier check FILE`: an inventory without a daemon, and without the secrets it names.
+#include <algorithm>
+
 #include "cli/check_report.hpp"
 #include "cli/inventory_file.hpp"
 #include "cli/verb.hpp"
+#include "mesh/lockout.hpp"
 
 namespace espalier::cli {
 namespace {
-
-// The plan does not depend on what the credentials hold, only on their being there; check is about
-// the inventory. Chance stands in for them, so that no key of the check could ever be one in use.
-Result<mesh::Credentials> stand_ins(Environment& env,
-                                    const std::vector<mesh::RequiredFile>& files) {
-  mesh::Credentials out;
-  out.stand_ins = true;
-  TRY_ASSIGN(out.mesh_secret, env.random(32));
-  for (const auto& file : files) {
-    using Kind = mesh::RequiredFile::Kind;
-    if (file.kind == Kind::kForeignSecret) {
-      TRY_ASSIGN(out.foreign_secrets[file.name], env.random(32));
-    }
-    if (file.kind == Kind::kCertificate) out.certificates = {{file.path, "", {Bytes{0}}}};
-    if (file.kind == Kind::kPpk) {
-      TRY_ASSIGN(out.ppks[file.name], env.random(32));
-    }
-    if (file.kind == Kind::kAnchors) out.anchors = {Bytes{0}};
-  }
-  return out;
-}
 
 Status plan_host(Call& call, const config::Inventory& inventory, CheckReport& report) {
   auto self = chosen_self(call, inventory);
@@ -35,15 +17,43 @@ Status plan_host(Call& call, const config::Inventory& inventory, CheckReport& re
     report.no_plan = "No host's pairs are shown: " + self.error().message;
     return {};
   }
-  report.files = mesh::required_files(inventory, *self);
-  TRY_ASSIGN(const mesh::Credentials credentials, stand_ins(call.env, report.files));
-  TRY_ASSIGN(report.plan, mesh::compile(inventory, *self, credentials));
+  TRY_ASSIGN(report.plan, plan_with_stand_ins(call, inventory, &report.files));
   return {};
+}
+
+// Pairs that are up carry what goes between their hosts already, logins too.
+std::vector<std::string> pairs_that_are_up(Call& call) {
+  std::vector<std::string> names;
+  auto daemon = call.env.connect(call.socket());
+  if (!daemon) return names;
+  const auto status = fetch_status(**daemon);
+  if (!status) return names;
+  for (const control::PairStatus& pair : status->pairs) {
+    if (pair.state == "up") names.push_back(pair.name);
+  }
+  return names;
+}
+
+// Whether the plan would cut the operator off.
+std::optional<std::string> cuts_off(Call& call, const mesh::HostPlan& plan) {
+  const std::vector<mesh::Login> logins = call.env.logins();
+  if (!mesh::lockout(plan, nullptr, logins)) return std::nullopt;
+  mesh::HostPlan rest = plan;
+  const std::vector<std::string> up = pairs_that_are_up(call);
+  std::erase_if(rest.connections, [&](const policy::Connection& one) {
+    return std::find(up.begin(), up.end(), one.name) != up.end();
+  });
+  return mesh::lockout(rest, nullptr, logins);
 }
 
 }  // namespace
 
 int run_check(Call& call) {
+  if (call.has("--host")) return run_host_check(call);
+  if (call.words().empty()) {
+    call.env.err("espalier: check needs the FILE to check, or --host.\n");
+    return kWrongUsage;
+  }
   CheckReport report;
   report.file = call.words().front();
   auto outcome = read_inventory(call.env, report.file);
@@ -73,7 +83,14 @@ int run_check(Call& call) {
   } else {
     call.env.err(check_text(report));
   }
-  return outcome->ok() && report.faults.empty() ? kDone : kBadInputFile;
+  if (!outcome->ok() || !report.faults.empty()) return kBadInputFile;
+  if (report.plan && !call.has("--force")) {
+    if (const auto why = cuts_off(call, *report.plan)) {
+      call.env.err("espalier: On this host, " + *why + " (--force).\n");
+      return kFailed;
+    }
+  }
+  return kDone;
 }
 
 }  // namespace espalier::cli

@@ -179,7 +179,10 @@ int run_log(Call& call) {
 
 int run_reload(Call& call) {
   return with_daemon(call, [&call](Connection& daemon) {
-    const auto answer = daemon.request("espalier-reload", Section(), {}, kAnswerTimeout);
+    Section arguments;
+    control::put(arguments, "ssh", call.env.ssh_connection());
+    if (call.has("--force")) control::put(arguments, "force", "yes");
+    const auto answer = daemon.request("espalier-reload", arguments, {}, kAnswerTimeout);
     if (!answer) return broken(call, answer.error());
     if (const Status outcome = control::decode_outcome(*answer); !outcome) {
       return fail(call.env, outcome.error());

@@ -15,6 +15,8 @@
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "base/time.hpp"
+#include "dataplane/preflight/facts.hpp"
+#include "mesh/lockout.hpp"
 #include "wire/vici/message.hpp"
 
 namespace espalier::cli {
@@ -84,6 +86,12 @@ class Environment {
   // Errors: kPermission, kSystem.
   virtual Result<std::unique_ptr<PathProber>> open_prober(const ProbeTarget& target) = 0;
   virtual std::string local_time(std::int64_t unix_ms) = 0;  // "2026-11-21 01:14:28.123"
+  // By whom this host is being worked on: SSH_CONNECTION, and established connections to port 22.
+  virtual std::vector<mesh::Login> logins() = 0;
+  virtual dataplane::preflight::HostFacts host_facts(
+      const dataplane::userspace::HostNetwork& network) = 0;
+  // SSH_CONNECTION, or nothing.
+  virtual std::string ssh_connection() = 0;
   // Removes every device, route, rule and table of ours from this host.
   virtual Status teardown(Logger& logger, const std::string& run) = 0;
 };

@@ -58,6 +58,16 @@ class FakeEnvironment : public Environment {
   std::string host_name() override { return "bender"; }
   std::vector<IpAddress> own_addresses() override { return {}; }
   std::string local_time(std::int64_t unix_ms) override { return "t" + std::to_string(unix_ms); }
+  std::vector<mesh::Login> logins() override {
+    const auto login = mesh::parse_ssh_connection(ssh);
+    return login ? std::vector<mesh::Login>{*login} : std::vector<mesh::Login>{};
+  }
+  dataplane::preflight::HostFacts host_facts(
+      const dataplane::userspace::HostNetwork& network) override {
+    looked_at = network;
+    return facts;
+  }
+  std::string ssh_connection() override { return ssh; }
   Status teardown(Logger& logger, const std::string&) override {
     ++teardowns;
     logger.log({LogLevel::kInfo, "dataplane", "", "Removed the table espalier."});
@@ -70,6 +80,9 @@ class FakeEnvironment : public Environment {
   std::int64_t wall = 1793232000;  // 2026-10-29
   std::map<std::string, std::string> files;
   std::string open_to_others;
+  std::string ssh;
+  dataplane::preflight::HostFacts facts;
+  dataplane::userspace::HostNetwork looked_at;
   Connector connector;
   ProberMaker prober;
   std::vector<std::string> connected_to;

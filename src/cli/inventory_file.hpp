@@ -3,6 +3,7 @@
 
 #include "cli/verb.hpp"
 #include "config/inventory.hpp"
+#include "mesh/plan.hpp"
 
 namespace espalier::cli {
 
@@ -14,5 +15,10 @@ Result<config::LoadOutcome> read_inventory(Environment& env, const std::string& 
 // --self if it is given, else the host name and then an own address. Errors: those of
 // mesh::named_self() and mesh::find_self().
 Result<std::string> chosen_self(Call& call, const config::Inventory& inventory);
+
+// What that host would do, without reading a secret or a certificate: chance stands in for them.
+// files: the plan's required_files() are put there.
+Result<mesh::HostPlan> plan_with_stand_ins(Call& call, const config::Inventory& inventory,
+                                           std::vector<mesh::RequiredFile>* files = nullptr);
 
 }  // namespace espalier::cli

@@ -131,7 +131,13 @@ class OnePair : public Connection {
   Result<Section> request(std::string_view, const Section&, const OnEvent& on_event,
                           Duration) override {
     on_event(control::kPairEvent, control::encode_pair(pair_));
-    return control::encode_summary({"m", "bender", "1", "kernel", 1, {}});
+    control::StatusSnapshot status;
+    status.mesh = "m";
+    status.self = "bender";
+    status.version = "1";
+    status.dataplane = "kernel";
+    status.generation = 1;
+    return control::encode_summary(status);
   }
   Status subscribe(std::string_view) override { return {}; }
   Status follow(const OnEvent&) override { return {}; }

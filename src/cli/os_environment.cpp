@@ -173,6 +173,28 @@ std::string OsEnvironment::local_time(std::int64_t unix_ms) {
   return fmt::format("{}.{:03}", text.data(), unix_ms % 1000);
 }
 
+std::string OsEnvironment::ssh_connection() {
+  const char* text = std::getenv("SSH_CONNECTION");
+  return text == nullptr ? "" : text;
+}
+
+std::vector<mesh::Login> OsEnvironment::logins() {
+  constexpr std::size_t kMaxTable = 16u << 20;
+  std::vector<mesh::Login> list;
+  if (const auto own = mesh::parse_ssh_connection(ssh_connection())) list.push_back(*own);
+  for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+    const auto table = read_file(path, kMaxTable);
+    if (!table) continue;
+    for (const mesh::Login& login : mesh::parse_ssh_sockets(*table)) list.push_back(login);
+  }
+  return list;
+}
+
+dataplane::preflight::HostFacts OsEnvironment::host_facts(
+    const dataplane::userspace::HostNetwork& network) {
+  return dataplane::preflight::read_facts(network);
+}
+
 Status OsEnvironment::teardown(Logger& logger, const std::string& run) {
   const Status userspace = dataplane::userspace::teardown_host(logger);
   const Status kernel = dataplane::teardown_kernel(logger, run);

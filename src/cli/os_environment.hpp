@@ -23,6 +23,10 @@ class OsEnvironment : public Environment {
   std::string host_name() override;
   std::vector<IpAddress> own_addresses() override;
   std::string local_time(std::int64_t unix_ms) override;
+  std::vector<mesh::Login> logins() override;
+  dataplane::preflight::HostFacts host_facts(
+      const dataplane::userspace::HostNetwork& network) override;
+  std::string ssh_connection() override;
   Status teardown(Logger& logger, const std::string& run) override;
 };
 

@@ -214,6 +214,7 @@ Result<SimulateArguments> parse_simulate(const control::ParsedOptions& given) {
   TRY(time(given, "--downtime", options.downtime));
   TRY(time(given, "--for", options.run_for));
   TRY(host_faults(given, "--reboot", "HOST@T, as bender@37s", options.reboots));
+  TRY(host_faults(given, "--restart", "HOST@T, as bender@37s", options.restarts));
   TRY(host_faults(given, "--rebind", "HOST@T, as bender@37s", options.rebinds));
   TRY(host_faults(given, "--move", "HOST@T, as bender@37s", options.moves));
   TRY(expires(given, options.expires));

@@ -75,6 +75,7 @@ std::string status_json(const control::StatusSnapshot& snapshot) {
            {"self", snapshot.self},
            {"version", snapshot.version},
            {"dataplane", snapshot.dataplane},
+           {"dataplane_why", snapshot.dataplane_why},
            {"generation", snapshot.generation},
            {"certificates", Json::array()},
            {"repairs", Json::object()},

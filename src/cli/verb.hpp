@@ -50,7 +50,9 @@ int run_rekey(Call& call);
 int run_log(Call& call);
 int run_reload(Call& call);
 int run_version(Call& call);
-int run_check(Call& call);  // file_verbs.cpp
+int run_check(Call& call);       // file_verbs.cpp
+int run_host_check(Call& call);  // host_check_verb.cpp
+int run_firewall(Call& call);    // firewall_verb.cpp
 int run_secret_new(Call& call);
 int run_secret_pair(Call& call);
 int run_teardown(Call& call);    // host_verbs.cpp

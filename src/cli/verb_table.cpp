@@ -28,8 +28,16 @@ constexpr std::array kRekeyOptions{
 constexpr std::array kLogOptions{
     OptionSpec{"--follow", "", "", "Go on with the lines to come, until interrupted.", 'f'},
     OptionSpec{"--json", "", "", "Print one JSON object a line."}};
-constexpr std::array kReloadOptions{kJson};
-constexpr std::array kCheckOptions{kSelf, kJson};
+constexpr std::array kReloadOptions{
+    OptionSpec{"--force", "", "", "Even though it cuts off somebody who is logged in."}, kJson};
+constexpr std::array kCheckOptions{
+    OptionSpec{"--host", "", "", "Check this machine: its kernel, settings and firewall."},
+    OptionSpec{"--force", "", "", "Even though it would cut off somebody who is logged in."}, kSelf,
+    kJson};
+constexpr std::array kFirewallOptions{
+    OptionSpec{"--nftables", "", "", "Commands for nft -f; the default."},
+    OptionSpec{"--iptables", "", "", "Commands for a shell, with iptables and ip6tables."},
+    OptionSpec{"--ufw", "", "", "Commands for a shell, with ufw."}, kSelf};
 constexpr std::array kSecretPairOptions{kSelf};
 constexpr OptionSpec kManualSuite{"--suite", "S", "aes256-sha256",
                                   "The suite in strongSwan's words: CBC with an HMAC."};
@@ -68,7 +76,11 @@ constexpr std::array kSimulateOptions{
     OptionSpec{"--reboot", "HOST@T", "",
                "At time T the host crashes, loses every SA, and starts again after --downtime.", 0,
                true},
-    OptionSpec{"--downtime", "T", "5s", "How long a host that reboots is away."},
+    OptionSpec{"--restart", "HOST@T", "",
+               "At time T the host's daemon is killed, and starts again after --downtime with its "
+               "journal; the dataplane goes on meanwhile.",
+               0, true},
+    OptionSpec{"--downtime", "T", "5s", "How long a host that reboots, or its daemon, is away."},
     OptionSpec{"--lose-state", "", "",
                "Hosts that reboot have lost their state folder too: they cannot prove that they "
                "crashed."},
@@ -142,10 +154,25 @@ constexpr std::array kVerbs{
     Verb{"reload", "", 0, 0, kReloadOptions, run_reload,
          "Reload the configuration, and say which pairs changed.",
          "Pairs that the change does not concern are not touched. A file with an error changes "
-         "nothing and exits 65."},
-    Verb{"check", "FILE", 1, 1, kCheckOptions, run_check, "Check an inventory, without a daemon.",
+         "nothing and exits 65. So does, with 1, one that would close the connection by which you "
+         "(SSH_CONNECTION) or somebody else (an established connection to port 22) are logged in "
+         "and that is not closed yet: add it to `except`, or give --force."},
+    Verb{"check", "[FILE]", 0, 1, kCheckOptions, run_check,
+         "Check an inventory, without a daemon; or, with --host, this machine.",
          "Prints file:line:column and what is wrong for every fault, and exits 65; else what the "
-         "host would do: its pairs, selectors and suites."},
+         "host would do: its pairs, selectors and suites. On a host that it would cut you off from "
+         "it says so and exits 1, as `reload` would. With --host it looks at this machine instead: "
+         "what the kernel lacks for ESP, settings that hurt a mesh, firewall rules that would drop "
+         "IKE or ESP, another VPN that still runs, each with the command that mends it; and which "
+         "dataplane `espalierd --dataplane auto` takes here, and why. FILE, or else "
+         "CONFIG/mesh.yaml if there is one, says what is needed. It changes nothing, needs root to "
+         "see all, and exits 1 when there is something to mend."},
+    Verb{
+        "firewall", "[FILE]", 0, 1, kFirewallOptions, run_firewall,
+        "Print rules that let the mesh through this host's firewall.",
+        "From FILE, or else CONFIG/mesh.yaml: IKE (udp/500), IKE and ESP behind NAT (udp/4500) and "
+        "ESP of the peers' addresses, and what comes out of IPsec. It changes nothing itself, and "
+        "nothing is closed by the rules: the daemon does that."},
     Verb{"simulate", "INVENTORY", 1, 1, kSimulateOptions, run_simulate,
          "Run the whole mesh in virtual time, under faults.",
          "Compiles the inventory for every host as the daemon does and runs all the engines in one "

@@ -33,11 +33,9 @@ std::string to_string(const Diagnostic& diagnostic);  // "mesh.yaml:7:12: unknow
 struct Features {
   bool transport_mode = false;
   bool trap = false;
-  bool exceptions = false;
-  bool protect_levels = false;  // `use` and `off`
-  bool bare_esp = false;        // ESP without UDP, where no IKE finds out whether it passes
-  bool kernel_suites = false;   // policy::needs_kernel()
-  bool outer_header = false;    // another policy::OuterHeader than the usual one
+  bool bare_esp = false;       // ESP without UDP, where no IKE finds out whether it passes
+  bool kernel_suites = false;  // policy::needs_kernel()
+  bool outer_header = false;   // another policy::OuterHeader than the usual one
 };
 inline constexpr Features kKernelPlane{.transport_mode = true,
                                        .trap = true,

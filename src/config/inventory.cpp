@@ -47,6 +47,34 @@ struct Layers {
   }
 };
 
+using Services = SharedList<policy::Service>;
+
+void add_once(std::vector<policy::Service>& list, const Services& more, bool flip) {
+  for (const policy::Service& service : more) {
+    const policy::Service seen = flip ? policy::flipped(service) : service;
+    if (std::find(list.begin(), list.end(), seen) == list.end()) list.push_back(seen);
+  }
+}
+
+// Services as one end of a pair sees them. What one host says is about its own side; what both say,
+// or `defaults` for both, holds at either end. `lower`: this host is the first name of a pair's
+// key.
+Services seen_from(const Layers& layers, bool lower, Maybe<Services> SettingsLayer::*key) {
+  std::vector<policy::Service> list;
+  const auto add = [&](const SettingsLayer* layer, bool flip) {
+    if (layer == nullptr || !(layer->*key)) return false;
+    add_once(list, (layer->*key)->value, flip);
+    return true;
+  };
+  if (add(layers.pair, !lower) || add(layers.foreign, false)) return list;
+  const bool own = add(layers.own, false);
+  const bool other = add(layers.other, true);
+  if (own || other) return list;
+  add(layers.defaults, false);
+  if (layers.other != nullptr) add(layers.defaults, true);
+  return list;
+}
+
 }  // namespace
 
 PairKey pair_key(const std::string& a, const std::string& b) {
@@ -132,6 +160,9 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
   layers.own_choice(&SettingsLayer::encap, result.encap);
   layers.own_choice(&SettingsLayer::childless, result.childless);
   layers.own_choice(&SettingsLayer::resumption, result.resumption);
+  const bool lower = own.name < (other ? other->name : stranger->name);
+  result.except = seen_from(layers, lower, &SettingsLayer::except);
+  result.only = seen_from(layers, lower, &SettingsLayer::only);
   if (!esn) {
     std::vector<policy::EspProposal> list = result.esp_proposals;
     for (policy::EspProposal& proposal : list) {

@@ -60,6 +60,9 @@ struct SettingsLayer {
   Maybe<policy::Encap> encap;
   Maybe<policy::Childless> childless;
   Maybe<bool> resumption;
+  // A side is of whoever says it: `local` in a pair's entry is the lower name's end.
+  Maybe<SharedList<policy::Service>> except;
+  Maybe<SharedList<policy::Service>> only;
   friend bool operator==(const SettingsLayer&, const SettingsLayer&) = default;
 };
 
@@ -82,6 +85,8 @@ struct PairSettings {
   policy::Encap encap = policy::Encap::kAuto;
   policy::Childless childless = policy::Childless::kAllow;
   bool resumption = false;
+  SharedList<policy::Service> except;  // as this host sees it
+  SharedList<policy::Service> only;
   policy::Lines lines;  // of what both ends have to agree on
   friend bool operator==(const PairSettings&, const PairSettings&) = default;
 };

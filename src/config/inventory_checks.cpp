@@ -255,6 +255,8 @@ void check_inventory(const Inventory& inventory, Diagnostics& diagnostics) {
   check_families(inventory, diagnostics);
   check_agreement(inventory, "mode", &SettingsLayer::mode, diagnostics);
   check_agreement(inventory, "protect", &SettingsLayer::protect, diagnostics);
+  check_agreement(inventory, "except", &SettingsLayer::except, diagnostics);
+  check_agreement(inventory, "only", &SettingsLayer::only, diagnostics);
   check_agreement(inventory, "auth", &SettingsLayer::auth, diagnostics);
   check_agreement(inventory, "ppk", &SettingsLayer::ppk, diagnostics);
   check_agreement(inventory, "proposals", &SettingsLayer::ike_proposals, diagnostics);

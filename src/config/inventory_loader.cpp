@@ -335,7 +335,11 @@ class Loader {
       return;
     }
     check_keys(entry.value, {Scope::kSettings}, diagnostics_);
-    const SettingsLayer layer = read_settings(entry.value, diagnostics_);
+    SettingsLayer layer = read_settings(entry.value, diagnostics_);
+    if (entry.key != a + "-" + b) {
+      flip(layer.except);
+      flip(layer.only);
+    }
     const auto [at, fresh] = pair_places_.emplace(ways[0], entry.at);
     if (!fresh) {
       diagnostics_.bad(entry.at, "the pair of '" + a + "' and '" + b +
@@ -344,6 +348,14 @@ class Loader {
       return;
     }
     inventory_.pairs.emplace(ways[0], layer);
+  }
+
+  // `local` of a pair's entry is the end that is named first there.
+  static void flip(Maybe<SharedList<policy::Service>>& services) {
+    if (!services) return;
+    std::vector<policy::Service> list = services->value;
+    for (policy::Service& service : list) service = policy::flipped(service);
+    services->value = std::move(list);
   }
 
   std::string pair_hint(const std::string& key) const {

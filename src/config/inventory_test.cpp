@@ -229,23 +229,14 @@ TEST(Inventory, WhatTheKernelCanHonour) {
 TEST(Inventory, WhatTheCallerCanHonour) {
   const std::string text =
       "mesh: p\ndefaults:\n  mode: transport\n  start: trap\n  protect: use\n"
-      "  except: [ssh, {proto: tcp, port: 22, side: local}]\n"
       "hosts: {a: 192.0.2.1, b: 192.0.2.2}\n";
-  EXPECT_EQ(load_inventory(text, "m").diagnostics.size(), 4u);
-  const LoadOutcome outcome = load_inventory(text, "m", {true, true, true, true});
+  EXPECT_EQ(load_inventory(text, "m").diagnostics.size(), 2u);
+  const LoadOutcome outcome = load_inventory(text, "m", {true, true});
   ASSERT_TRUE(outcome.ok());
   const PairSettings settings = outcome.inventory->settings_between("a", "b");
   EXPECT_EQ(settings.mode, policy::Mode::kTransport);
   EXPECT_EQ(settings.start, policy::Start::kTrap);
   EXPECT_EQ(settings.protect, policy::Protect::kUse);
-  const LoadOutcome wrong = load_inventory(
-      "mesh: p\ndefaults: {except: [shs, {prot: tcp}]}\n"
-      "hosts: {a: 192.0.2.1, b: 192.0.2.2}\n",
-      "m", {true, true, true, true});
-  ASSERT_EQ(wrong.diagnostics.size(), 2u);
-  EXPECT_THAT(to_string(wrong.diagnostics[0]),
-              StartsWith("m:2:21: the exception 'shs' is unknown"));
-  EXPECT_THAT(to_string(wrong.diagnostics[1]), StartsWith("m:2:27: the key 'prot'"));
 }
 
 TEST(InventoryFaults, TopOfTheFile) {
@@ -296,15 +287,12 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("mode: transport"),
             "m:4:11: 'mode: transport' is not supported yet; the kernel dataplane has it: run "
             "espalierd with --dataplane kernel"},
-           {a_with("protect: use"), "m:4:14: 'protect: use' is not supported yet"},
-           {a_with("protect: off"), "m:4:14: 'protect: off' is not supported yet"},
            {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet; the kernel"},
            {a_with("copy_df: off"), "m:4:14: 'copy_df: off' is not supported yet; the kernel"},
            {a_with("copy_dscp: no"), "m:4:16: 'copy_dscp: no' is not supported yet; the kernel"},
            {a_with("set_mark_out: 0x42"), "m:4:19: 'set_mark_out: 0x42' is not supported yet"},
            {a_with("if_id: 7"), "m:4:5: the key 'if_id' is not supported yet"},
            {a_with("proposals: {esp: aes128ccm16}"), "m:4:22: the proposal 'aes128ccm16'"},
-           {a_with("except: [ssh]"), "m:4:13: an exception ('except') is not supported yet"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
            {a_with("id: \"uri:a\""), "m:4:9: the identity 'uri:a'"},
            {a_with("proposals: {ike: 3des-sha1-modp2048}"), "m:4:22: the proposal '3des"},

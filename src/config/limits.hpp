@@ -28,6 +28,9 @@ inline constexpr std::size_t kMaxAddresses = 16;
 inline constexpr std::size_t kMaxSubnets = 200;
 // RFC 7296 section 3.3.1 numbers proposals in one octet; nobody needs as many.
 inline constexpr std::size_t kMaxProposals = 32;
+// Of `except` and of `only`, words taken apart. Each is a handful of kernel policies for every
+// pair.
+inline constexpr std::size_t kMaxServices = 64;
 // The id of a post-quantum preshared key. RFC 8784 section 5.1 gives no bound; it is one notify's
 // data.
 inline constexpr std::size_t kMaxPpkId = 64;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "config/words.hpp"
+#include "policy/service.hpp"
 
 namespace espalier::config {
 namespace {
@@ -12,6 +13,7 @@ constexpr Scope kTop = Scope::kTop;
 constexpr Scope kSet = Scope::kSettings;
 constexpr Scope kLife = Scope::kLifetimes;
 constexpr Scope kPpk = Scope::kPpk;
+constexpr Scope kService = Scope::kService;
 constexpr Scope kHost = Scope::kHost;
 constexpr Scope kForeign = Scope::kForeign;
 constexpr Scope kRedirect = Scope::kRedirect;
@@ -42,9 +44,10 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "`transport`: ESP without a second IP header, between the hosts' own addresses of one family; "
      "what else there is goes by a tunnel beside it. With `--dataplane kernel` only; `espalier "
      "simulate` takes it."},
-    {kSet, "protect", "word", "`require`, `use`, `off`", "require", kPart,
-     "`require`: without an SA nothing passes in the clear. `use` and `off` are not supported "
-     "yet; `espalier simulate` takes them."},
+    {kSet, "protect", "word", "`require`, `use`, `off`", "require", kYes,
+     "`require`: without an SA nothing passes in the clear. `use`: protected while there is an SA, "
+     "in the clear while there is none, and what arrives in the clear is taken. `off`: no IPsec "
+     "with that peer. Between `use` and `require` a reload switches without touching an SA."},
     {kSet, "start", "word", "`now`, `trap`, `none`", "now", kPart,
      "`now`: connect at once and stay connected; `none`: wait for the peer or for `espalier up`. "
      "`trap`: connect when traffic asks for it; until then a pair costs policies, no SA. With "
@@ -61,9 +64,12 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "A post-quantum preshared key (RFC 8784), mixed into the keys beside `auth`, see below. One "
      "for the whole mesh in `defaults` keeps what is recorded today from a later quantum computer, "
      "not the hosts from one another."},
-    {kSet, "except", "list", "`ssh`, `icmp`, or `{proto, port, side, net}`", "[]", kPart,
-     "Traffic left outside IPsec. Only the empty list is supported yet; `espalier simulate` takes "
-     "others, and they change nothing there."},
+    {kSet, "except", "list", "words, or `{proto, port, side, net}`", "[]", kYes,
+     "Traffic left outside IPsec, in both directions, whatever else holds; see below. IKE, ESP and "
+     "what keeps the link alive always is."},
+    {kSet, "only", "list", "words, or `{proto, port, side, net}`", "[]", kYes,
+     "When given: only this traffic of the pair passes, inside IPsec; everything else between the "
+     "two is dropped, but for `except`. The same on both sides."},
     {kSet, "proposals", "map", "`ike`, `esp`", "", kYes,
      "Algorithms in strongSwan's words, see below."},
     {kSet, "lifetimes", "map", "`ike`, `child`, `reauth`, `child_bytes`, `child_packets`, `jitter`",
@@ -141,6 +147,16 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
     {kPpk, "required", "switch", "`on`, `off`", "on", kYes,
      "`off`: a peer that has no such key is connected to without it. For the time until every host "
      "has the key."},
+
+    {kService, "proto", "word or number", "`tcp`, `udp`, `icmp`, ..., 1 to 255, or `any`", "any",
+     kYes, "`icmp` is ICMPv6 too."},
+    {kService, "port", "number or range", "`8140`, `8000-8099`", "all", kYes,
+     "Needs a protocol that has ports."},
+    {kService, "side", "word", "`local`, `remote`, `either`", "either", kYes,
+     "Whose port it is, seen from the host that says it; in `foreign`, from our hosts; in `pairs`, "
+     "from the first name of the key. What `defaults` or both hosts say holds at either end."},
+    {kService, "net", "network", "prefix", "all", kYes,
+     "Only where the address of one end is in this network."},
 
     {kHost, "address", "address or list", "IPv4 and IPv6 addresses", "", kYes,
      "Where the host is reached; protected themselves. Needed. DNS names are not supported yet."},
@@ -231,6 +247,7 @@ std::string_view title(Scope scope) {
     case Scope::kProposals: return "`proposals`";
     case Scope::kLifetimes: return "`lifetimes`";
     case Scope::kPpk: return "`ppk`";
+    case Scope::kService: return "An entry of `except` or `only`";
     case Scope::kHost: return "A host: these, and settings";
     case Scope::kForeign: return "A foreign peer: these, and settings";
     case Scope::kRedirect: return "`redirect`";
@@ -252,6 +269,17 @@ std::string_view word(Support support) {
 
 std::string code_if(std::string_view text) {
   return text.empty() ? std::string() : "`" + std::string(text) + "`";
+}
+
+std::string words_of_services() {
+  std::string out = "The words of `except` and `only`:";
+  for (const policy::ServiceWord& one : policy::service_words()) {
+    out += (&one == &policy::service_words().front() ? " `" : ", `") + std::string(one.word) +
+           "` (" + std::string(one.what) + ")";
+  }
+  return out +
+         ". A port stands at either end. The VPNs among them are for a migration: an old VPN's "
+         "own packets inside IPsec would be protected twice.\n";
 }
 
 }  // namespace
@@ -304,7 +332,8 @@ std::string describe_schema() {
       "`replay_window` "
       "and `encap` of a "
       "host are "
-      "about what that host does. `mode`, `protect`, `auth`, `ppk`, `proposals` and `esn` are what "
+      "about what that host does. `mode`, `protect`, `except`, `only`, `auth`, `ppk`, `proposals` "
+      "and `esn` are what "
       "two hosts have to "
       "agree "
       "on: one that a "
@@ -324,10 +353,11 @@ std::string describe_schema() {
       "labels), `*@example.net`, `*` as the whole value of attributes of a distinguished name "
       "(`CN=*, O=Example`), or `%any`. An exact identity is looked for first, then the pattern "
       "with the longest domain or the fewest `*`, then `%any`. A wildcard lets one peer in at a "
-      "time, whoever comes first: an entry is one pair.\n";
-  for (const Scope scope : {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes,
-                            Scope::kPpk, Scope::kHost, Scope::kForeign, Scope::kRedirect,
-                            Scope::kManual, Scope::kManualKeys, Scope::kManualSpi}) {
+      "time, whoever comes first: an entry is one pair.\n\n" +
+      words_of_services();
+  for (const Scope scope :
+       {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes, Scope::kPpk,
+        Scope::kService, Scope::kHost, Scope::kForeign, Scope::kRedirect, Scope::kManual, Scope::kManualKeys, Scope::kManualSpi}) {
     out += "\n## " + std::string(title(scope)) + "\n\n";
     out += "| key | type | values | default | supported | |\n|---|---|---|---|---|---|\n";
     for (const SchemaKey& row : kSchema) {

@@ -18,6 +18,7 @@ enum class Scope : std::uint8_t {
   kProposals,
   kLifetimes,
   kPpk,
+  kService,
   kHost,
   kForeign,
   kRedirect,

@@ -7,6 +7,7 @@
 #include "config/limits.hpp"
 #include "config/scalars.hpp"
 #include "config/schema.hpp"
+#include "config/service_reader.hpp"
 #include "config/words.hpp"
 #include "policy/proposal.hpp"
 
@@ -114,12 +115,9 @@ void read_mode(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagno
 
 void read_protect(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
   using policy::Protect;
-  const bool levels = diagnostics.accepts().protect_levels;
-  layer.protect = one_of<Protect>(entry,
-                                  {{"require", Protect::kRequire},
-                                   {"use", if_honoured(levels, Protect::kUse)},
-                                   {"off", if_honoured(levels, Protect::kOff)}},
-                                  diagnostics);
+  layer.protect = one_of<Protect>(
+      entry, {{"require", Protect::kRequire}, {"use", Protect::kUse}, {"off", Protect::kOff}},
+      diagnostics);
 }
 
 void read_start(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
@@ -167,43 +165,14 @@ void read_encap(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagn
       diagnostics);
 }
 
-// One exception: a word, or what it is about.
-void check_exception(const YamlNode& item, Diagnostics& diagnostics) {
-  constexpr std::array<std::string_view, 2> kWords = {"ssh", "icmp"};
-  if (item.is_scalar()) {
-    if (std::find(kWords.begin(), kWords.end(), item.text) != kWords.end()) return;
-    diagnostics.bad(item.at, "the exception " + quoted(item.text) + " is unknown" +
-                                 suggestion(item.text, {kWords.begin(), kWords.end()}) +
-                                 "; write ssh, icmp, or {proto, port, side, net}");
-    return;
-  }
-  if (!item.is_map()) {
-    diagnostics.bad(item.at, "an exception is " + describe(item) +
-                                 "; write ssh, icmp, or {proto, port, side, net}");
-    return;
-  }
-  for (const YamlEntry& part : item.entries) {
-    if (part.key == "proto" || part.key == "port" || part.key == "net") {
-      (void)scalar_of(part, diagnostics);
-    } else if (part.key == "side") {
-      (void)one_of<bool>(part, {{"local", true}, {"remote", true}, {"either", true}}, diagnostics);
-    } else {
-      diagnostics.bad(part.at, "the key " + quoted(part.key) + " of an exception is unknown" +
-                                   suggestion(part.key, {"proto", "port", "side", "net"}));
-    }
-  }
+void read_except(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.except =
+      Given<SharedList<policy::Service>>{read_services(entry, diagnostics), entry.value.at};
 }
 
-void check_exceptions(const YamlEntry& entry, Diagnostics& diagnostics) {
-  if (!entry.value.is_list()) return check_exception(entry.value, diagnostics);
-  for (const YamlNode& item : entry.value.items) check_exception(item, diagnostics);
-}
-
-void read_except(const YamlEntry& entry, SettingsLayer&, Diagnostics& diagnostics) {
-  if (entry.value.is_list() && entry.value.items.empty()) return;
-  if (diagnostics.accepts().exceptions) return check_exceptions(entry, diagnostics);
-  diagnostics.unsupported(entry.value.at, "an exception ('except')",
-                          "leave it out: everything between the hosts is protected");
+void read_only(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.only =
+      Given<SharedList<policy::Service>>{read_services(entry, diagnostics), entry.value.at};
 }
 
 bool is_refused(const policy::IkeProposal&, const Diagnostics&) { return false; }
@@ -393,6 +362,7 @@ constexpr Reader kReaders[] = {
     {"auth", read_auth},
     {"ppk", read_ppk},
     {"except", read_except},
+    {"only", read_only},
     {"proposals", read_proposals},
     {"lifetimes", read_lifetimes},
     {"dpd", read_dpd},

@@ -189,12 +189,13 @@ Reply get_counters(CommandContext& context, const Section&) {
 }
 
 Reply reload_settings(CommandContext& context, const Section&) {
-  const auto report = context.view.reload();
+  const auto report = context.view.reload({});
   return report ? Reply(Answer{encode_outcome({})}) : failure(report.error());
 }
 
-Reply espalier_reload(CommandContext& context, const Section&) {
-  const auto report = context.view.reload();
+Reply espalier_reload(CommandContext& context, const Section& arguments) {
+  const auto report =
+      context.view.reload({get(arguments, "ssh"), get(arguments, "force") == "yes"});
   return report ? Reply(Answer{encode_reload(*report)}) : failure(report.error());
 }
 

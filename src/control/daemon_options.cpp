@@ -19,8 +19,8 @@ constexpr std::array kOptions{
                "The host of the inventory that this daemon is."},
     OptionSpec{
         "--dataplane", "auto|userspace|kernel", "auto",
-        "What carries the packets. auto is userspace; kernel is new: see README.md for what it "
-        "lacks."},
+        "What carries the packets. auto is the kernel where its ESP has every suite of the default "
+        "proposals, else userspace; the log and `espalier status --json` say which and why."},
     OptionSpec{"--swanctl", "DIR", "", "Read swanctl.conf from DIR. Not supported yet: refused."},
     OptionSpec{"--log-level", "error|warning|info|debug|trace", "info",
                "The finest level written to standard error."},

@@ -106,8 +106,10 @@ class FakeView : public View {
     calls.push_back("redirect " + pair + " " + to.to_string());
     return result;
   }
-  Result<ReloadReport> reload() override {
+  ReloadRequest reload_request;
+  Result<ReloadReport> reload(const ReloadRequest& request) override {
     calls.push_back("reload");
+    reload_request = request;
     if (!result) return result.error();
     ReloadReport report;
     report.added = {"bender-zoidberg"};

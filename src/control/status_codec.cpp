@@ -173,6 +173,7 @@ Section encode_summary(const StatusSnapshot& snapshot) {
   put(out, "self", snapshot.self);
   put(out, "version", snapshot.version);
   put(out, "dataplane", snapshot.dataplane);
+  put(out, "dataplane-why", snapshot.dataplane_why);
   put_number(out, "generation", snapshot.generation);
   std::vector<std::string> repairs;  // "sas-lost 3"
   for (const auto& [name, count] : snapshot.repairs) {
@@ -197,6 +198,7 @@ StatusSnapshot decode_summary(const Section& in) {
   snapshot.self = get(in, "self");
   snapshot.version = get(in, "version");
   snapshot.dataplane = get(in, "dataplane");
+  snapshot.dataplane_why = get(in, "dataplane-why");
   snapshot.generation = get_number(in, "generation");
   for (const std::string& line : get_list(in, "repairs")) {
     const std::size_t space = line.find(' ');

@@ -85,6 +85,11 @@ struct StatusSnapshot {
   std::vector<std::string> notes;  // what a person should know of how the host was set up
   std::vector<CertificateStatus> certificates;
   std::vector<PairStatus> pairs;  // every configured pair, ordered by name
+  std::string dataplane_why{};    // "kernel: it has ESP with every suite ..."
+};
+struct ReloadRequest {
+  std::string ssh_connection;  // the caller's SSH_CONNECTION, or nothing
+  bool force = false;          // even though somebody is cut off by it
 };
 struct ReloadReport {
   std::vector<std::string> added, removed, changed;  // pair names
@@ -110,7 +115,7 @@ class View {
   virtual Status rekey(const std::string& pair, bool ike) = 0;
   // RFC 5685. kInvalidArgument: it is not up; kUnsupported: the peer does not follow redirects.
   virtual Status redirect(const std::string& pair, const IpAddress& to) = 0;
-  virtual Result<ReloadReport> reload() = 0;
+  virtual Result<ReloadReport> reload(const ReloadRequest& request) = 0;
   // (name, value), ordered by name; metric-style names: "ike_messages_in", "drop_unknown_spi", ...
   virtual std::vector<std::pair<std::string, std::uint64_t>> counters() = 0;
 };

@@ -59,15 +59,32 @@ Result<AddressWatch> AddressWatch::open() {
   return watch;
 }
 
-bool AddressWatch::take_changes() const {
+// The kernel reports a device whenever anything of it is set, by us too: only whether it can be
+// used counts, or setting our own device would be followed by setting it again, for ever.
+bool AddressWatch::is_change(const nlmsghdr& header) {
+  if (header.nlmsg_type != RTM_NEWLINK && header.nlmsg_type != RTM_DELLINK) return true;
+  if (header.nlmsg_len < NLMSG_LENGTH(sizeof(ifinfomsg))) return false;
+  const auto& link = *static_cast<const ifinfomsg*>(NLMSG_DATA(&header));
+  if (header.nlmsg_type == RTM_DELLINK) return usable_.erase(link.ifi_index) > 0;
+  const bool usable = (link.ifi_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+  const auto [known, is_new] = usable_.emplace(link.ifi_index, usable);
+  if (!is_new && known->second == usable) return false;
+  known->second = usable;
+  return true;
+}
+
+bool AddressWatch::take_changes() {
   bool changed = false;
-  char report[8192];
+  alignas(nlmsghdr) char report[8192];
   for (;;) {
     const ssize_t got = recv(socket_.get(), report, sizeof report, 0);
-    if (got >= 0 || errno == ENOBUFS) {
-      changed = true;  // the groups carry nothing but addresses and the state of devices
-    } else if (errno != EINTR) {
-      return changed;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno != ENOBUFS) return changed;
+    if (got < 0) changed = true;  // reports were lost
+    int left = static_cast<int>(got);
+    for (auto* header = reinterpret_cast<nlmsghdr*>(report); NLMSG_OK(header, left);
+         header = NLMSG_NEXT(header, left)) {
+      changed = is_change(*header) || changed;
     }
   }
 }

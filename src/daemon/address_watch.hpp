@@ -3,12 +3,15 @@
 // to be made again, or packets leave with a source that no tunnel takes.
 #pragma once
 
+#include <map>
 #include <string_view>
 #include <vector>
 
 #include "base/address.hpp"
 #include "base/result.hpp"
 #include "dataplane/userspace/fd.hpp"
+
+struct nlmsghdr;
 
 namespace espalier::daemon {
 
@@ -20,10 +23,14 @@ class AddressWatch {
   static Result<AddressWatch> open();
 
   int fd() const { return socket_.get(); }
-  // Takes what waits. True when an address came or went, or when reports were lost.
-  bool take_changes() const;
+  // Takes what waits. True when an address came or went, a device can be used now or cannot any
+  // more, or when reports were lost.
+  bool take_changes();
 
  private:
+  bool is_change(const nlmsghdr& header);
+
+  std::map<int, bool> usable_;  // by the device's index, as last heard
   dataplane::userspace::Fd socket_;
 };
 

@@ -18,7 +18,12 @@
 #include "daemon/clock.hpp"
 #include "daemon/file.hpp"
 #include "daemon/privileges.hpp"
+#include "daemon/socket_holder.hpp"
+#include "dataplane/kernel/kernel.hpp"
+#include "dataplane/kernel/left.hpp"
+#include "dataplane/preflight/facts.hpp"
 #include "dataplane/userspace/ours.hpp"
+#include "mesh/lockout.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -97,12 +102,48 @@ void Daemon::warn_about_host() {
   }
 }
 
-// `auto` is the userspace plane until the kernel's can do all that it can.
 Status Daemon::choose_plane() {
-  host_ = options_.dataplane == control::DataplaneChoice::kKernel
-              ? make_kernel_host(log_, options_.run)
-              : make_userspace_host(log_);
+  bool kernel = options_.dataplane == control::DataplaneChoice::kKernel;
+  plane_why_ = std::string(kernel ? "kernel" : "userspace") + ": --dataplane says so";
+  if (options_.dataplane == control::DataplaneChoice::kAuto) {
+    std::optional<std::vector<dataplane::kernel::SuiteTrial>> suites;
+    auto tried = dataplane::kernel::try_suites();
+    if (tried) suites = std::move(*tried);
+    const auto choice = dataplane::preflight::choose(suites, suites ? "" : tried.error().message);
+    kernel = choice.kernel;
+    plane_why_ = choice.why;
+  }
+  log_.log({LogLevel::kInfo, "daemon", "", "dataplane " + plane_why_});
+  host_ = kernel ? make_kernel_host(log_, options_.run) : make_userspace_host(log_);
   return {};
+}
+
+// What a daemon with the other dataplane left closed: this one has closed it by now, and the
+// other's rules would be in its way.
+void Daemon::remove_other_plane() {
+  const Status removed = host_->name() == "kernel" ? dataplane::userspace::teardown_host(log_)
+                                                   : dataplane::teardown_kernel(log_, options_.run);
+  if (removed) return;
+  log_.log({LogLevel::kWarning, "daemon", "",
+            "what the other dataplane left cannot be removed: " + removed.error().message});
+}
+
+Status Daemon::keep_logins(const mesh::HostPlan& plan, const mesh::HostPlan* running,
+                           const control::ReloadRequest& request) {
+  if (request.force) return {};
+  constexpr std::size_t kMaxTable = 16u << 20;
+  std::vector<mesh::Login> logins;
+  if (const auto own = mesh::parse_ssh_connection(request.ssh_connection)) logins.push_back(*own);
+  for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+    const auto table = read_file(path, kMaxTable);
+    if (!table) continue;
+    for (const mesh::Login& login : mesh::parse_ssh_sockets(to_text(*table))) {
+      logins.push_back(login);
+    }
+  }
+  const auto why = mesh::lockout(plan, running, logins);
+  if (!why) return {};
+  return make_error(ErrorCode::kBusy, *why + " (espalier reload --force)");
 }
 
 void Daemon::retry_routes() {
@@ -131,9 +172,14 @@ Status Daemon::start() {
   TRY_ASSIGN(settings.qcd_secret, lasting_secret(options_.state + kQcdSecretName));
   settings.force_encap = host_->needs_udp();
   TRY(host_->protect(configuration.plan));
-  auto sockets = IkeSockets::open(host_->socket_use());
-  if (!sockets) return sockets.error();
-  sockets_ = std::move(*sockets);
+  if (!configuration.plan.self.empty()) remove_other_plane();
+  // Nobody could say --force here.
+  if (const Status kept = keep_logins(configuration.plan, nullptr, {}); !kept) {
+    log_.log({LogLevel::kWarning, "daemon", "", kept.error().message});
+  }
+  TRY(open_sockets());
+  open_journal();
+  settings.journal = journal_.has_value();
   // Before the routes are made, so that no change is missed.
   TRY_ASSIGN(address_watch_, AddressWatch::open());
   TRY(host_->start(*sockets_));
@@ -150,12 +196,14 @@ Status Daemon::start() {
           [this](ike::JobId job, const auto& which) {
             fetcher_->want(job, which, monotonic_now(), unix_now());
           },
-          [this](const auto& which) { fetcher_->watch(which, monotonic_now(), unix_now()); }},
+          [this](const auto& which) { fetcher_->watch(which, monotonic_now(), unix_now()); },
+          journal_ ? &*journal_ : nullptr},
       configuration_->keys, std::move(settings));
   use_certificates();
   manual_ = std::make_unique<ManualKeying>(host_->port(), log_);
-  view_ = std::make_unique<DaemonView>(*driver_, *host_, certificate_watch_, *manual_,
-                                       [this] { return reload(); });
+  view_ = std::make_unique<DaemonView>(
+      *driver_, *host_, certificate_watch_, *manual_,
+      [this](const control::ReloadRequest& request) { return reload(request); }, plane_why_);
   server_ = std::make_unique<control::Server>(*view_, daemon_info());
   warn_about_host();
   if (configuration_->plan.self.empty()) {
@@ -176,8 +224,63 @@ Status Daemon::start() {
   view_->set_plan(configuration_->plan, generation_);
   for (const std::string& warning : configuration_->plan.warnings)
     log_.log({LogLevel::kWarning, "config", "", warning});
-  manual_->set(configuration_->plan.manual, monotonic_now(), unix_now());
-  return driver_->command(ike::Configure{configuration_->plan.connections});
+  TRY(driver_->command(ike::Configure{configuration_->plan.connections}));
+  return go_on();
+}
+
+// The sockets of the daemon before, if it left them with a holder; else new ones.
+Status Daemon::open_sockets() {
+  if (host_->outlives_daemon()) {
+    sockets_ = take_held(options_.run);
+    if (sockets_) return {};
+  } else {
+    dataplane::end_socket_holder(options_.run);
+  }
+  auto sockets = IkeSockets::open(host_->socket_use());
+  if (!sockets) return sockets.error();
+  sockets_ = std::move(*sockets);
+  if (!host_->outlives_daemon()) return {};
+  const Status held = start_holder(options_.run, *sockets_);
+  if (!held) {
+    log_.log({LogLevel::kWarning, "daemon", "",
+              "ESP in UDP will not pass while this daemon is away: " + held.error().message});
+  }
+  return {};
+}
+
+void Daemon::open_journal() {
+  if (!host_->outlives_daemon()) return dataplane::remove_journal(options_.run);
+  auto journal = JournalFile::open(options_.run);
+  if (journal) {
+    if (!journal->why_void().empty()) {
+      log_.log({LogLevel::kInfo, "daemon", "", "no journal to go on with: " + journal->why_void()});
+    }
+    journal_ = std::move(*journal);
+    return;
+  }
+  log_.log({LogLevel::kWarning, "daemon", "",
+            fmt::format("no journal is kept, so that a restart negotiates every pair anew: {}. "
+                        "Give --run a folder on a tmpfs",
+                        journal.error().message)});
+}
+
+// With the IKE SAs of the daemon before, if it left a journal, and what the dataplane has for them.
+Status Daemon::go_on() {
+  if (journal_) {
+    const ike::journal::Restored restored = driver_->restore();
+    if (restored.kept + restored.changed + restored.unreadable > 0) {
+      log_.log({LogLevel::kInfo, "daemon", "",
+                fmt::format("{} IKE SAs of the daemon before go on; {} are closed, since their "
+                            "pairs are configured otherwise now; {} could not be read",
+                            restored.kept, restored.changed, restored.unreadable)});
+    }
+  }
+  const EngineDriver::Standing standing = driver_->standing();
+  TRY(host_->adopt(standing.sas, standing.policies));
+  driver_->reconcile();
+  reconcile_at_ = monotonic_now() + kReconcileEvery;
+  driver_->handle_timeout();
+  return {};
 }
 
 // MOBIKE: SAs follow. An empty list would say that the host has none: it is only between two.
@@ -189,7 +292,7 @@ void Daemon::tell_addresses() {
   }
 }
 
-Result<control::ReloadReport> Daemon::reload() {
+Result<control::ReloadReport> Daemon::reload(const control::ReloadRequest& request) {
   auto loaded = load_configuration(options_.config, options_.self, host_->honours());
   if (!loaded) {
     log_.log({LogLevel::kError, "config", "",
@@ -205,6 +308,11 @@ Result<control::ReloadReport> Daemon::reload() {
                     options_.config));
     log_.log({LogLevel::kError, "config", "", "not reloaded: " + gone.message});
     return gone;
+  }
+  if (const Status kept = keep_logins(loaded->plan, &configuration_->plan, request); !kept) {
+    log_.log(
+        {LogLevel::kError, "config", "", "not reloaded, nothing changed: " + kept.error().message});
+    return kept.error();
   }
   const mesh::PlanDiff diff = mesh::plan_diff(configuration_->plan, loaded->plan);
   // Closed before anything opens: the rules of the new plan first.
@@ -309,7 +417,7 @@ void Daemon::handle_signal() {
   while (read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
       // What became of it is in the log; there is nobody to answer to.
-      if (const auto report = reload(); !report) continue;
+      if (const auto report = reload({}); !report) continue;
     } else {
       stopping_ = true;
     }
@@ -391,6 +499,12 @@ void Daemon::poll_once() {
 
 void Daemon::run() {
   while (!stopping_) poll_once();
+  if (driver_->keeps_journal()) {
+    log_.log({LogLevel::kInfo, "daemon", "",
+              "stopping; the kernel goes on with the SAs it has, and the next daemon with their "
+              "IKE SAs ('espalier teardown' takes all of it down)"});
+    return;
+  }
   log_.log({LogLevel::kInfo, "daemon", "",
             "stopping; what must be protected stays closed ('espalier teardown' opens it)"});
   // Peers are told, so that they do not send into SAs that nobody has. A lost message is found by

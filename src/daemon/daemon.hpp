@@ -37,7 +37,15 @@ class Daemon {
   Status claim_run_folder();
   Status open_signals();
   Status choose_plane();
-  Result<control::ReloadReport> reload();
+  Result<control::ReloadReport> reload(const control::ReloadRequest& request);
+  // Errors: kBusy, when the new plan would cut somebody off who is logged in.
+  // running: the plan in force; nullptr: none.
+  static Status keep_logins(const mesh::HostPlan& plan, const mesh::HostPlan* running,
+                            const control::ReloadRequest& request);
+  void remove_other_plane();
+  Status open_sockets();
+  void open_journal();
+  Status go_on();
   void retry_routes();
   void reconcile(Instant now);
   void tell_addresses();
@@ -68,6 +76,8 @@ class Daemon {
   std::optional<IkeSockets> sockets_;
   AddressWatch address_watch_;
   std::unique_ptr<PlaneHost> host_;
+  std::string plane_why_;
+  std::optional<JournalFile> journal_;
   std::unique_ptr<EngineDriver> driver_;
   std::unique_ptr<ManualKeying> manual_;
   std::unique_ptr<DaemonView> view_;

@@ -155,6 +155,7 @@ control::StatusSnapshot DaemonView::status() {
   out.self = self_;
   out.version = std::string(control::kVersion);
   out.dataplane = std::string(host_.name());
+  out.dataplane_why = plane_why_;
   out.generation = generation_;
   for (const mesh::DateNotice& notice : certificates_.notices(driver_.engine(), unix_now())) {
     out.certificates.push_back({std::string(mesh::name(notice.what.kind)), notice.what.where,

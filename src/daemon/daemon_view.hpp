@@ -15,13 +15,16 @@ namespace espalier::daemon {
 class DaemonView final : public control::View {
  public:
   DaemonView(EngineDriver& driver, PlaneHost& host, const CertificateWatch& certificates,
-             const ManualKeying& manual, std::function<Result<control::ReloadReport>()> reload)
+             const ManualKeying& manual,
+             std::function<Result<control::ReloadReport>(const control::ReloadRequest&)> reload,
+             std::string plane_why)
       : driver_(driver),
         host_(host),
         certificates_(certificates),
         manual_(manual),
         plane_(host.port()),
-        reload_(std::move(reload)) {}
+        reload_(std::move(reload)),
+        plane_why_(std::move(plane_why)) {}
 
   void set_plan(const mesh::HostPlan& plan, std::uint64_t generation);
 
@@ -34,7 +37,9 @@ class DaemonView final : public control::View {
   Status terminate(const std::string& pair) override;
   Status rekey(const std::string& pair, bool ike) override;
   Status redirect(const std::string& pair, const IpAddress& to) override;
-  Result<control::ReloadReport> reload() override { return reload_(); }
+  Result<control::ReloadReport> reload(const control::ReloadRequest& request) override {
+    return reload_(request);
+  }
   std::vector<std::pair<std::string, std::uint64_t>> counters() override;
 
  private:
@@ -46,7 +51,8 @@ class DaemonView final : public control::View {
   const CertificateWatch& certificates_;
   const ManualKeying& manual_;
   dataplane::Port& plane_;
-  std::function<Result<control::ReloadReport>()> reload_;
+  std::function<Result<control::ReloadReport>(const control::ReloadRequest&)> reload_;
+  std::string plane_why_;
   std::string mesh_, self_;
   std::uint64_t generation_ = 0;
 };

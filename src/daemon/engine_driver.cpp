@@ -54,8 +54,16 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
 }
 
 dataplane::PolicySpec to_spec(const ike::SetPolicy& set) {
-  return {set.pair, set.reqid,         set.local_ts,      set.remote_ts,
-          set.mode, set.path.local.ip, set.path.remote.ip};
+  dataplane::PolicySpec spec;
+  spec.pair = set.pair;
+  spec.reqid = set.reqid;
+  spec.local_ts = set.local_ts;
+  spec.remote_ts = set.remote_ts;
+  spec.mode = set.mode;
+  spec.local = set.path.local.ip;
+  spec.remote = set.path.remote.ip;
+  spec.optional = set.optional;
+  return spec;
 }
 
 reconcile::SaName sa_name(bool in, Spi spi, const IpAddress& peer) {
@@ -80,7 +88,7 @@ reconcile::Repair difference(const ike::Core& core, const dataplane::Snapshot& s
     actual.push_back({sa_name(in, sa.key.spi, sa.key.peer), sa.reqid});
   }
   for (const dataplane::PolicySpec& each : snapshot.policies) {
-    if (each.closed) continue;  // the host's, not the engine's
+    if (each.closed || each.clear) continue;  // the host's, not the engine's
     there.push_back({each.pair, each.reqid, each.local_ts, each.remote_ts});
   }
   return reconcile::compare(std::move(desired), std::move(policies), std::move(actual),
@@ -148,34 +156,80 @@ void EngineDriver::handle_plane_events() {
   drain();
 }
 
-// Effects first: an inbound SA must stand before the message that tells the peer of it leaves.
+// Effects first: an inbound SA must stand before the message that tells the peer of it leaves. Then
+// the journal: what a peer has seen is in it.
 void EngineDriver::drain() {
-  for (;;) {
-    std::vector<dataplane::Change> changes;
-    std::vector<ike::StartJob> jobs;
-    std::vector<ike::QueryUse> queries;
-    while (auto effect = engine_.poll_effect()) {
-      if (auto* job = std::get_if<ike::StartJob>(&*effect)) {
-        jobs.push_back(std::move(*job));
-      } else if (auto* query = std::get_if<ike::QueryUse>(&*effect)) {
-        queries.push_back(std::move(*query));
-      } else {
-        collect(*effect, changes);
-      }
-    }
-    if (!changes.empty()) apply(changes);
-    while (auto event = engine_.poll_event()) publish(*event);
-    while (auto transmit = engine_.poll_transmit()) {
-      if (const Status sent = parts_.sockets.send(*transmit); !sent) {
-        parts_.log.log({LogLevel::kDebug, "daemon", "",
-                        fmt::format("a datagram to {} could not be sent: {}",
-                                    transmit->path.remote.to_string(), sent.error().message)});
-      }
-    }
-    if (jobs.empty() && queries.empty() && changes.empty()) return;
-    for (const ike::StartJob& job : jobs) run(job);
-    for (const ike::QueryUse& query : queries) answer(query);
+  while (carry_out()) {
   }
+  keep_journal();
+  while (auto event = engine_.poll_event()) publish(*event);
+  while (auto transmit = engine_.poll_transmit()) {
+    if (const Status sent = parts_.sockets.send(*transmit); !sent) {
+      parts_.log.log({LogLevel::kDebug, "daemon", "",
+                      fmt::format("a datagram to {} could not be sent: {}",
+                                  transmit->path.remote.to_string(), sent.error().message)});
+    }
+  }
+}
+
+// Whether there was anything to do; there may be more after it.
+bool EngineDriver::carry_out() {
+  std::vector<dataplane::Change> changes;
+  std::vector<ike::StartJob> jobs;
+  std::vector<ike::QueryUse> queries;
+  while (auto effect = engine_.poll_effect()) {
+    if (auto* job = std::get_if<ike::StartJob>(&*effect)) {
+      jobs.push_back(std::move(*job));
+    } else if (auto* query = std::get_if<ike::QueryUse>(&*effect)) {
+      queries.push_back(std::move(*query));
+    } else {
+      collect(*effect, changes);
+    }
+  }
+  if (!changes.empty()) apply(changes);
+  for (const ike::StartJob& job : jobs) run(job);
+  for (const ike::QueryUse& query : queries) answer(query);
+  return !jobs.empty() || !queries.empty() || !changes.empty();
+}
+
+void EngineDriver::keep_journal() {
+  if (parts_.journal == nullptr) return;
+  Status kept = parts_.journal->append(engine_.take_journal());
+  if (kept && parts_.journal->wants_replacing()) {
+    kept = parts_.journal->replace(engine_.whole_journal());
+  }
+  if (!kept) journal_failed(kept.error());
+}
+
+// One that is not up to date would do harm.
+void EngineDriver::journal_failed(const Error& error) {
+  parts_.journal->discard();
+  parts_.journal = nullptr;
+  parts_.log.log({LogLevel::kError, "daemon", "",
+                  "the journal cannot be kept, and is removed: the next restart negotiates every "
+                  "pair anew: " +
+                      error.message});
+}
+
+ike::journal::Restored EngineDriver::restore() {
+  ASSERT(parts_.journal != nullptr);
+  const auto restored = engine_.restore(monotonic_now(), rng_, parts_.journal->take_records());
+  engine_.take_journal();
+  if (const Status kept = parts_.journal->replace(engine_.whole_journal()); !kept) {
+    journal_failed(kept.error());
+  }
+  return restored;
+}
+
+EngineDriver::Standing EngineDriver::standing() const {
+  Standing out;
+  for (const ike::InstallSa& sa : ike::standing_sas(engine_.core())) {
+    out.sas.push_back(to_spec(sa));
+  }
+  for (const ike::SetPolicy& policy : ike::wanted(engine_.core()).policies) {
+    out.policies.push_back(to_spec(policy));
+  }
+  return out;
 }
 
 void EngineDriver::collect(const ike::Effect& effect, std::vector<dataplane::Change>& changes) {

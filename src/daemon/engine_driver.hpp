@@ -9,6 +9,7 @@
 #include "control/view.hpp"
 #include "crypto/rng.hpp"
 #include "daemon/ike_sockets.hpp"
+#include "daemon/journal_file.hpp"
 #include "dataplane/port.hpp"
 #include "ike/core/endpoint.hpp"
 #include "reconcile/reconcile.hpp"
@@ -24,6 +25,7 @@ struct DriverParts {
   std::function<void(ike::JobId, const std::vector<crypto::PathCertificate>&)> fetch = {};
   // The peer of an IKE SA to be showed these.
   std::function<void(const std::vector<ike::Watched>&)> watch = {};
+  JournalFile* journal = nullptr;  // null: none is kept
 };
 
 // What the dataplane counted, by SA.
@@ -44,6 +46,15 @@ class EngineDriver {
   std::size_t reconcile();
   // Whether the plane said, since the last time it was asked, that it is to be compared.
   bool take_drift() { return std::exchange(drift_seen_, false); }
+  // After the first Configure, with DriverParts::journal: the IKE SAs of the daemon before go on.
+  // What the dataplane must have for them: standing().
+  ike::journal::Restored restore();
+  struct Standing {
+    std::vector<dataplane::SaSpec> sas;  // without keys
+    std::vector<dataplane::PolicySpec> policies;
+  };
+  Standing standing() const;
+  bool keeps_journal() const { return parts_.journal != nullptr; }
   void use_keys(const ike::KeyStore& keys) { keys_ = &keys; }
 
   // At most a second old: liveness checks of a thousand SAs read the dataplane once a second, not a
@@ -55,6 +66,9 @@ class EngineDriver {
 
  private:
   void drain();
+  bool carry_out();
+  void keep_journal();
+  void journal_failed(const Error& error);
   void collect(const ike::Effect& effect, std::vector<dataplane::Change>& changes);
   void apply(const std::vector<dataplane::Change>& changes);
   void run(const ike::StartJob& start);

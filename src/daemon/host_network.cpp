@@ -4,6 +4,7 @@
 
 #include "esp/shape.hpp"
 #include "policy/selectors.hpp"
+#include "policy/service_selectors.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -36,10 +37,11 @@ void choose_source(const std::vector<IpAddress>& own, ProtectedPair& pair) {
 ProtectedPair protect(const policy::Connection& connection, const std::vector<IpAddress>& own) {
   ProtectedPair pair;
   pair.name = connection.name;
-  for (const policy::ChildConfig& child : connection.children) {
-    add_prefixes(child.local_ts, pair.local);
-    add_prefixes(child.remote_ts, pair.remote);
-  }
+  pair.except = connection.except;
+  pair.closed = connection.protect == policy::Protect::kRequire;
+  const policy::Bounds bounds = policy::bounds_of(connection);
+  add_prefixes(bounds.local, pair.local);
+  add_prefixes(bounds.remote, pair.remote);
   choose_source(own, pair);
   return pair;
 }

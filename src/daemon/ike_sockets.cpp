@@ -166,6 +166,15 @@ Result<IkeSockets> IkeSockets::open(const SocketUse& use) {
   return sockets;
 }
 
+IkeSockets IkeSockets::adopt(Fd ike4, Fd natt4, Fd ike6, Fd natt6) {
+  IkeSockets sockets;
+  sockets.ike4_ = std::move(ike4);
+  sockets.natt4_ = std::move(natt4);
+  sockets.ike6_ = std::move(ike6);
+  sockets.natt6_ = std::move(natt6);
+  return sockets;
+}
+
 Status IkeSockets::send(const ike::Transmit& transmit) const {
   const bool v4 = transmit.path.remote.ip.is_v4();
   const bool natt = transmit.path.local.port == kNatTPort;

@@ -29,6 +29,10 @@ class IkeSockets {
   // who holds the port.
   static Result<IkeSockets> open(const SocketUse& use);
 
+  // Sockets that another daemon opened the same way (socket_holder.hpp).
+  static IkeSockets adopt(dataplane::userspace::Fd ike4, dataplane::userspace::Fd natt4,
+                          dataplane::userspace::Fd ike6, dataplane::userspace::Fd natt6);
+
   // Sends one datagram; the non-ESP marker is added on port 4500 (RFC 3948 section 2.2). Errors:
   // kSystem. A datagram that cannot be sent is as good as lost: the protocol sends it again.
   Status send(const ike::Transmit& transmit) const;

@@ -9,6 +9,7 @@
 #include "control/version.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/privileges.hpp"
+#include "daemon/socket_holder.hpp"
 
 namespace espalier::daemon {
 namespace {
@@ -29,6 +30,7 @@ int exit_status(const Error& error) {
 
 int main(int argc, char** argv) {
   forbid_core_files();
+  if (argc == 2 && argv[1] == kHoldSockets) return hold_sockets();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   auto options = control::parse_daemon_options(arguments);
   if (!options) {

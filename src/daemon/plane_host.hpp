@@ -37,6 +37,14 @@ class PlaneHost {
   // IKE that came in on sockets that the plane reads.
   virtual std::vector<ReceivedDatagram> take_ike_datagrams() = 0;
 
+  // Whether SAs stay when the daemon ends. Then a journal is kept, the sockets outlive the daemon,
+  // and protect() leaves what an earlier one made for adopt(): once, after start(), with what the
+  // engine took from the journal (nothing, perhaps).
+  virtual bool outlives_daemon() const { return false; }
+  virtual Status adopt(std::span<const dataplane::SaSpec>, std::span<const dataplane::PolicySpec>) {
+    return {};
+  }
+
   // The peers have been told that their SAs are gone; what is protected stays closed.
   virtual Status stop() = 0;
 

@@ -37,4 +37,15 @@ Status drop_capabilities() {
                         "; start espalierd as root or with CAP_NET_ADMIN and CAP_NET_BIND_SERVICE");
 }
 
+Status drop_every_capability() {
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  for (cap_value_t cap = 0; cap <= CAP_LAST_CAP; ++cap) cap_drop_bound(cap);
+  cap_t none = cap_init();
+  const bool ok = none != nullptr && cap_set_proc(none) == 0;
+  if (none != nullptr) cap_free(none);
+  if (ok) return {};
+  return make_error(ErrorCode::kSystem,
+                    std::string("cannot give up capabilities: ") + std::strerror(errno));
+}
+
 }  // namespace espalier::daemon

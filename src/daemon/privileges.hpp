@@ -12,5 +12,7 @@ void forbid_core_files();
 // Once ports 500 and 4500 are bound. Kept: CAP_NET_ADMIN (the TUN device, routes and rules, the
 // nftables table and marks, all of which a reload changes). Errors: kSystem.
 Status drop_capabilities();
+// No capability is left, nor can any be had again.
+Status drop_every_capability();
 
 }  // namespace espalier::daemon

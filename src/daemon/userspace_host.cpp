@@ -5,6 +5,7 @@
 #include "daemon/clock.hpp"
 #include "daemon/host_network.hpp"
 #include "daemon/plane_host.hpp"
+#include "daemon/routed_port.hpp"
 #include "dataplane/userspace/tun.hpp"
 #include "dataplane/userspace/userspace.hpp"
 
@@ -20,6 +21,7 @@ class UserspaceHost final : public PlaneHost {
     // Without an inventory the rules of an earlier run stay: its absence opens nothing.
     if (!plan.self.empty()) TRY(dataplane::userspace::apply_protection(network));
     network_ = std::move(network);
+    if (routed_) routed_->use(network_);
     return {};
   }
 
@@ -33,6 +35,7 @@ class UserspaceHost final : public PlaneHost {
     options.rng = &rng_;
     options.log = &log_;
     TRY_ASSIGN(plane_, dataplane::Userspace::make(options));
+    routed_ = std::make_unique<RoutedPort>(*plane_, network_, log_);
     if (!tun_.offloads) {
       log_.log({LogLevel::kWarning, "daemon", "",
                 network_.tun_name + " has no offloads here: packets go one by one, which is slow"});
@@ -40,7 +43,7 @@ class UserspaceHost final : public PlaneHost {
     return {};
   }
 
-  Status apply_routes() override { return dataplane::userspace::apply_routes(network_); }
+  Status apply_routes() override { return routed_->apply_routes(); }
 
   std::vector<std::string> warnings() override {
     std::vector<std::string> lines;
@@ -50,7 +53,7 @@ class UserspaceHost final : public PlaneHost {
     return lines;
   }
 
-  dataplane::Port& port() override { return *plane_; }
+  dataplane::Port& port() override { return *routed_; }
   std::vector<int> poll_fds() const override { return {plane_->notify_fd()}; }
 
   std::vector<ReceivedDatagram> take_ike_datagrams() override {
@@ -75,6 +78,7 @@ class UserspaceHost final : public PlaneHost {
   dataplane::userspace::HostNetwork network_;
   dataplane::userspace::Tun tun_;
   std::unique_ptr<dataplane::Userspace> plane_;  // its worker uses what stands above
+  std::unique_ptr<RoutedPort> routed_;
 };
 
 }  // namespace

@@ -186,10 +186,35 @@ TYPED_TEST_P(PortContract, nonsenseIsRefusedAndChangesNothing) {
   EXPECT_TRUE(this->snapshot().policies.empty());
 }
 
+TYPED_TEST_P(PortContract, aLevelOfProtectionIsSetInPlace) {
+  ASSERT_TRUE(this->apply({AddSa{sa(Direction::kIn, 0x2000)}, AddSa{sa(Direction::kOut, 0x1000)},
+                           SetPolicy{policy(7)}})
+                  .ok());
+  for (const bool optional : {true, false, true}) {
+    PolicySpec wanted = policy(7);
+    wanted.optional = optional;
+    ASSERT_TRUE(this->apply({SetPolicy{wanted}}).ok());
+    EXPECT_EQ(this->snapshot().policies, std::vector<PolicySpec>{wanted});
+    EXPECT_EQ(this->keys().size(), 2u);
+  }
+  // An exception stands beside it, with its own selectors.
+  PolicySpec clear = policy(8);
+  clear.clear = true;
+  clear.local_ts.front().protocol = 6;
+  clear.remote_ts.front().protocol = 6;
+  clear.remote_ts.front().start_port = clear.remote_ts.front().end_port = 22;
+  ASSERT_TRUE(this->apply({SetPolicy{clear}}).ok());
+  ASSERT_EQ(this->snapshot().policies.size(), 2u);
+  EXPECT_EQ(this->snapshot().policies.back(), clear);
+  ASSERT_TRUE(this->apply({DeletePolicy{clear.reqid}}).ok());
+  EXPECT_EQ(this->snapshot().policies.size(), 1u);
+}
+
 REGISTER_TYPED_TEST_SUITE_P(PortContract, startsEmptyAndSilent, readsBackWhatIsThereInOrder,
                             anSaExistsOnce, theFirstFailureStopsTheBatchAndNamesItself,
                             deletingWhatIsNotThereIsDone, anInboundSaIsNamedByItsSpiAlone,
                             aMoveChangesAddressesAndTheKeysPeer, aPolicyIsReplacedByReqid,
-                            aRekeyMakesBeforeItBreaks, nonsenseIsRefusedAndChangesNothing);
+                            aRekeyMakesBeforeItBreaks, nonsenseIsRefusedAndChangesNothing,
+                            aLevelOfProtectionIsSetInPlace);
 
 }  // namespace espalier::dataplane::contract

@@ -11,7 +11,7 @@ inline constexpr std::uint32_t kMinSpi = 256;
 
 // 1,000 peers with several children, each thrice during a rekey, is 10 % of this.
 inline constexpr std::size_t kMaxSas = 65536;
-inline constexpr std::size_t kMaxPolicies = 16384;
+inline constexpr std::size_t kMaxPolicies = 65536;  // closed ones and exceptions among them
 // Of one policy or SA. RFC 7296 counts selectors in one octet (section 3.13).
 inline constexpr std::size_t kMaxSelectors = 255;
 // What a remote selector may come to as prefixes; a range that is none needs up to 254 (IPv6).

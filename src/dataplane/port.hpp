@@ -69,6 +69,10 @@ struct PolicySpec {
   IpAddress local{}, remote{};  // outer addresses; a tunnel's ends
   // Nothing passes, whatever SAs there are; any other policy with the same selectors comes first.
   bool closed = false;
+  // These pass as they are, before every other policy, in both directions: an exception.
+  bool clear = false;
+  // While it stands, what leaves is protected, but what arrives in the clear is taken too.
+  bool optional = false;
   // Of a closed one: what it keeps from leaving raises an Acquire.
   bool trap = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;

@@ -11,6 +11,7 @@
 #include "policy/identity.hpp"
 #include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
+#include "policy/service_selectors.hpp"
 
 namespace espalier::mesh {
 namespace {
@@ -26,6 +27,10 @@ using policy::SelectorList;
 constexpr std::uint16_t kIkePort = 500;  // RFC 7296 section 2
 
 std::string pair_name(const Host& self, const std::string& peer) { return self.name + "-" + peer; }
+
+void add_once(SelectorList& list, const policy::TrafficSelector& selector) {
+  if (std::find(list.begin(), list.end(), selector) == list.end()) list.push_back(selector);
+}
 
 SelectorList selectors(const std::vector<IpAddress>& addresses,
                        const std::vector<Prefix>& subnets) {
@@ -83,6 +88,7 @@ void apply(const PairSettings& settings, Connection& connection) {
   connection.start = settings.start;
   connection.revocation = settings.revocation;
   connection.protect = settings.protect;
+  connection.except = settings.except;
   connection.lines = settings.lines;
 }
 
@@ -143,6 +149,62 @@ void add_child(const PairSettings& settings, const char* name, policy::Mode mode
   connection.children.push_back(std::move(child));
 }
 
+Status check_level(const Connection& connection) {
+  if (connection.protect != policy::Protect::kUse || connection.start != policy::Start::kTrap) {
+    return {};
+  }
+  return make_error(ErrorCode::kBadInput,
+                    connection.name +
+                        " has 'start: trap' with 'protect: use', under which traffic passes in the "
+                        "clear and asks for no SA: write start: now, or protect: require");
+}
+
+// `only`: each child once for each service, and between the addresses of all nothing else passes.
+Status keep_only(const SharedList<policy::Service>& services, Connection& connection) {
+  if (services.empty()) return {};
+  if (connection.protect == policy::Protect::kUse) {
+    return make_error(ErrorCode::kBadInput,
+                      connection.name +
+                          " has 'only' with 'protect: use', which would let everything pass in the "
+                          "clear while there is no SA: take one of them out");
+  }
+  connection.bounds = policy::bounds_of(connection);
+  std::vector<policy::ChildConfig> narrow;
+  for (const policy::ChildConfig& child : connection.children) {
+    std::size_t number = 0;
+    for (const policy::Service& service : services) {
+      for (const bool at_local : {true, false}) {
+        policy::Service one = service;
+        if (!service.any_port() && service.side == policy::Side::kEither) {
+          one.side = at_local ? policy::Side::kLocal : policy::Side::kRemote;
+        } else if (!at_local) {
+          continue;
+        }
+        policy::ChildConfig part = child;
+        part.name += "-" + std::to_string(++number);
+        part.local_ts.clear();
+        part.remote_ts.clear();
+        for (const policy::TrafficSelector& local : child.local_ts) {
+          for (const policy::TrafficSelector& remote : child.remote_ts) {
+            for (const policy::SelectorPair& pair : policy::between(one, local, remote)) {
+              add_once(part.local_ts, pair.local);
+              add_once(part.remote_ts, pair.remote);
+            }
+          }
+        }
+        if (!part.local_ts.empty()) narrow.push_back(std::move(part));
+      }
+    }
+  }
+  if (narrow.empty()) {
+    return make_error(ErrorCode::kBadInput, connection.name +
+                                                " has nothing left to protect: its 'only' fits "
+                                                "none of the addresses of the two");
+  }
+  connection.children = std::move(narrow);
+  return {};
+}
+
 // Between the hosts' own addresses and the networks behind them. In transport mode the networks
 // have a tunnel child of their own, and the hosts' child is for the addresses that IKE itself uses:
 // transport mode has no others (RFC 4301 section 4.1). Both ends have to choose the same family,
@@ -189,6 +251,8 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
   add_children(settings, family, selectors(c.local_addresses, {}),
                selectors(c.remote_addresses, {}), selectors(self.addresses, self.subnets),
                selectors(peer.addresses, peer.subnets), c);
+  TRY(check_level(c));
+  TRY(keep_only(settings.only, c));
   return c;
 }
 
@@ -242,6 +306,8 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
                           peer.name +
                           " has share no address family; check subnets and local_subnets");
   }
+  TRY(check_level(c));
+  TRY(keep_only(settings.only, c));
   return c;
 }
 

@@ -164,7 +164,7 @@ TEST(Compile, BothEndsOfATransportChildMeanTheSameAddresses) {
       "mesh: prod\ndefaults: {mode: transport}\nhosts:\n"
       "  amy: {address: [\"2001:db8::1\", 192.0.2.1]}\n"
       "  walt: {address: [192.0.2.2, \"2001:db8::2\"]}\n",
-      "mesh.yaml", {true, true, true, true});
+      "mesh.yaml", {true, true});
   ASSERT_TRUE(loaded.ok());
   const HostPlan amy = plan_of(*loaded.inventory, "amy"), walt = plan_of(*loaded.inventory, "walt");
   const Connection& one = find(amy, "amy-walt");
@@ -174,6 +174,51 @@ TEST(Compile, BothEndsOfATransportChildMeanTheSameAddresses) {
   EXPECT_EQ(one.children.front().remote_ts, other.children.front().local_ts);
   EXPECT_EQ(one.remote_addresses, other.local_addresses);
   EXPECT_EQ(one.remote_addresses, std::vector{IpAddress::parse("2001:db8::2").value()});
+}
+
+// A management host: one port needs IPsec, everything else between the two is closed.
+TEST(Compile, OnlyOnePortOfAHost) {
+  const config::Inventory inventory = load(
+      "mesh: p\ndefaults: {except: [ssh]}\nhosts:\n  a: 192.0.2.1\n  b: 192.0.2.2\n"
+      "  puppet: {address: 192.0.2.9, only: {proto: tcp, port: 8140, side: local}}\n");
+  const HostPlan plan = plan_of(inventory, "a");
+  const Connection& c = find(plan, "a-puppet");
+  ASSERT_EQ(c.children.size(), 1u);
+  EXPECT_EQ(policy::to_string(c.children[0].local_ts), "192.0.2.1/32[tcp]");
+  EXPECT_EQ(policy::to_string(c.children[0].remote_ts), "192.0.2.9/32[tcp/8140]");
+  ASSERT_TRUE(c.bounds);
+  EXPECT_EQ(policy::to_string(c.bounds->local), "192.0.2.1/32");
+  EXPECT_EQ(policy::to_string(c.bounds->remote), "192.0.2.9/32");
+  EXPECT_EQ(c.except.size(), 1u);
+  const HostPlan other = plan_of(inventory, "puppet");
+  const Connection& mirrored = find(other, "puppet-a");
+  EXPECT_EQ(mirrored.children[0].local_ts, c.children[0].remote_ts);
+  EXPECT_EQ(mirrored.children[0].remote_ts, c.children[0].local_ts);
+  EXPECT_FALSE(find(plan, "a-b").bounds);
+}
+
+TEST(Compile, OnlyAtEitherEndIsTwoChildren) {
+  const config::Inventory inventory = load(
+      "mesh: p\ndefaults: {only: [{proto: tcp, port: 80}, {proto: icmp}]}\nhosts:\n"
+      "  a: {address: [192.0.2.1, \"2001:db8::1\"]}\n  b: {address: [192.0.2.2, "
+      "\"2001:db8::2\"]}\n");
+  const HostPlan plan = plan_of(inventory, "a");
+  const auto& children = find(plan, "a-b").children;
+  ASSERT_EQ(children.size(), 3u);
+  EXPECT_EQ(policy::to_string(children[0].local_ts),
+            "192.0.2.1/32[tcp/80] 2001:db8::1/128[tcp/80]");
+  EXPECT_EQ(policy::to_string(children[1].remote_ts),
+            "192.0.2.2/32[tcp/80] 2001:db8::2/128[tcp/80]");
+  EXPECT_EQ(policy::to_string(children[2].local_ts),
+            "192.0.2.1/32[icmp] 2001:db8::1/128[ipv6-icmp]");
+}
+
+TEST(Compile, OnlyWhatNeitherHasIsRefused) {
+  const config::Inventory inventory =
+      load("mesh: p\ndefaults: {only: {net: 10.0.0.0/8}}\nhosts: {a: 192.0.2.1, b: 192.0.2.2}\n");
+  const auto plan = compile(inventory, "a", credentials());
+  ASSERT_FALSE(plan.ok());
+  EXPECT_THAT(plan.error().message, HasSubstr("a-b has nothing left to protect"));
 }
 
 TEST(Compile, GatewayInItsOwnNetwork) {

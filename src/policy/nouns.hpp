@@ -16,6 +16,7 @@
 #include "crypto/ids.hpp"
 #include "crypto/revocation.hpp"
 #include "policy/lines.hpp"
+#include "policy/service.hpp"
 #include "wire/ike/message.hpp"
 
 namespace espalier::policy {
@@ -168,6 +169,12 @@ struct ChildConfig {
   friend bool operator==(const ChildConfig&, const ChildConfig&) = default;
 };
 
+// Addresses of the two ends of a pair.
+struct Bounds {
+  SelectorList local, remote;
+  friend bool operator==(const Bounds&, const Bounds&) = default;
+};
+
 struct Connection {
   std::string name;  // "<self>-<peer>"
   std::string peer;
@@ -198,6 +205,10 @@ struct Connection {
   bool resumption = false;  // tickets are given, asked for and used (RFC 5723)
   Box<Redirect> redirect;
   std::vector<ChildConfig> children;
+  SharedList<Service> except;  // stays outside IPsec, as this host sees it
+  // Between these nothing passes that no child takes (mesh.yaml `only`). Nothing: between the
+  // children's.
+  Box<Bounds> bounds;
   Lines lines;
   friend bool operator==(const Connection&, const Connection&) = default;
 };

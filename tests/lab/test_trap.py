@@ -53,17 +53,21 @@ class Trap(unittest.TestCase):
         self.assertEqual(a.ping("2001:db8::3", 1, timeout=5), 1, "held in the tunnel's other family too")
         self.assertEqual(self.peers(mesh["b"]), {"10.0.0.1"})
         # The SAs go with their peer; the traps stay, and ask again at once, not when the first asking is forgotten.
-        mesh["b"].daemon.stop()
+        mesh["b"].espalier("down", "a")
         lib.wait_for("no SA to b", lambda: "10.0.0.2" not in self.peers(a), 5)
         self.assertEqual({p[:4] for p in a.policies()}, {p[:4] for p in traps}, "policies stay when SAs go")
+        began = a.log().count("initiating an IKE SA with 10.0.0.2")
         self.assertEqual(a.ping("10.0.0.2", 1, timeout=1), 0)
-        mesh["b"].start()
-        lib.wait_for("b again, for the traffic that asked", lambda: a.ping("10.0.0.2", 1, timeout=1), 20)
+        lib.wait_for("the trap to ask again", lambda: a.log().count("initiating an IKE SA with 10.0.0.2") > began, 10)
+        mesh["b"].espalier("up", "a")
+        lib.wait_for("b again", lambda: a.ping("10.0.0.2", 1, timeout=1), 20)
         self.assertEqual(clear.stop(), [], "in the clear")
         for node in mesh.nodes.values():
             node.daemon.stop()
-        self.assertEqual(self.larval_drop(a), "1", "restored when the daemon stops")
         self.assertEqual({p[:4] for p in a.policies()}, {p[:4] for p in traps})
+        self.assertEqual(self.larval_drop(a), "0", "the traps stand, and so does what they need")
+        a.espalier("teardown")
+        self.assertEqual(self.larval_drop(a), "1", "restored by teardown")
 
     # Transport mode, and a stop by the operator.
     def test_transport_and_down(self):

@@ -1,6 +1,7 @@
 """A certificate authority of the openssl command, with a server for its list and an OCSP responder in a namespace."""
 import os
 import sys
+import time
 
 import lib
 
@@ -62,8 +63,8 @@ class Authority:
         lib.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
                  self.path(f"{name}.key")])
 
-    def issue(self, name, extensions=""):
-        """NAME.pem and NAME.key, for the dNSName NAME."""
+    def issue(self, name, extensions="", dates=()):
+        """NAME.pem and NAME.key, for the dNSName NAME. dates: days from now, of its begin and its end."""
         lines = [f"subjectAltName=DNS:{name}", "basicConstraints=CA:FALSE", "keyUsage=critical,digitalSignature"]
         if self.crl and not extensions:
             lines.append(f"crlDistributionPoints=URI:{self.crl}")
@@ -73,8 +74,11 @@ class Authority:
         self.key(name)
         self.openssl("req", "-new", "-key", self.path(f"{name}.key"), "-subj", f"/O=Lab/CN={name}", "-out",
                      self.path(f"{name}.csr"))
+        words = []
+        for word, days in zip(("-startdate", "-enddate"), dates):
+            words += [word, time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + days * 86400))]
         self.openssl("ca", "-batch", "-notext", "-in", self.path(f"{name}.csr"), "-out", self.path(f"{name}.pem"),
-                     "-extfile", self.path(f"{name}.ext"))
+                     "-extfile", self.path(f"{name}.ext"), *words)
 
     def revoke(self, name):
         self.openssl("ca", "-revoke", self.path(f"{name}.pem"), "-crl_reason", "keyCompromise")

@@ -98,6 +98,24 @@ class Revocation(unittest.TestCase):
         ca.respond(self.web)
         self.assert_closed_and_refused("says the OCSP responder 'CN=responder,O=Lab'")
 
+    def test_certificates_near_their_end(self):
+        """Each end says it of its own and of the other's, in the log and in status; check says it of the file's."""
+        ca = self.authority()
+        ca.issue("bender", dates=(-60, 3.5))
+        ca.give(self.bender)
+        self.start("relaxed")
+        self.wait_up()
+        own = "x509/bender.pem: the certificate 'CN=bender,O=Lab' is valid only until"
+        self.wait_log(self.bender, own, "for 3 days more: issue a new one")
+        self.wait_log(self.flexo, "flexo-bender: the certificate 'CN=bender,O=Lab' is valid only until", timeout=70)
+        for host, kind, where in ((self.bender, "own", "x509/bender.pem"), (self.flexo, "peer", "flexo-bender")):
+            found = [c for c in host.status()["certificates"] if c["kind"] == kind]
+            self.assertEqual([(c["where"], c["state"]) for c in found], [(where, "urgent")])
+        self.assertIn("warning: " + own, self.bender.espalier("status").stdout)
+        self.assertEqual(self.bender.pair("flexo")["ike"]["certificate"]["subject"], "CN=flexo,O=Lab")
+        checked = self.bender.espalier("check", f"{self.bender.config}/mesh.yaml", "--self", "bender").stdout
+        self.assertIn("warning: " + own, checked)
+
     def test_nobody_answers(self):
         self.authority(crl=LIST)
         self.start("relaxed")

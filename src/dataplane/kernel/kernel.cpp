@@ -5,7 +5,10 @@
 #include <algorithm>
 
 #include "dataplane/check.hpp"
+#include "dataplane/kernel/exceptions.hpp"
 #include "dataplane/kernel/larval_drop.hpp"
+#include "dataplane/kernel/left.hpp"
+#include "dataplane/kernel/rebuild.hpp"
 #include "dataplane/limits.hpp"
 #include "policy/selectors.hpp"
 
@@ -35,33 +38,6 @@ IpAddress destination_of(Direction direction, const SocketAddress& local,
   return direction == Direction::kIn ? local.ip : remote.ip;
 }
 
-void add_once(policy::SelectorList& list, const Prefix& prefix, std::uint8_t protocol,
-              std::uint16_t port, std::uint16_t mask) {
-  policy::TrafficSelector selector = policy::from_prefix(prefix);
-  selector.protocol = protocol;
-  if (mask != 0) {
-    selector.start_port = port;
-    selector.end_port = static_cast<std::uint16_t>(port | static_cast<std::uint16_t>(~mask));
-  }
-  if (std::find(list.begin(), list.end(), selector) == list.end()) list.push_back(selector);
-}
-
-// What the kernel has for a reqid that nobody here set, or that somebody changed.
-PolicySpec rebuild(ReqId reqid, const std::map<PolicyKey, KernelPolicy>& entries) {
-  PolicySpec spec;
-  spec.reqid = reqid;
-  for (const auto& [key, policy] : entries) {
-    if (key.direction != kernel::PolicyDirection::kOut) continue;
-    add_once(spec.local_ts, key.source, key.protocol, key.source_port, key.source_mask);
-    add_once(spec.remote_ts, key.destination, key.protocol, key.destination_port,
-             key.destination_mask);
-    spec.mode = policy.mode;
-    spec.local = policy.source;
-    spec.remote = policy.destination;
-  }
-  return spec;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
@@ -79,7 +55,8 @@ Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
   }
   std::unique_ptr<Kernel> plane(
       new Kernel(std::move(options), std::move(*requests), std::move(events)));
-  TRY(plane->remove_all_sas());
+  plane->took_over_ = !plane->options_.keep;
+  if (plane->took_over_) TRY(plane->remove_all_sas());
   return plane;
 }
 
@@ -237,12 +214,14 @@ Status Kernel::apply(const SetPolicy& change) {
   return {};
 }
 
-// The last has the kernel's policy. A closed one has it when nobody else wants it; and transport
-// mode comes before a tunnel for the same packets, whichever was set first, since both ends must
-// choose the same. Otherwise the later one has it, and keeps its place when it is set again.
+// The last has the kernel's policy. An exception has it before all others; a closed one has it when
+// nobody else wants it; and transport mode comes before a tunnel for the same packets, whichever was set first,
+// since both ends must choose the same. Otherwise the later one has it, and keeps its place when it
+// is set again.
 void Kernel::own(std::vector<ReqId>& owners, const PolicySpec& policy) {
   const auto rank = [](const PolicySpec& one) {
     if (one.closed) return 0;
+    if (one.clear) return 3;
     return one.mode == policy::Mode::kTransport ? 2 : 1;
   };
   const auto at = std::find(owners.begin(), owners.end(), policy.reqid);
@@ -284,30 +263,46 @@ Status Kernel::release(const PolicyKey& key, ReqId reqid) {
   return remove_policy(key);
 }
 
-Status Kernel::close(const std::vector<PolicySpec>& closed) {
-  for (const PolicyKey& key : kernel::neighbour_discovery()) {
-    if (exceptions_stand_) break;
+// Only what is not there: a reload touches what changed.
+Status Kernel::put_outside(const std::vector<KernelPolicy>& found) {
+  std::set<PolicyKey> there;
+  for (const KernelPolicy& policy : found) {
+    const bool good = policy.priority == kernel::kPriorityOutside && policy.allow;
+    if (good && policy.reqid == 0) there.insert(policy.key);
+  }
+  for (const PolicyKey& key : kernel::always_outside()) {
+    if (there.contains(key)) continue;
     TRY(put_exception(key));
   }
   exceptions_stand_ = true;
+  return {};
+}
+
+Status Kernel::close(const std::vector<PolicySpec>& standing) {
+  if (!took_over_) TRY(import_left());
+  TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
+  TRY(put_outside(found));
   std::set<ReqId> wanted;
-  for (const PolicySpec& policy : closed) {
-    ASSERT(policy.closed);
-    wanted.insert(policy.reqid);
-    TRY(apply(SetPolicy{policy}));
+  // Exceptions first: what they let through is never closed for a moment.
+  for (const bool clear : {true, false}) {
+    for (const PolicySpec& policy : standing) {
+      ASSERT(policy.closed != policy.clear);
+      if (policy.clear != clear) continue;
+      wanted.insert(policy.reqid);
+      TRY(apply(SetPolicy{policy}));
+    }
   }
   std::vector<ReqId> gone;
   for (const auto& [reqid, policy] : policies_) {
-    if (policy.closed && !wanted.contains(reqid)) gone.push_back(reqid);
+    if ((policy.closed || policy.clear) && !wanted.contains(reqid)) gone.push_back(reqid);
   }
   for (const ReqId reqid : gone) TRY(apply(DeletePolicy{reqid}));
   pick_up_acquires();
-  return remove_left_policies();
+  return remove_left_policies(found);
 }
 
-Status Kernel::remove_left_policies() {
-  TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
-  const std::vector<PolicyKey> exceptions = kernel::neighbour_discovery();
+Status Kernel::remove_left_policies(const std::vector<KernelPolicy>& found) {
+  const std::vector<PolicyKey>& exceptions = kernel::always_outside();
   std::size_t removed = 0;
   for (const KernelPolicy& policy : found) {
     const bool exempt =
@@ -409,10 +404,10 @@ Result<std::vector<PolicySpec>> Kernel::compare(const std::vector<KernelPolicy>&
   std::map<ReqId, std::map<PolicyKey, KernelPolicy>> by_reqid;
   for (const KernelPolicy& policy : found) {
     active[policy.key] = policy;
-    if (policy.reqid != 0) by_reqid[ReqId(policy.reqid)][policy.key] = policy;
+    if (took_over_ && policy.reqid != 0) by_reqid[ReqId(policy.reqid)][policy.key] = policy;
   }
   std::map<ReqId, PolicySpec> specs;
-  for (const auto& [reqid, entries] : by_reqid) specs[reqid] = rebuild(reqid, entries);
+  for (const auto& [reqid, entries] : by_reqid) specs[reqid] = kernel::rebuild(reqid, entries);
   for (const auto& [reqid, held] : policies_) {
     TRY_ASSIGN(const std::set<PolicyKey> wanted, kernel::expand(held));
     const bool whole = std::all_of(wanted.begin(), wanted.end(), [&](const PolicyKey& key) {
@@ -470,6 +465,8 @@ Status teardown_kernel(Logger& logger, const std::string& run) {
   const auto restored = LarvalDrop(run + "/xfrm_larval_drop").restore();
   KernelOptions options;
   options.log = &logger;
+  end_socket_holder(run);
+  remove_journal(run);
   auto plane = Kernel::make(std::move(options));  // which removes the SAs
   if (!plane && plane.error().code == ErrorCode::kUnsupported) return {};
   if (!plane) return plane.error();

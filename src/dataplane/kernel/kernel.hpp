@@ -17,6 +17,8 @@ struct KernelOptions {
   std::function<Instant()> clock;          // monotonic
   std::function<std::int64_t()> unix_now;  // seconds since 1970, as the kernel counts use
   Logger* log = nullptr;                   // may be null
+  // What an earlier daemon made stays until close() and adopt().
+  bool keep = false;
 };
 
 // Not thread-safe: the control side's own.
@@ -26,6 +28,13 @@ class Kernel final : public Port {
   // ours that an earlier daemon left are removed one by one, since nothing knows their IKE SAs any
   // more; its policies stay, so that nothing leaves in the clear meanwhile.
   static Result<std::unique_ptr<Kernel>> make(KernelOptions options);
+
+  // With KernelOptions::keep, once, at the start: these SAs (without keys) and policies of an
+  // earlier daemon are this one's from now on, as far as the kernel has them. Its other policies
+  // go; its other SAs do so with the first repair(), for packets that are on their way to them.
+  // Without any SA all go at once. Before the first close() its policies stay: nothing stands that
+  // would keep closed what they do.
+  Status adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> policies);
 
   // Every SA of ours, one by one; policies stay.
   Status remove_all_sas();
@@ -37,9 +46,10 @@ class Kernel final : public Port {
   Result<Snapshot> query() override;
   std::vector<Event> poll_events() override;
 
-  // What must be protected: these (all of them `closed`) stand from now on, until another call
-  // leaves them out; what other policies of ours an earlier daemon left goes. Additions come first.
-  Status close(const std::vector<PolicySpec>& closed);
+  // What must be protected, and its exceptions: these (each `closed` or `clear`) stand from now on,
+  // until another call leaves them out; what other policies of ours an earlier daemon left goes.
+  // Additions come first.
+  Status close(const std::vector<PolicySpec>& standing);
 
   // Compares what the kernel has with what was set here, and puts right what differs, one entry at
   // a time: policies that are missing or changed are set again, policies and SAs in our ranges that
@@ -83,7 +93,9 @@ class Kernel final : public Port {
   Status remove(const kernel::SaId& id);
   void own(std::vector<ReqId>& owners, const PolicySpec& policy);
   Status release(const kernel::PolicyKey& key, ReqId reqid);
-  Status remove_left_policies();
+  Status put_outside(const std::vector<kernel::KernelPolicy>& found);
+  Status remove_left_policies(const std::vector<kernel::KernelPolicy>& found);
+  Status import_left();
   Status put(const kernel::PolicyKey& key, const PolicySpec& policy);
   Status put_exception(const kernel::PolicyKey& key);
   Status remove_policy(const kernel::PolicyKey& key);
@@ -124,6 +136,8 @@ class Kernel final : public Port {
   std::vector<kernel::KernelSa> left_larvals_;  // of the time before this daemon
   std::vector<Event> waiting_;
   bool exceptions_stand_ = false;
+  // What an earlier daemon left is this one's. Until then no policy of it is touched.
+  bool took_over_ = false;
 };
 
 // Removes every policy and every SA of ours from the kernel and tells the logger how many there

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "dataplane/kernel/exceptions.hpp"
 #include "dataplane/kernel/kernel.hpp"
 
 namespace espalier::dataplane {
@@ -13,7 +14,7 @@ using kernel::PolicyKey;
 
 bool Kernel::is_known(const PolicyKey& key) const {
   if (owners_.contains(key)) return true;
-  const std::vector<PolicyKey> exceptions = kernel::neighbour_discovery();
+  const std::vector<PolicyKey>& exceptions = kernel::always_outside();
   return exceptions_stand_ &&
          std::find(exceptions.begin(), exceptions.end(), key) != exceptions.end();
 }
@@ -50,10 +51,10 @@ Status Kernel::repair_policies(std::vector<Repaired>& repaired) {
   };
   for (const auto& [key, owners] : owners_) TRY(mend(key, &policies_.at(owners.back())));
   if (exceptions_stand_) {
-    for (const PolicyKey& key : kernel::neighbour_discovery()) TRY(mend(key, nullptr));
+    for (const PolicyKey& key : kernel::always_outside()) TRY(mend(key, nullptr));
   }
   for (const auto& [key, policy] : found) {
-    if (is_known(key)) continue;
+    if (is_known(key) || !took_over_) continue;
     TRY(remove_policy(key));
     ++counters_["policies-removed"];
     repaired.push_back(

@@ -3,39 +3,33 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 
+#include "dataplane/kernel/exceptions.hpp"
 #include "dataplane/kernel/xfrm_sa.hpp"
 #include "policy/selectors.hpp"
 
 namespace espalier::dataplane::kernel {
 namespace {
 
-struct Ports {
-  std::uint16_t port = 0, mask = 0;
-};
-
 bool is_icmp(std::uint8_t protocol) {
   return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
 }
 
-// A range that is a value and a mask.
-Result<Ports> ports_of(const PolicySpec& policy, const policy::TrafficSelector& selector) {
-  if (selector.start_port == 0 && selector.end_port == 65535) return Ports{};
-  const std::uint32_t size = std::uint32_t(selector.end_port) - selector.start_port + 1;
-  const bool power = selector.end_port >= selector.start_port && (size & (size - 1)) == 0 &&
-                     selector.start_port % size == 0;
-  if (!power || is_icmp(selector.protocol)) {
+Result<std::vector<PortBlock>> ports_of(const PolicySpec& policy,
+                                        const policy::TrafficSelector& selector) {
+  const bool any = selector.start_port == 0 && selector.end_port == 65535;
+  if (!any && (selector.end_port < selector.start_port || is_icmp(selector.protocol))) {
     return make_error(
         ErrorCode::kUnsupported,
-        fmt::format("Pair {}: the selector {} cannot be a kernel policy: its ports must be "
-                    "one port or a range whose size is a power of two.",
+        fmt::format("Pair {}: the selector {} cannot be a kernel policy: ICMP types and opaque "
+                    "ports are not supported.",
                     policy.pair, policy::to_string(selector)));
   }
-  return Ports{selector.start_port, static_cast<std::uint16_t>(~(size - 1))};
+  return port_blocks(selector.start_port, selector.end_port);
 }
 
 // The key of one direction: from `from` to `to`.
-PolicyKey make_key(PolicyDirection direction, const Prefix& from, Ports from_ports,
-                   const Prefix& to, Ports to_ports, std::uint8_t protocol) {
+PolicyKey make_key(PolicyDirection direction, const Prefix& from, PortBlock from_ports,
+                   const Prefix& to, PortBlock to_ports, std::uint8_t protocol) {
   return {direction,
           static_cast<std::uint16_t>(from.ip.is_v4() ? AF_INET : AF_INET6),
           from,
@@ -52,16 +46,21 @@ Status add_pair(const PolicySpec& policy, const policy::TrafficSelector& local,
   if (local.start.is_v4() != remote.start.is_v4()) return {};
   if (local.protocol != 0 && remote.protocol != 0 && local.protocol != remote.protocol) return {};
   const std::uint8_t protocol = local.protocol != 0 ? local.protocol : remote.protocol;
-  TRY_ASSIGN(const Ports here, ports_of(policy, local));
-  TRY_ASSIGN(const Ports there, ports_of(policy, remote));
-  for (const Prefix& own : policy::to_prefixes(local)) {
-    for (const Prefix& peer : policy::to_prefixes(remote)) {
-      keys.insert(make_key(PolicyDirection::kOut, own, here, peer, there, protocol));
-      keys.insert(make_key(PolicyDirection::kIn, peer, there, own, here, protocol));
-      if (policy.mode == policy::Mode::kTunnel || policy.closed) {
-        keys.insert(make_key(PolicyDirection::kForward, peer, there, own, here, protocol));
+  TRY_ASSIGN(const std::vector<PortBlock> own_ports, ports_of(policy, local));
+  TRY_ASSIGN(const std::vector<PortBlock> peer_ports, ports_of(policy, remote));
+  const auto add = [&](const Prefix& own, const Prefix& peer) {
+    for (const PortBlock here : own_ports) {
+      for (const PortBlock there : peer_ports) {
+        keys.insert(make_key(PolicyDirection::kOut, own, here, peer, there, protocol));
+        keys.insert(make_key(PolicyDirection::kIn, peer, there, own, here, protocol));
+        if (policy.mode == policy::Mode::kTunnel || policy.closed) {
+          keys.insert(make_key(PolicyDirection::kForward, peer, there, own, here, protocol));
+        }
       }
     }
+  };
+  for (const Prefix& own : policy::to_prefixes(local)) {
+    for (const Prefix& peer : policy::to_prefixes(remote)) add(own, peer);
   }
   return {};
 }
@@ -97,6 +96,9 @@ xfrm_user_tmpl to_template(const PolicyKey& key, const PolicySpec& policy) {
   tmpl.reqid = policy.reqid.value;
   tmpl.aalgos = tmpl.ealgos = tmpl.calgos = ~0u;
   tmpl.family = key.family;
+  // The kernel refuses this on the way out in tunnel mode, and there it would let packets past an
+  // SA that is just missing.
+  tmpl.optional = policy.optional && !out ? 1 : 0;
   if (policy.mode == policy::Mode::kTransport) {
     tmpl.mode = XFRM_MODE_TRANSPORT;
     return tmpl;  // the addresses are the packet's own
@@ -160,31 +162,25 @@ xfrm_userpolicy_info& put_head(NetlinkMessage& message, const PolicyKey& key,
 }  // namespace
 
 void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy) {
-  auto& info = put_head(message, key, priority_of(key));
+  auto& info = put_head(message, key, policy.clear ? kPriorityException : priority_of(key));
+  if (policy.clear) return;
+  // Closed on the way out for UDP: a template that no SA ever fits drops packets as well, but lets
+  // connect() pass, by which ping finds its source address. It must work where ICMP is excepted.
+  const bool lets_connect = key.direction == PolicyDirection::kOut && key.protocol == IPPROTO_UDP;
   const bool traps = policy.trap && key.direction == PolicyDirection::kOut;
-  if (policy.closed && !traps) {
+  if (policy.closed && !traps && !lets_connect) {
     info.action = XFRM_POLICY_BLOCK;
+  } else if (policy.closed && !traps) {
+    PolicySpec none = policy;
+    none.mode = policy::Mode::kTransport;
+    message.put_struct(XFRMA_TMPL, to_template(key, none));
   } else {
     message.put_struct(XFRMA_TMPL, to_template(key, policy));
   }
 }
 
-std::vector<PolicyKey> neighbour_discovery() {
-  // RFC 4861 section 4: router solicitation to redirect. The kernel has an ICMP type where the
-  // source port of others stands.
-  constexpr std::uint16_t kFirst = 133, kLast = 137;
-  const Prefix any = Prefix::make(IpAddress::any(Family::kIpv6), 0).value();
-  std::vector<PolicyKey> keys;
-  for (std::uint16_t type = kFirst; type <= kLast; ++type) {
-    for (const PolicyDirection direction : {PolicyDirection::kIn, PolicyDirection::kOut}) {
-      keys.push_back({direction, AF_INET6, any, any, IPPROTO_ICMPV6, type, 0xFFFF, 0, 0});
-    }
-  }
-  return keys;
-}
-
 void put_exception(NetlinkMessage& message, const PolicyKey& key) {
-  put_head(message, key, kPriorityFirst);
+  put_head(message, key, kPriorityOutside);
 }
 
 void put_policy_id(NetlinkMessage& message, const PolicyKey& key) {

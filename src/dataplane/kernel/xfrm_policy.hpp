@@ -15,6 +15,8 @@ namespace espalier::dataplane::kernel {
 // before the less specific. Other programs' are not in this band (ARCHITECTURE.md).
 inline constexpr std::uint32_t kPriorityFirst = 0xE500;
 inline constexpr std::uint32_t kPriorityLast = 0xEA7F;
+inline constexpr std::uint32_t kPriorityOutside = kPriorityFirst;           // always_outside()
+inline constexpr std::uint32_t kPriorityException = kPriorityFirst + 0x80;  // `except`
 inline bool is_our_priority(std::uint32_t priority) {
   return priority >= kPriorityFirst && priority <= kPriorityLast;
 }
@@ -38,16 +40,11 @@ struct PolicyKey {
 };
 
 // The kernel policies of a spec: out and in for each pair of prefixes of one family, and fwd in
-// tunnel mode. Errors: kUnsupported for ports that are no power-of-two range, ICMP types and opaque
-// ports.
+// tunnel mode; a range of ports is several. Errors: kUnsupported for ICMP types and opaque ports.
 Result<std::set<PolicyKey>> expand(const PolicySpec& policy);
 
 // XFRM_MSG_NEWPOLICY or XFRM_MSG_UPDPOLICY (which makes one when there is none).
 void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy);
-// The same for what passes as it is: neighbour discovery (RFC 4861), without which no IPv6 packet
-// finds its way, protected or not.
-std::vector<PolicyKey> neighbour_discovery();
-void put_exception(NetlinkMessage& message, const PolicyKey& key);
 // XFRM_MSG_DELPOLICY.
 void put_policy_id(NetlinkMessage& message, const PolicyKey& key);
 

@@ -14,6 +14,8 @@ inline constexpr std::uint32_t kReqIdFirst = 0xE5000000;
 inline constexpr std::uint32_t kReqIdLast = 0xE5FFFFFF;
 // Of closed policies, which no SA ever has; those of SAs are counted from below.
 inline constexpr std::uint32_t kClosedReqIdFirst = 0xE5F00000;
+// Of exceptions.
+inline constexpr std::uint32_t kClearReqIdFirst = 0xE5F80000;
 inline bool is_ours(std::uint32_t reqid) { return reqid >= kReqIdFirst && reqid <= kReqIdLast; }
 
 // Packets; what the kernel takes at most (XFRMA_REPLAY_ESN_MAX is 4096 bits).

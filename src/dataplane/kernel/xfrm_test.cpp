@@ -4,6 +4,7 @@
 
 #include "base/bytes.hpp"
 #include "dataplane/contract_tests.hpp"
+#include "dataplane/kernel/exceptions.hpp"
 #include "dataplane/kernel/xfrm_policy.hpp"
 #include "dataplane/kernel/xfrm_sa.hpp"
 #include "policy/selectors.hpp"
@@ -186,18 +187,78 @@ TEST(XfrmPolicy, TheMoreSpecificComesFirst) {
   EXPECT_LT(priority("10.0.0.1/32"), priority("10.0.0.0/31"));
 }
 
-TEST(XfrmPolicy, PortsThatAreNoMaskAreRefusedByName) {
+TEST(XfrmPolicy, ARangeOfPortsIsSeveral) {
   policy::TrafficSelector some = host("192.0.2.2");
   some.protocol = 17;
   some.start_port = 1000;
   some.end_port = 2000;
+  const auto keys = expand(spec({host("192.0.2.1")}, {some}));
+  ASSERT_TRUE(keys.ok());
+  std::set<unsigned> covered;
+  for (const PolicyKey& key : *keys) {
+    if (key.direction != PolicyDirection::kOut) continue;
+    for (unsigned port = 0; port < 65536; ++port) {
+      if ((port & key.destination_mask) == key.destination_port) {
+        EXPECT_TRUE(covered.insert(port).second) << port;
+      }
+    }
+  }
+  EXPECT_EQ(covered.size(), 1001u);
+  EXPECT_EQ(*covered.begin(), 1000u);
+  EXPECT_EQ(*covered.rbegin(), 2000u);
+  EXPECT_EQ(port_blocks(0, 65535), std::vector<PortBlock>{PortBlock{}});
+  EXPECT_EQ(port_blocks(22, 22), (std::vector<PortBlock>{{22, 0xFFFF}}));
+  EXPECT_EQ(port_blocks(1, 65535).size(), 16u);
+  EXPECT_EQ(port_blocks(1, 65534).size(), 30u);
+}
+
+TEST(XfrmPolicy, WhatIsNoPortIsRefusedByName) {
+  policy::TrafficSelector some = host("192.0.2.2");
+  some.protocol = 1;
+  some.start_port = 0x0800;
+  some.end_port = 0x08FF;
   const auto refused = expand(spec({host("192.0.2.1")}, {some}));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
-  EXPECT_THAT(refused.error().message, HasSubstr("1000"));
-  some.start_port = 1024;
-  some.end_port = 2047;
-  EXPECT_TRUE(expand(spec({host("192.0.2.1")}, {some})).ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("192.0.2.2/32"));
+}
+
+// Whatever its selectors: smaller is first.
+TEST(XfrmPolicy, AnExceptionComesBeforeAllProtection) {
+  policy::TrafficSelector ssh = host("192.0.2.2");
+  ssh.protocol = 6;
+  ssh.start_port = ssh.end_port = 22;
+  PolicySpec exact = spec({host("192.0.2.1")}, {ssh});
+  PolicySpec wide = spec({policy::from_prefix(Prefix::parse("10.0.0.0/8").value())},
+                         {policy::from_prefix(Prefix::parse("0.0.0.0/0").value())});
+  wide.clear = true;
+  NetlinkMessage protection(XFRM_MSG_UPDPOLICY, 0), exception(XFRM_MSG_UPDPOLICY, 0);
+  put_policy(protection, *expand(exact)->begin(), exact);
+  put_policy(exception, *expand(wide)->begin(), wide);
+  const auto first = parse_policy(*exception.header()), then = parse_policy(*protection.header());
+  EXPECT_LT(first->priority, then->priority);
+  EXPECT_TRUE(first->allow);
+  EXPECT_EQ(first->reqid, 0u);
+  NetlinkMessage always(XFRM_MSG_UPDPOLICY, 0);
+  put_exception(always, always_outside().front());
+  EXPECT_TRUE(is_our_priority(parse_policy(*always.header())->priority));
+}
+
+// The kernel refuses an optional template on the way out.
+TEST(XfrmPolicy, OptionalIsOfWhatArrives) {
+  PolicySpec policy = spec({host("192.0.2.1")}, {host("192.0.2.2")});
+  policy.optional = true;
+  const auto keys = expand(policy);
+  ASSERT_EQ(keys->size(), 3u);
+  for (const PolicyKey& key : *keys) {
+    NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0);
+    put_policy(message, key, policy);
+    const nlattr* attribute =
+        attributes(*message.header(), sizeof(xfrm_userpolicy_info)).at(XFRMA_TMPL);
+    xfrm_user_tmpl tmpl;
+    std::memcpy(&tmpl, mnl_attr_get_payload(attribute), sizeof tmpl);
+    EXPECT_EQ(tmpl.optional, key.direction == PolicyDirection::kOut ? 0 : 1) << key.text();
+  }
 }
 
 }  // namespace

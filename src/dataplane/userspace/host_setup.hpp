@@ -12,6 +12,7 @@
 #include "base/log.hpp"
 #include "base/result.hpp"
 #include "dataplane/userspace/ours.hpp"
+#include "policy/service.hpp"
 
 namespace espalier::dataplane::userspace {
 
@@ -21,7 +22,9 @@ struct ProtectedPair {
   std::vector<Prefix> local;   // own addresses (/32, /128) and subnets behind this host
   std::vector<Prefix> remote;  // the peer's
   std::optional<IpAddress> source4,
-      source6;  // preferred source of the routes; must be own addresses
+      source6;                            // preferred source of the routes; must be own addresses
+  std::vector<policy::Service> except{};  // passes outside IPsec, as this host sees it
+  bool closed = true;  // false: without an SA it passes in the clear (`protect: use`)
   friend bool operator==(const ProtectedPair&, const ProtectedPair&) = default;
 };
 

@@ -47,7 +47,8 @@ std::string removal(unsigned generation) {
   std::string text;
   for (const char* noun :
        {"chain inet {} arriving_{}", "chain inet {} own_{}", "chain inet {} leaving_{}",
-        "chain inet {} outside_{}", "set inet {} protected4_{}", "set inet {} protected6_{}"}) {
+        "chain inet {} except_in_{}", "chain inet {} except_out_{}", "chain inet {} outside_{}",
+        "set inet {} protected4_{}", "set inet {} protected6_{}"}) {
     // `add` creates what is missing, so that the deletion of a half cannot fail.
     const bool set = noun[0] == 's';
     const bool v4 = set && std::string_view(noun).find('4') != std::string_view::npos;

@@ -9,29 +9,36 @@
 #include <algorithm>
 
 #include "dataplane/userspace/host_setup.hpp"
+#include "dataplane/userspace/nft_text.hpp"
 #include "dataplane/userspace/prefix_cover.hpp"
 
 namespace espalier::dataplane::userspace {
 namespace {
 
-// Elements "local . remote" of one family, disjoint.
-std::vector<std::string> elements(const HostNetwork& network, Family family) {
+std::vector<Prefix> of_family(const std::vector<Prefix>& prefixes, Family family) {
+  std::vector<Prefix> list;
+  for (const Prefix& prefix : prefixes) {
+    if (prefix.ip.family() == family) list.push_back(prefix);
+  }
+  return list;
+}
+
+}  // namespace
+
+std::vector<std::string> elements(const HostNetwork& network, std::span<const PrefixPairs> pairs,
+                                  Family family) {
   std::vector<Prefix> locals;
-  for (const auto& pair : network.pairs) {
-    for (const auto& prefix : pair.local) {
-      if (prefix.ip.family() == family) locals.push_back(prefix);
-    }
+  for (const PrefixPairs& pair : pairs) {
+    for (const Prefix& prefix : of_family(pair.local, family)) locals.push_back(prefix);
   }
   std::vector<std::string> result;
   for (const auto& local : disjoint_parts(std::move(locals))) {
     std::vector<Prefix> remotes;
-    for (const auto& pair : network.pairs) {
+    for (const PrefixPairs& pair : pairs) {
       const bool ours = std::any_of(pair.local.begin(), pair.local.end(),
                                     [&](const Prefix& p) { return p.contains(local); });
       if (!ours) continue;
-      for (const auto& prefix : pair.remote) {
-        if (prefix.ip.family() == family) remotes.push_back(prefix);
-      }
+      for (const Prefix& prefix : of_family(pair.remote, family)) remotes.push_back(prefix);
     }
     // Own subnets inside a peer's are holes, unless another peer's prefix covers the hole's inside
     // again: so the holes are cut first, and what contains what is asked afterwards.
@@ -47,6 +54,8 @@ std::vector<std::string> elements(const HostNetwork& network, Family family) {
   return result;
 }
 
+namespace {
+
 std::string set_text(const HostNetwork& network, Family family, unsigned generation) {
   const bool v4 = family == Family::kIpv4;
   const char* type = v4 ? "ipv4_addr" : "ipv6_addr";
@@ -55,7 +64,11 @@ std::string set_text(const HostNetwork& network, Family family, unsigned generat
       "    type {} . {}\n"
       "    flags interval\n",
       v4 ? 4 : 6, generation, type, type);
-  const auto list = elements(network, family);
+  std::vector<PrefixPairs> pairs;
+  for (const ProtectedPair& pair : network.pairs) {
+    if (pair.closed) pairs.push_back({pair.local, pair.remote});
+  }
+  const auto list = elements(network, pairs, family);
   if (!list.empty()) {
     text += "    elements = {\n";
     for (const auto& element : list) text += "      " + element + ",\n";
@@ -92,7 +105,7 @@ constexpr std::string_view kArriving = R"(  chain arriving_{generation} {{
     ip frag-off & 0x1fff != 0 accept
     frag frag-off != 0 accept
     jump outside_{generation}
-    ip daddr . ip saddr @protected4_{generation} counter name dropped_in drop
+{except_in}    ip daddr . ip saddr @protected4_{generation} counter name dropped_in drop
     ip6 daddr . ip6 saddr @protected6_{generation} counter name dropped_in drop
   }}
 )";
@@ -102,7 +115,7 @@ constexpr std::string_view kArriving = R"(  chain arriving_{generation} {{
 constexpr std::string_view kOwn = R"(  chain own_{generation} {{
     type route hook output priority mangle; policy accept;
     udp sport . udp dport {{ 68 . 67, 546 . 547 }} meta mark set {mark:#010x}
-  }}
+{except_own}  }}
 )";
 
 // Leaving. Only the daemon's sockets and `espalier mtu`'s probes carry our mark (SO_MARK needs
@@ -113,7 +126,7 @@ constexpr std::string_view kLeaving = R"(  chain leaving_{generation} {{
     meta mark {mark:#010x} udp sport {{ {ike}, {natt} }} accept
     meta mark {mark:#010x} udp dport {{ {ike}, {natt} }} accept
     jump outside_{generation}
-    ip saddr . ip daddr @protected4_{generation} counter name dropped_out drop
+{except_out}    ip saddr . ip daddr @protected4_{generation} counter name dropped_out drop
     ip6 saddr . ip6 daddr @protected6_{generation} counter name dropped_out drop
   }}
 )";
@@ -128,10 +141,18 @@ std::string protection_ruleset(const HostNetwork& network, unsigned generation) 
       kNftTable);
   text += set_text(network, Family::kIpv4, generation);
   text += set_text(network, Family::kIpv6, generation);
+  const std::string exceptions = exception_chains(network, generation);
+  text += exceptions;
+  // Nothing of them where there are none.
+  const auto jump = [&](std::string_view where) {
+    return exceptions.empty() ? std::string() : fmt::format("    jump {}_{}\n", where, generation);
+  };
   for (const auto part : {kOutside, kArriving, kOwn, kLeaving}) {
-    text += fmt::format(fmt::runtime(part), fmt::arg("generation", generation),
-                        fmt::arg("tun", network.tun_name), fmt::arg("mark", network.fwmark),
-                        fmt::arg("ike", kIkePort), fmt::arg("natt", kNatTPort));
+    text += fmt::format(
+        fmt::runtime(part), fmt::arg("generation", generation), fmt::arg("tun", network.tun_name),
+        fmt::arg("mark", network.fwmark), fmt::arg("ike", kIkePort), fmt::arg("natt", kNatTPort),
+        fmt::arg("except_in", jump("except_in") + jump("except_out")),
+        fmt::arg("except_own", jump("except_out")), fmt::arg("except_out", jump("except_out")));
   }
   return text + "}\n";
 }

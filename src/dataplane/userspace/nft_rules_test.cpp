@@ -160,6 +160,37 @@ TEST(ProtectionRuleset, APeerInsideAnOwnSubnetStaysClosed) {
   EXPECT_THAT(protection_ruleset(network), HasSubstr("10.77.0.3/32 . 10.77.0.2/32,"));
 }
 
+// With exceptions of all pairs the protected sets serve; of some, their addresses stand in the
+// rule.
+TEST(ProtectionRuleset, ExceptionsAreARuleForEachDirection) {
+  HostNetwork network = bender();
+  const auto ssh = policy::find_service_word("ssh")->services.front();
+  for (auto& pair : network.pairs) pair.except = {ssh};
+  network.pairs[1].except.push_back({policy::kProtocolIcmp});
+  network.pairs[1].except.push_back(
+      {policy::kProtocolUdp, 8000, 8099, policy::Side::kLocal, p("10.0.0.0/8")});
+  const auto text = protection_ruleset(network);
+  EXPECT_THAT(text, HasSubstr(R"(  chain except_in_1 {
+    meta l4proto 1 ip daddr . ip saddr { 10.77.0.1/32 . 10.3.0.0/24, 10.77.0.1/32 . 10.77.0.3/32 } meta mark set 0xe5000000 accept
+    meta l4proto 58 ip6 daddr . ip6 saddr { fd77::1/128 . fd77::3/128 } meta mark set 0xe5000000 accept
+    meta l4proto 6 th dport 22 ip daddr . ip saddr @protected4_1 meta mark set 0xe5000000 accept
+    meta l4proto 6 th sport 22 ip daddr . ip saddr @protected4_1 meta mark set 0xe5000000 accept
+    meta l4proto 6 th dport 22 ip6 daddr . ip6 saddr @protected6_1 meta mark set 0xe5000000 accept
+    meta l4proto 6 th sport 22 ip6 daddr . ip6 saddr @protected6_1 meta mark set 0xe5000000 accept
+    meta l4proto 17 th dport 8000-8099 ip daddr . ip saddr { 10.77.0.1/32 . 10.3.0.0/24, 10.77.0.1/32 . 10.77.0.3/32 } meta mark set 0xe5000000 accept
+  }
+  chain except_out_1 {
+    meta l4proto 1 ip saddr . ip daddr {)"));
+  EXPECT_THAT(text, HasSubstr(R"(    jump outside_1
+    jump except_in_1
+    jump except_out_1
+    ip daddr . ip saddr @protected4_1 counter name dropped_in drop)"));
+  EXPECT_THAT(text, HasSubstr(R"(    jump outside_1
+    jump except_out_1
+    ip saddr . ip daddr @protected4_1 counter name dropped_out drop)"));
+  EXPECT_THAT(text, HasSubstr("meta mark set 0xe5000000\n    jump except_out_1\n"));
+}
+
 TEST(ProtectionRuleset, WithoutPairsTheSetsAreEmpty) {
   EXPECT_THAT(protection_ruleset(HostNetwork{}), Not(HasSubstr("elements")));
 }

@@ -1,9 +1,13 @@
 // A pair that stands, and whose configuration changes: nothing is taken away before what replaces
 // it is there.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <set>
 
 #include "ike/core/core.hpp"
 #include "ike/core/limits.hpp"
+#include "ike/journal/journal.hpp"
 #include "ike/v2/lifecycle.hpp"
 
 namespace espalier::ike {
@@ -12,17 +16,9 @@ namespace {
 using v2::IkeSa;
 using v2::IkeState;
 
-// What holds from the next rekey, check or attempt on, and needs no other SA.
-bool holds_as_it_is(policy::Connection old, const policy::Connection& now) {
-  if (old.lifetimes.reauth != now.lifetimes.reauth) return false;
-  old.lifetimes = now.lifetimes;
-  old.dpd = now.dpd;
-  old.start = now.start;
-  old.childless = now.childless;
-  old.resumption = now.resumption;
-  old.redirect = now.redirect;
-  old.fragmentation = now.fragmentation;
-  return old == now;
+// Whether they differ only in what needs no other SA.
+bool holds_as_it_is(const policy::Connection& old, const policy::Connection& now) {
+  return what_sas_rest_on(old) == what_sas_rest_on(now);
 }
 
 // Whether another IKE SA may take over from the one there is: it is with the same peer.
@@ -31,7 +27,43 @@ bool is_same_peer(const policy::Connection& old, const policy::Connection& now) 
          old.null_auth == now.null_auth && now.null_auth == policy::NullAuth::kNone;
 }
 
+std::string_view level_word(policy::Protect level) {
+  return level == policy::Protect::kUse ? "use" : "require";
+}
+
+// The policies say the new level; the SAs stay.
+void set_level(Context& ctx, const Pair& pair) {
+  std::set<ReqId> done;
+  for (const IkeSpi spi : pair.sas) {
+    const IkeSa* sa = ctx.find(spi);
+    if (sa == nullptr) continue;
+    for (const v2::ChildSa& child : sa->children) {
+      if (done.insert(child.spec.reqid).second) ctx.effect(v2::policy_of(*sa, child));
+    }
+  }
+  ctx.event(
+      EventKind::kNote, LogLevel::kInfo, pair.connection->name,
+      fmt::format("protect: {} from now on; its SAs stay", level_word(pair.connection->protect)));
+}
+
 }  // namespace
+
+policy::Connection what_sas_rest_on(policy::Connection connection) {
+  const policy::Connection usual;
+  const auto reauth = connection.lifetimes.reauth;
+  connection.lifetimes = usual.lifetimes;
+  connection.lifetimes.reauth = reauth;
+  connection.dpd = usual.dpd;
+  connection.start = usual.start;
+  connection.childless = usual.childless;
+  connection.resumption = usual.resumption;
+  connection.redirect = usual.redirect;
+  connection.fragmentation = usual.fragmentation;
+  // This host's own: no peer is asked about them.
+  connection.protect = usual.protect;
+  connection.except = usual.except;
+  return connection;
+}
 
 bool is_outdated(const Pair& pair, const IkeSa& sa) {
   return pair.changed && pair.connection != sa.connection;
@@ -43,6 +75,7 @@ bool change_pair(Context& ctx, const std::string& name, const policy::Connection
   const bool soft = holds_as_it_is(*old, now);
   if (!soft && !is_same_peer(*old, now)) return false;
   pair.connection.ptr = std::make_shared<const policy::Connection>(now);
+  if (ctx.core.settings.journal) pair.mark = journal::connection_mark(now);
   ctx.touch(name);
   pair.ticket.reset();
   const std::vector<IkeSpi> spis(pair.sas.begin(), pair.sas.end());
@@ -51,6 +84,7 @@ bool change_pair(Context& ctx, const std::string& name, const policy::Connection
       IkeSa* sa = ctx.find(spi);
       if (sa != nullptr && sa->connection == old) sa->connection = pair.connection;
     }
+    if (old->protect != now.protect) set_level(ctx, pair);
     return true;
   }
   pair.changed = true;

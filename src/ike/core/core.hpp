@@ -27,6 +27,7 @@ struct Settings {
   // Of the host, the same after a restart: peers find out by it at once that SAs were lost (RFC
   // 6290). Empty: a random one.
   SecretBytes qcd_secret = {};
+  bool journal = false;  // Core::unsaved is kept, for Endpoint::take_journal()
   friend bool operator==(const Settings&, const Settings&) = default;
 };
 
@@ -69,6 +70,7 @@ struct Pair {
   Instant next_hint{};      // before it, stray ESP of the peer begins no attempt
   Box<v2::Ticket> ticket;   // as client (RFC 5723)
   Box<RedirectCount> redirects;
+  Bytes mark;  // of the connection, for the journal (journal/journal.hpp)
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
@@ -115,7 +117,8 @@ struct Core {
   std::uint32_t last_reqid = 0;
   std::deque<LateRemoval> late_removals;  // in order of time
   std::set<std::string> touched;          // pairs to look at before the call returns
-  std::set<IkeSpi> dirty;  // SAs to sweep or to arm a timer for before the call returns
+  std::set<IkeSpi> dirty;    // SAs to sweep or to arm a timer for before the call returns
+  std::set<IkeSpi> unsaved;  // changed, or gone, since the journal was last taken
   std::set<std::pair<Instant, IkeSpi>> sa_timers;
   std::set<std::pair<Instant, std::string>> pair_timers;
   // What a request from an address may be answered with before we know who asks: one connection
@@ -199,6 +202,9 @@ void attempt_failed(Context& ctx, const std::string& pair, const std::string& wh
 bool change_pair(Context& ctx, const std::string& pair, const policy::Connection& now);
 // Of a configuration before a change.
 bool is_outdated(const Pair& pair, const v2::IkeSa& sa);
+// The connection without what holds from the next rekey, check or attempt on, and needs no other
+// SA.
+policy::Connection what_sas_rest_on(policy::Connection connection);
 
 // ---- core/diagnosis.cpp: why the peer's attempts fail here
 // --------------------------------------------

@@ -245,6 +245,7 @@ void Endpoint::settle(Context& ctx) {
     while (!core_.dirty.empty()) {
       const IkeSpi spi = *core_.dirty.begin();
       core_.dirty.erase(core_.dirty.begin());
+      if (core_.settings.journal) core_.unsaved.insert(spi);
       const auto found = core_.sas.find(spi);
       if (found == core_.sas.end()) continue;
       if (found->second.state != IkeState::kDead) {
@@ -255,6 +256,43 @@ void Endpoint::settle(Context& ctx) {
       core_.sas.erase(found);
     }
   }
+}
+
+std::vector<journal::Entry> Endpoint::take_journal() {
+  std::vector<journal::Entry> entries;
+  std::set<IkeSpi> later;
+  for (const IkeSpi spi : core_.unsaved) {
+    const auto found = core_.sas.find(spi);
+    const journal::Keep keep =
+        found == core_.sas.end() ? journal::Keep::kNothing : journal::keep(found->second);
+    if (keep == journal::Keep::kAsBefore) {
+      later.insert(spi);
+    } else {
+      entries.push_back({spi, keep == journal::Keep::kNothing
+                                  ? SecretBytes()
+                                  : journal::save(core_, found->second)});
+    }
+  }
+  core_.unsaved = std::move(later);
+  return entries;
+}
+
+std::vector<journal::Entry> Endpoint::whole_journal() const {
+  std::vector<journal::Entry> entries;
+  for (const auto& [spi, sa] : core_.sas) {
+    if (journal::keep(sa) == journal::Keep::kRecord) {
+      entries.push_back({spi, journal::save(core_, sa)});
+    }
+  }
+  return entries;
+}
+
+journal::Restored Endpoint::restore(Instant now, crypto::Rng& rng,
+                                    const std::vector<SecretBytes>& records) {
+  Context ctx{core_, now, rng};
+  const journal::Restored restored = journal::restore(ctx, records);
+  settle(ctx);
+  return restored;
 }
 
 std::optional<Transmit> Endpoint::poll_transmit() { return pop(core_.transmits); }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ike/core/core.hpp"
+#include "ike/journal/journal.hpp"
 
 namespace espalier::ike {
 
@@ -61,6 +62,16 @@ class Endpoint {
   // Errors: kNotFound (no such pair), kInvalidArgument (nothing to rekey). Configure never fails.
   Status handle_command(Instant now, crypto::Rng& rng, const Command& command);
   void handle_completion(Instant now, crypto::Rng& rng, const Completion& completion);
+
+  // Settings::journal: what changed since the last call (journal/journal.hpp), to be kept before
+  // poll_transmit() is called. After poll_effect(), and when no job is under way.
+  std::vector<journal::Entry> take_journal();
+  // The whole journal anew: a record of each SA that is worth one.
+  std::vector<journal::Entry> whole_journal() const;
+  // Once, right after the first Configure and before anything it wants is polled: the SAs of an
+  // engine before this one go on. Effects are none: the dataplane still has what the SAs need, or
+  // is found not to (wanted.hpp).
+  journal::Restored restore(Instant now, crypto::Rng& rng, const std::vector<SecretBytes>& records);
 
   std::optional<Transmit> poll_transmit();
   std::optional<Effect> poll_effect();

@@ -91,13 +91,14 @@ struct UpdateSa {  // the outer addresses of an installed SA changed
   bool udp_encap = true;
   friend bool operator==(const UpdateSa&, const UpdateSa&) = default;
 };
-struct SetPolicy {  // again with another path when the outer addresses changed
+struct SetPolicy {  // again when the outer addresses or the level of protection changed
   std::string pair;
   ReqId reqid;
   policy::SelectorList local_ts;
   policy::SelectorList remote_ts;
   policy::Mode mode = policy::Mode::kTunnel;
   Path path;
+  bool optional = false;  // `protect: use`: what arrives in the clear is taken too
   friend bool operator==(const SetPolicy&, const SetPolicy&) = default;
 };
 struct DeletePolicy {

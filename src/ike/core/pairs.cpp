@@ -6,6 +6,7 @@
 
 #include "ike/core/core.hpp"
 #include "ike/core/limits.hpp"
+#include "ike/journal/journal.hpp"
 #include "ike/v2/lifecycle.hpp"
 #include "policy/identity_match.hpp"
 
@@ -212,6 +213,7 @@ void configure(Context& ctx, const std::vector<policy::Connection>& connections)
     }
     Pair pair;
     pair.connection.ptr = std::make_shared<const policy::Connection>(*connection);
+    if (ctx.core.settings.journal) pair.mark = journal::connection_mark(*connection);
     schedule_start(ctx, pair);
     ctx.core.pairs.emplace(name, std::move(pair));
     ctx.touch(name);

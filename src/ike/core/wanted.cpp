@@ -23,14 +23,24 @@ Wanted wanted(const Core& core) {
         out.sas.push_back({Direction::kOut, spec.spi_out, peer, spec.reqid, needed});
       }
       if (reqids.insert(spec.reqid).second) {
-        out.policies.push_back(
-            {spec.pair, spec.reqid, spec.local_ts, spec.remote_ts, spec.mode, spec.path});
+        out.policies.push_back(v2::policy_of(sa, child));
       }
     }
   }
   for (const LateRemoval& late : core.late_removals) {
     const DeleteSa& sa = late.removal;
     out.sas.push_back({sa.direction, sa.spi, sa.peer, ReqId(kReqIdFirst), false});
+  }
+  return out;
+}
+
+std::vector<InstallSa> standing_sas(const Core& core) {
+  std::vector<InstallSa> out;
+  for (const auto& [local, sa] : core.sas) {
+    for (const v2::ChildSa& child : sa.children) {
+      out.push_back({Direction::kIn, child.spec});
+      if (child.outbound_installed) out.push_back({Direction::kOut, child.spec});
+    }
   }
   return out;
 }

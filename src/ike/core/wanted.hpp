@@ -21,6 +21,10 @@ struct Wanted {
   std::vector<SetPolicy> policies;  // one for each reqid
 };
 
+// Every SA of the engine's children as it was installed, without keys: for a dataplane that has
+// them from the daemon before.
+std::vector<InstallSa> standing_sas(const Core& core);
+
 // Good between calls of the engine, when all its effects have been carried out.
 Wanted wanted(const Core& core);
 

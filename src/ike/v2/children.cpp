@@ -9,16 +9,10 @@
 #include "policy/selectors.hpp"
 
 namespace espalier::ike::v2 {
-namespace {
-
-// Children with the same selectors of the same pair share a reqid: the newest outbound SA carries
-// the traffic.
 std::string reqid_key(const ChildSaSpec& spec) {
   return spec.pair + "|" + spec.child + "|" + policy::to_string(spec.local_ts) + "|" +
          policy::to_string(spec.remote_ts);
 }
-
-}  // namespace
 
 ChildSa* IkeSa::child_in(Spi spi_in) {
   for (ChildSa& child : children) {
@@ -58,6 +52,16 @@ void set_limits(Context& ctx, const IkeSa& sa, ChildSaSpec& spec) {
 
 }  // namespace
 
+SetPolicy policy_of(const IkeSa& sa, const ChildSa& child) {
+  return {child.spec.pair,
+          child.spec.reqid,
+          child.spec.local_ts,
+          child.spec.remote_ts,
+          child.spec.mode,
+          child.spec.path,
+          sa.connection && sa.connection->protect == policy::Protect::kUse};
+}
+
 ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now) {
   set_limits(ctx, sa, child.spec);
   child.spec.reqid = ctx.acquire_reqid(reqid_key(child.spec));
@@ -66,8 +70,7 @@ ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now
   ctx.core.outbound_spis.insert({child.spec.spi_out, child.spec.spi_in});
   child.spec.tell_first = !outbound_now;
   ctx.effect(InstallSa{Direction::kIn, child.spec});
-  ctx.effect(SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts, child.spec.remote_ts,
-                       child.spec.mode, child.spec.path});
+  ctx.effect(policy_of(sa, child));
   schedule_child(ctx, sa, child);
   sa.children.push_back(std::move(child));
   ChildSa& added = sa.children.back();
@@ -197,8 +200,7 @@ void move_children(Context& ctx, IkeSa& sa) {
       ctx.effect(
           UpdateSa{Direction::kOut, child.spec.spi_out, old_peer, path, child.spec.pair, sa.encap});
     }
-    ctx.effect(SetPolicy{child.spec.pair, child.spec.reqid, child.spec.local_ts,
-                         child.spec.remote_ts, child.spec.mode, path});
+    ctx.effect(policy_of(sa, child));
   }
 }
 

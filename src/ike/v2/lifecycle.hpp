@@ -10,6 +10,11 @@ namespace espalier::ike::v2 {
 // ---- children (children.cpp)
 // ---------------------------------------------------------------------------------
 
+// Children with the same selectors of the same pair share a reqid: the newest outbound SA carries
+// the traffic.
+std::string reqid_key(const ChildSaSpec& spec);
+// The policy of a child of the SA.
+SetPolicy policy_of(const IkeSa& sa, const ChildSa& child);
 // Adds the child to the SA: inbound first, the policy, and outbound unless it must wait (a
 // responder's rekey: the initiator installs its inbound SA only when our answer arrives).
 ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now);

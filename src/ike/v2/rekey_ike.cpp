@@ -112,7 +112,7 @@ void rekey_failed(Context& ctx, IkeSa& sa, const std::string& why) {
   if (theirs != nullptr && theirs->state == IkeState::kEstablished) {
     // The peer's rekey, which ran beside ours, is the one that counts.
     hand_over(ctx, sa, *theirs);
-    sa.discard_at = ctx.now + kHalfOpenLifetime;
+    sa.discard_at = ctx.now + kOverTime;
     return;
   }
   ctx.event(EventKind::kRekeyFailed, LogLevel::kWarning, sa.pair(), why);
@@ -202,7 +202,7 @@ void yield_rekey_ike(Context& ctx, IkeSa& sa) {
   IkeSa* theirs = collision ? ctx.find(collision->ike) : nullptr;
   if (theirs != nullptr && theirs->state == IkeState::kEstablished) {
     hand_over(ctx, sa, *theirs);
-    sa.discard_at = ctx.now + kHalfOpenLifetime;
+    sa.discard_at = ctx.now + kOverTime;
     return;
   }
   sa.rekey_at = ctx.now + kRekeyRetry;  // should the peer's come to nothing
@@ -246,7 +246,7 @@ void complete_rekey_ike(Context& ctx, IkeSa& sa, const Message& response, const 
   // its creator, and the creator of the survivor deletes the old one.
   if (theirs != nullptr && lowest < collision->lowest_nonce) {
     hand_over(ctx, sa, *theirs);
-    sa.discard_at = ctx.now + kHalfOpenLifetime;
+    sa.discard_at = ctx.now + kOverTime;
     add_task(ctx, made, {TaskKind::kDeleteIke, Spi(), "", ctx.now});
     return run_tasks(ctx, made);
   }
@@ -277,7 +277,9 @@ void make_asked(Context& ctx, IkeSa& sa, const policy::IkeSuite& suite, const Ke
     return;
   }
   hand_over(ctx, sa, made);
-  sa.discard_at = ctx.now + kHalfOpenLifetime;  // the peer's Delete is expected long before
+  // The peer's Delete is expected long before; but its request, and then that, may take all their
+  // retransmissions.
+  sa.discard_at = ctx.now + kOverTime;
 }
 
 }  // namespace

@@ -369,6 +369,8 @@ struct IkeSa {
   friend bool operator==(const IkeSa&, const IkeSa&) = default;
 
  private:
+  template <class Ar>
+  friend void fields(Ar& ar, IkeSa& it);  // journal/fields.hpp
   Box<Handshake> handshake_;
 };
 

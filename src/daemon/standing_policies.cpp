@@ -1,0 +1,107 @@
+#include "daemon/standing_policies.hpp"
+
+#include "dataplane/kernel/xfrm_sa.hpp"
+#include "policy/selectors.hpp"
+#include "policy/service_selectors.hpp"
+
+namespace espalier::daemon {
+namespace {
+
+dataplane::PolicySpec spec(const policy::Connection& connection, policy::SelectorList local,
+                           policy::SelectorList remote, bool clear) {
+  dataplane::PolicySpec out;
+  out.pair = connection.name;
+  out.local_ts = std::move(local);
+  out.remote_ts = std::move(remote);
+  out.closed = !clear;
+  out.clear = clear;
+  return out;
+}
+
+// A tunnel's ends as far as they are known before there is one, of one family.
+void set_ends(const policy::Connection& connection, dataplane::PolicySpec& spec) {
+  if (connection.remote_addresses.empty()) return;
+  spec.remote = connection.remote_addresses.front();
+  spec.local = IpAddress::any(spec.remote.family());
+  for (const IpAddress& address : connection.local_addresses) {
+    if (address.family() != spec.remote.family()) continue;
+    spec.local = address;
+    return;
+  }
+}
+
+bool traps(const policy::Connection& connection) {
+  return connection.start == policy::Start::kTrap && !connection.behind_nat &&
+         !connection.remote_addresses.empty();
+}
+
+// What of the connection is closed, each for itself.
+std::vector<dataplane::PolicySpec> closed_of(const policy::Connection& connection) {
+  std::vector<dataplane::PolicySpec> list;
+  // Under `use` what has no SA passes in the clear.
+  if (connection.protect != policy::Protect::kRequire) return list;
+  if (connection.bounds) {
+    list.push_back(spec(connection, connection.bounds->local, connection.bounds->remote, false));
+    if (!traps(connection)) return list;  // it closes the children's too
+  }
+  for (const policy::ChildConfig& child : connection.children) {
+    dataplane::PolicySpec one = spec(connection, child.local_ts, child.remote_ts, false);
+    if (traps(connection)) {
+      one.trap = true;
+      one.mode = child.mode;
+      set_ends(connection, one);
+    }
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+}  // namespace
+
+ReqId StandingPolicies::reqid_of(const std::string& name, bool clear) {
+  using namespace dataplane::kernel;
+  const auto known = held_.find(name);
+  if (known != held_.end()) return known->second;
+  const std::uint32_t first = clear ? kClearReqIdFirst : kClosedReqIdFirst;
+  const std::uint32_t size = kReqIdLast - kClearReqIdFirst;  // far more than kMaxPolicies
+  std::uint32_t& next = next_[clear ? 1 : 0];
+  while (used_.contains(ReqId(first + next % size))) ++next;
+  return ReqId(first + next++ % size);
+}
+
+std::vector<dataplane::PolicySpec> StandingPolicies::of(const mesh::HostPlan& plan) {
+  std::vector<dataplane::PolicySpec> list;
+  std::map<std::string, ReqId> held;
+  const auto add = [&](dataplane::PolicySpec one) {
+    const std::string name = one.pair + (one.clear ? " except " : " closed ") +
+                             policy::to_string(one.local_ts) + " " +
+                             policy::to_string(one.remote_ts);
+    one.reqid = reqid_of(name, one.clear);
+    used_.insert(one.reqid);
+    if (held.emplace(name, one.reqid).second) list.push_back(std::move(one));
+  };
+  for (const policy::Connection& connection : plan.connections) {
+    for (dataplane::PolicySpec& one : closed_of(connection)) add(std::move(one));
+    bool pings = false;
+    for (policy::SelectorPair& pair : policy::exceptions_of(connection)) {
+      const std::uint8_t protocol = pair.local.protocol;
+      pings |= protocol == policy::kProtocolIcmp || protocol == policy::kProtocolIcmp6;
+      add(spec(connection, {pair.local}, {pair.remote}, true));
+    }
+    // dataplane/kernel/xfrm_policy.cpp says why. A trap lets connect() pass as well.
+    const bool closed = connection.protect == policy::Protect::kRequire;
+    if (closed && pings && !traps(connection)) {
+      policy::Bounds bounds = policy::bounds_of(connection);
+      for (auto* ends : {&bounds.local, &bounds.remote}) {
+        for (policy::TrafficSelector& one : *ends) one.protocol = policy::kProtocolUdp;
+      }
+      add(spec(connection, bounds.local, bounds.remote, false));
+    }
+  }
+  held_ = std::move(held);
+  used_.clear();
+  for (const auto& [name, reqid] : held_) used_.insert(reqid);
+  return list;
+}
+
+}  // namespace espalier::daemon

@@ -1,0 +1,81 @@
+#include "daemon/standing_policies.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "config/inventory.hpp"
+#include "dataplane/kernel/xfrm_policy.hpp"
+#include "dataplane/kernel/xfrm_sa.hpp"
+#include "policy/selectors.hpp"
+
+namespace espalier::daemon {
+namespace {
+
+using dataplane::PolicySpec;
+
+mesh::HostPlan plan_of(const std::string& settings, const std::string& more = "") {
+  const auto loaded = config::load_inventory(
+      "mesh: p\ndefaults: {" + settings + "}\nhosts:\n  a: 192.0.2.1\n  b: 192.0.2.2\n" + more, "m",
+      config::kKernelPlane);
+  for (const auto& fault : loaded.diagnostics) ADD_FAILURE() << to_string(fault);
+  mesh::Credentials credentials;
+  credentials.mesh_secret = SecretBytes(to_vector(as_bytes("k7#QzP!v02_xLm9w")));
+  auto plan = mesh::compile(*loaded.inventory, "a", credentials);
+  EXPECT_TRUE(plan.ok());
+  return std::move(*plan);
+}
+
+std::size_t count(const std::vector<PolicySpec>& list, bool clear) {
+  return static_cast<std::size_t>(std::count_if(
+      list.begin(), list.end(), [&](const PolicySpec& one) { return one.clear == clear; }));
+}
+
+TEST(StandingPolicies, ClosedAndExceptions) {
+  StandingPolicies standing;
+  const auto list = standing.of(plan_of("except: ssh"));
+  ASSERT_EQ(list.size(), 3u);  // closed, and ssh at either end
+  EXPECT_EQ(count(list, true), 2u);
+  for (const PolicySpec& one : list) {
+    EXPECT_NE(one.closed, one.clear);
+    EXPECT_TRUE(dataplane::kernel::is_ours(one.reqid.value));
+    EXPECT_EQ(one.pair, "a-b");
+  }
+  // With ICMP outside, UDP is closed in the way that lets ping find its source address.
+  const auto pings = standing.of(plan_of("except: icmp"));
+  EXPECT_EQ(count(pings, true), 1u);
+  ASSERT_EQ(count(pings, false), 2u);
+  EXPECT_EQ(pings.back().local_ts.front().protocol, policy::kProtocolUdp);
+}
+
+TEST(StandingPolicies, UseClosesNothing) {
+  StandingPolicies standing;
+  EXPECT_TRUE(standing.of(plan_of("protect: use")).empty());
+  EXPECT_EQ(standing.of(plan_of("protect: use, except: [icmp, ssh]")).size(), 3u);
+  EXPECT_TRUE(standing.of(plan_of("protect: off")).empty());
+}
+
+TEST(StandingPolicies, OnlyClosesTheWhole) {
+  StandingPolicies standing;
+  const auto list = standing.of(plan_of("only: {proto: tcp, port: 8140}"));
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(policy::to_string(list[0].remote_ts), "192.0.2.2/32");
+}
+
+// A reload touches what changed: what stands in both plans has one reqid.
+TEST(StandingPolicies, ReqidsStay) {
+  StandingPolicies standing;
+  const auto before = standing.of(plan_of("except: [ssh, icmp]"));
+  const auto after = standing.of(plan_of("except: [ssh, icmp]", "  a0: 192.0.2.9\n"));
+  EXPECT_EQ(after.size(), 2 * before.size());
+  for (const PolicySpec& one : before) {
+    EXPECT_NE(std::find(after.begin(), after.end(), one), after.end());
+  }
+  std::set<ReqId> reqids;
+  for (const PolicySpec& one : after) EXPECT_TRUE(reqids.insert(one.reqid).second);
+  const auto back = standing.of(plan_of("except: [ssh, icmp]"));
+  EXPECT_EQ(back, before);
+}
+
+}  // namespace
+}  // namespace espalier::daemon
