@@ -9,7 +9,8 @@ namespace espalier::cli {
 
 using Json = nlohmann::ordered_json;
 
-Result<std::string> sheet_json(const policy::ManualTunnel& side, const ManualVendor& vendor) {
+Result<std::string> sheet_json(const policy::ManualTunnel& side, const ManualVendor& vendor,
+                               bool with_keys) {
   const auto list = [](const policy::SelectorList& selectors) {
     Json out = Json::array();
     for (const auto& one : selectors) out.push_back(policy::to_string(one));
@@ -18,19 +19,20 @@ Result<std::string> sheet_json(const policy::ManualTunnel& side, const ManualVen
   Json periods = Json::array();
   for (const policy::ManualKeys& keys : side.keys) {
     TRY(fits_vendor(vendor, keys));
-    TRY_ASSIGN(const std::string encr_in, vendor_key(vendor, keys.encr_in));
-    TRY_ASSIGN(const std::string integ_in, vendor_key(vendor, keys.integ_in));
-    TRY_ASSIGN(const std::string encr_out, vendor_key(vendor, keys.encr_out));
-    TRY_ASSIGN(const std::string integ_out, vendor_key(vendor, keys.integ_out));
-    periods.push_back(Json{{"from", keys.from ? Json(config::utc_text(*keys.from)) : Json(nullptr)},
-                           {"spi_in", keys.spi_in.value},
-                           {"spi_out", keys.spi_out.value},
-                           {"spi_in_text", vendor_spi(vendor, keys.spi_in)},
-                           {"spi_out_text", vendor_spi(vendor, keys.spi_out)},
-                           {"encr_in", encr_in},
-                           {"integ_in", integ_in},
-                           {"encr_out", encr_out},
-                           {"integ_out", integ_out}});
+    Json period{{"from", keys.from ? Json(config::utc_text(*keys.from)) : Json(nullptr)},
+                {"spi_in", keys.spi_in.value},
+                {"spi_out", keys.spi_out.value},
+                {"spi_in_text", vendor_spi(vendor, keys.spi_in)},
+                {"spi_out_text", vendor_spi(vendor, keys.spi_out)}};
+    const std::pair<const char*, const SecretBytes*> kRows[] = {{"encr_in", &keys.encr_in},
+                                                                {"integ_in", &keys.integ_in},
+                                                                {"encr_out", &keys.encr_out},
+                                                                {"integ_out", &keys.integ_out}};
+    for (const auto& [name, key] : kRows) {
+      if (!with_keys) break;
+      TRY_ASSIGN(period[name], vendor_key(vendor, *key));
+    }
+    periods.push_back(std::move(period));
   }
   const Json out{{"name", side.name},
                  {"device", std::string(vendor.name)},

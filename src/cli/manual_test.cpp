@@ -51,8 +51,9 @@ TEST_F(ManualVerb, new_keys_fit_their_suite_and_the_sheet_is_swapped) {
   const std::string keys = out({"manual", "new", "--suite", "aes128-sha256"});
   EXPECT_THAT(keys, HasSubstr("# In mesh.yaml: suite: aes128-sha256, spi: {in: 0x"));
   write(kInventory, keys);
-  const json theirs = json::parse(out({"manual", "sheet", "attic", "--json"}));
-  const json own = json::parse(out({"manual", "sheet", "bender-attic", "--own", "--json"}));
+  const json theirs = json::parse(out({"manual", "sheet", "attic", "--json", "--keys"}));
+  const json own =
+      json::parse(out({"manual", "sheet", "bender-attic", "--own", "--json", "--keys"}));
   EXPECT_EQ(own["local"], "192.0.2.1");
   EXPECT_EQ(theirs["local"], "198.51.100.7");
   EXPECT_EQ(own["keys"][0]["spi_in"], 4096);
@@ -63,6 +64,12 @@ TEST_F(ManualVerb, new_keys_fit_their_suite_and_the_sheet_is_swapped) {
   EXPECT_NE(own["keys"][0]["encr_in"], own["keys"][0]["encr_out"]);
   EXPECT_EQ(own["keys"][0]["encr_in"].get<std::string>().size(), 34u);
   EXPECT_EQ(own["local_ts"], theirs["remote_ts"]);
+  // No secret in JSON that nobody asked for.
+  const json bare = json::parse(out({"manual", "sheet", "attic", "--json"}));
+  EXPECT_EQ(bare["keys"][0]["spi_in"], 8192);
+  EXPECT_FALSE(bare["keys"][0].contains("encr_in"));
+  EXPECT_THAT(env.out_text, Not(HasSubstr(theirs["keys"][0]["encr_in"].get<std::string>())));
+  EXPECT_EQ(run({"manual", "sheet", "attic", "--keys"}), kWrongUsage);
   const std::string text = out({"manual", "sheet", "attic"});
   EXPECT_THAT(text, HasSubstr("8192 (0x2000)"));
   EXPECT_THAT(text, HasSubstr("attic-bender"));

@@ -140,13 +140,17 @@ Result<std::string> sheet(Call& call) {
     side = policy::mirrored(side);
     side.name = side.peer + "-" + name;
   }
+  if (call.has("--keys") && !call.has("--json")) {
+    return wrong("--keys is for --json; the other forms have the keys anyway.");
+  }
   if (call.has("--ip")) {
     if (call.has("--json") || call.has("--device")) {
       return wrong("--ip is a form of its own; leave --json and --device out.");
     }
     return sheet_ip(side);
   }
-  return call.has("--json") ? sheet_json(side, vendor) : sheet_text(side, vendor);
+  return call.has("--json") ? sheet_json(side, vendor, call.has("--keys"))
+                            : sheet_text(side, vendor);
 }
 
 // "spi: 100", "encr: 6b..." as a device shows them.

@@ -51,7 +51,10 @@ constexpr std::array kManualSheetOptions{
     OptionSpec{"--own", "", "", "This side's sheet instead of the other's."},
     OptionSpec{"--device", "D", "espalier",
                "As the device writes it: espalier, halon-sr, halon-sx, sonicwall, juniper, zyxel."},
-    OptionSpec{"--ip", "", "", "As `ip xfrm` commands for Linux."}, kSelf, kJson};
+    OptionSpec{"--ip", "", "", "As `ip xfrm` commands for Linux."},
+    OptionSpec{"--keys", "", "", "With --json, the keys too."},
+    kSelf,
+    kJson};
 constexpr std::array kManualConvertOptions{
     OptionSpec{"--from", "D", "espalier", "The device that the values are from."},
     OptionSpec{"--to", "D", "espalier", "The device that they are for."}, kManualSuite};

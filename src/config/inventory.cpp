@@ -112,7 +112,7 @@ PairSettings Inventory::settings_between(const Host& self, const Foreign& peer) 
 PairSettings Inventory::settings_of(const Host& own, const Host* other,
                                     const Foreign* stranger) const {
   Layers layers;
-  if (!pairs.empty()) {
+  if (!pairs.empty() && (other != nullptr || stranger != nullptr)) {
     const auto entry = pairs.find(pair_key(own.name, other ? other->name : stranger->name));
     if (entry != pairs.end()) layers.pair = &entry->second;
   }

@@ -161,6 +161,8 @@ struct Inventory {
   // The same, of those that were found already.
   PairSettings settings_between(const Host& self, const Host& peer) const;
   PairSettings settings_between(const Host& self, const Foreign& peer) const;
+  // Towards somebody of whom the file says nothing else.
+  PairSettings settings_of(const Host& self) const { return settings_of(self, nullptr, nullptr); }
 
  private:
   PairSettings settings_of(const Host& own, const Host* other, const Foreign* stranger) const;

@@ -275,8 +275,13 @@ Status Daemon::go_on() {
                             restored.kept, restored.changed, restored.unreadable)});
     }
   }
-  const EngineDriver::Standing standing = driver_->standing();
+  EngineDriver::Standing standing = driver_->standing();
+  ManualKeying::Wanted manual = manual_->begin(configuration_->plan.manual, unix_now());
+  for (auto& sa : manual.sas) standing.sas.push_back(std::move(sa));
+  for (auto& policy : manual.policies) standing.policies.push_back(std::move(policy));
   TRY(host_->adopt(standing.sas, standing.policies));
+  TRY_ASSIGN(const dataplane::Snapshot snapshot, host_->port().query());
+  manual_->take_over(snapshot, monotonic_now(), unix_now());
   driver_->reconcile();
   reconcile_at_ = monotonic_now() + kReconcileEvery;
   driver_->handle_timeout();
@@ -328,8 +333,9 @@ Result<control::ReloadReport> Daemon::reload(const control::ReloadRequest& reque
   view_->set_plan(configuration_->plan, ++generation_);
   for (const std::string& warning : configuration_->plan.warnings)
     log_.log({LogLevel::kWarning, "config", "", warning});
-  TRY(driver_->command(ike::Configure{configuration_->plan.connections}));
+  // Before IKE lets go of a pair that has manual keys now.
   manual_->set(configuration_->plan.manual, monotonic_now(), unix_now());
+  TRY(driver_->command(ike::Configure{configuration_->plan.connections}));
   if (auto lists = configuration_->keys.shared_revocations()) {
     TRY(driver_->command(ike::CheckRevocation{std::move(lists)}));
   }

@@ -141,6 +141,7 @@ control::StatusSnapshot DaemonView::status() {
   dataplane::Snapshot use;
   control::StatusSnapshot out;
   out.repairs.emplace_back("sas-lost", driver_.engine().counter(ike::Counter::kSasLost));
+  out.repairs.emplace_back("manual-restored", manual_.restored());
   if (auto plane = plane_.query()) {
     use = std::move(*plane);
     for (const dataplane::SaState& sa : use.sas)
@@ -211,6 +212,10 @@ Result<std::string> DaemonView::resolve(const std::string& name) {
   std::size_t shown = 0;
   for (const auto& [pair_name, pair] : pairs) {
     if (shown++ == kShown) break;
+    known += (known.empty() ? "" : ", ") + pair_name;
+  }
+  for (const std::string& pair_name : manual_.names()) {
+    if (shown++ >= kShown) break;
     known += (known.empty() ? "" : ", ") + pair_name;
   }
   if (pairs.size() > kShown) known += fmt::format(" and {} more", pairs.size() - kShown);

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "daemon/clock.hpp"
-#include "daemon/manual_keying.hpp"
 #include "ike/core/limits.hpp"
 #include "ike/core/wanted.hpp"
 #include "policy/selectors.hpp"
@@ -93,7 +92,7 @@ reconcile::Repair difference(const ike::Core& core, const dataplane::Snapshot& s
   }
   return reconcile::compare(std::move(desired), std::move(policies), std::move(actual),
                             std::move(there),
-                            {ReqId(ike::kReqIdFirst), ReqId(kManualReqIdFirst - 1)});
+                            {ReqId(ike::kReqIdFirst), ReqId(ike::kReqIdLast)});
 }
 
 std::optional<control::PairEvent::Kind> pair_event(ike::EventKind kind) {

@@ -22,7 +22,14 @@ void add_prefixes(const policy::SelectorList& selectors, std::vector<Prefix>& in
   }
 }
 
-void choose_source(const std::vector<IpAddress>& own, ProtectedPair& pair) {
+ProtectedPair protect(const policy::Connection& connection, const std::vector<IpAddress>& own) {
+  ProtectedPair pair;
+  pair.name = connection.name;
+  pair.except = connection.except;
+  pair.closed = connection.protect == policy::Protect::kRequire;
+  const policy::Bounds bounds = policy::bounds_of(connection);
+  add_prefixes(bounds.local, pair.local);
+  add_prefixes(bounds.remote, pair.remote);
   // A packet of this host to a peer's subnet must have a source inside local_ts to be let through
   // the tunnel.
   for (const IpAddress& address : own) {
@@ -32,26 +39,6 @@ void choose_source(const std::vector<IpAddress>& own, ProtectedPair& pair) {
     auto& source = address.is_v4() ? pair.source4 : pair.source6;
     if (!source) source = address;
   }
-}
-
-ProtectedPair protect(const policy::Connection& connection, const std::vector<IpAddress>& own) {
-  ProtectedPair pair;
-  pair.name = connection.name;
-  pair.except = connection.except;
-  pair.closed = connection.protect == policy::Protect::kRequire;
-  const policy::Bounds bounds = policy::bounds_of(connection);
-  add_prefixes(bounds.local, pair.local);
-  add_prefixes(bounds.remote, pair.remote);
-  choose_source(own, pair);
-  return pair;
-}
-
-ProtectedPair protect(const policy::ManualTunnel& tunnel, const std::vector<IpAddress>& own) {
-  ProtectedPair pair;
-  pair.name = tunnel.name;
-  add_prefixes(tunnel.local_ts, pair.local);
-  add_prefixes(tunnel.remote_ts, pair.remote);
-  choose_source(own, pair);
   return pair;
 }
 
@@ -89,7 +76,7 @@ HostNetwork make_host_network(const mesh::HostPlan& plan) {
     mtu = std::min(mtu, smallest_inner(connection));
   }
   for (const policy::ManualTunnel& tunnel : plan.manual) {
-    network.pairs.push_back(protect(tunnel, plan.own_addresses));
+    network.pairs.push_back(protect(policy::traffic_of(tunnel), plan.own_addresses));
     const auto inner = esp::largest_inner(
         {tunnel.suite, tunnel.remote.family(), tunnel.udp_encap, tunnel.mode}, kUnderlayMtu);
     if (inner) mtu = std::min(mtu, *inner);

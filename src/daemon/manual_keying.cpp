@@ -20,6 +20,8 @@ using dataplane::SaSpec;
 using dataplane::SetPolicy;
 using policy::ManualKeys;
 using policy::ManualTunnel;
+using dataplane::kernel::kManualReqIdFirst;
+using dataplane::kernel::kManualReqIdLast;
 
 constexpr std::uint16_t kEncapPort = 4500;  // RFC 3948
 
@@ -43,6 +45,13 @@ SaSpec sa_of(const ManualTunnel& tunnel, ReqId reqid, const ManualKeys& keys, Di
   return sa;
 }
 
+// FNV-1a: spreads names over the reqids.
+std::uint32_t spread(std::string_view name) {
+  std::uint32_t hash = 0x811c9dc5;
+  for (const char c : name) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x01000193;
+  return hash;
+}
+
 std::vector<std::string> texts(const policy::SelectorList& list) {
   std::vector<std::string> out;
   for (const auto& selector : list) out.push_back(policy::to_string(selector));
@@ -63,24 +72,69 @@ ManualWanted manual_wanted(const ManualTunnel& tunnel, ReqId reqid, std::int64_t
   return wanted;
 }
 
+// From the name, so that the next daemon finds what this one leaves. Two names with one hash may
+// change places with a restart: then their SAs are made anew.
 ReqId ManualKeying::reqid_of(const std::string& name) {
   const auto found = reqids_.find(name);
   if (found != reqids_.end()) return found->second;
   std::set<std::uint32_t> taken;
   for (const auto& [other, reqid] : reqids_) taken.insert(reqid.value);
   // There are more numbers than tunnels (config::kMaxManual).
-  do {
-    next_reqid_ = next_reqid_ == kManualReqIdLast ? kManualReqIdFirst : next_reqid_ + 1;
-  } while (taken.contains(next_reqid_));
-  return reqids_[name] = ReqId(next_reqid_);
+  constexpr std::uint32_t kSpan = kManualReqIdLast - kManualReqIdFirst + 1;
+  std::uint32_t offset = spread(name) % kSpan;
+  while (taken.contains(kManualReqIdFirst + offset)) offset = (offset + 1) % kSpan;
+  return reqids_[name] = ReqId(kManualReqIdFirst + offset);
 }
 
-void ManualKeying::apply(const dataplane::Change& change, const std::string& pair) {
+ManualKeying::Wanted ManualKeying::begin(std::vector<ManualTunnel> tunnels,
+                                         std::int64_t unix_now) {
+  tunnels_ = std::move(tunnels);
+  Wanted wanted;
+  for (const ManualTunnel& tunnel : tunnels_) {
+    ManualWanted one = manual_wanted(tunnel, reqid_of(tunnel.name), unix_now);
+    for (SaSpec& sa : one.sas) wanted.sas.push_back(std::move(sa));
+    wanted.policies.push_back(std::move(one.policy));
+  }
+  return wanted;
+}
+
+void ManualKeying::take_over(const dataplane::Snapshot& snapshot, Instant now,
+                             std::int64_t unix_now) {
+  std::map<SaKey, ReqId> there;
+  for (const dataplane::SaState& sa : snapshot.sas) there.emplace(sa.key, sa.reqid);
+  for (const ManualTunnel& tunnel : tunnels_) {
+    const ReqId reqid = reqid_of(tunnel.name);
+    std::size_t taken = 0;
+    for (SaSpec& sa : manual_wanted(tunnel, reqid, unix_now).sas) {
+      const auto found = there.find(sa.key());
+      if (found == there.end() || found->second != reqid) continue;
+      const SaKey key = sa.key();
+      sas_[key] = {std::move(sa), now};
+      ++taken;
+    }
+    if (taken == 0) continue;
+    log_.log({LogLevel::kInfo, "manual", tunnel.name,
+              fmt::format("{} SAs with manual keys of the daemon before go on", taken)});
+  }
+  update(now, unix_now);
+}
+
+bool ManualKeying::apply(const dataplane::Change& change, const std::string& pair) {
   const Status done = plane_.apply({&change, 1});
-  if (done) return;
+  if (done) return true;
+  std::string message = done.error().message;
+  const auto* add = std::get_if<AddSa>(&change);
+  if (add != nullptr && done.error().code == ErrorCode::kAlreadyExists) {
+    message += " Another program has an SA with the SPI " + policy::spi_words(add->sa.spi) +
+               " to the same address: remove it there, or take another SPI at both ends.";
+  }
   std::string& fault = faults_[pair];
-  if (fault.empty()) fault = done.error().message;
-  log_.log({LogLevel::kError, "manual", pair, done.error().message});
+  if (fault.empty()) fault = message;
+  // It is tried again with each comparison, and told once.
+  if (std::exchange(told_[pair], message) != message) {
+    log_.log({LogLevel::kError, "manual", pair, std::move(message)});
+  }
+  return false;
 }
 
 void ManualKeying::drop(const SaKey& key) {
@@ -117,8 +171,7 @@ void ManualKeying::update(Instant now, std::int64_t unix_now) {
     const auto at = sas_.find(key);
     if (at != sas_.end() && at->second.sa == sa) continue;
     drop(key);  // another key under the same SPI: one name, so the old one goes first
-    apply(AddSa{sa}, sa.pair);
-    if (!faults_.contains(sa.pair)) sas_[key] = {sa, now};
+    if (apply(AddSa{sa}, sa.pair)) sas_[key] = {sa, now};
   }
   for (const auto& [reqid, policy] : policies) {
     const auto at = policies_.find(reqid);
@@ -134,6 +187,7 @@ void ManualKeying::update(Instant now, std::int64_t unix_now) {
     if (!policies.contains(reqid)) apply(DeletePolicy{reqid}, policy.pair);
   }
   policies_ = std::move(policies);
+  std::erase_if(told_, [&](const auto& entry) { return !faults_.contains(entry.first); });
   std::erase_if(reqids_, [&](const auto& entry) { return !names.contains(entry.first); });
   std::erase_if(announced_, [&](const auto& entry) { return !names.contains(entry.first); });
 }
@@ -145,18 +199,13 @@ void ManualKeying::announce(const ManualTunnel& tunnel, std::int64_t unix_now) {
   announced_[tunnel.name] = index;
   const ManualKeys& keys = tunnel.keys[index];
   log_.log({LogLevel::kInfo, "manual", tunnel.name,
-            fmt::format("manual keys {} of {}: sending with SPI {}, receiving with {}; sequence "
-                        "numbers start at 1, so a peer with a replay window drops them after our "
-                        "restart",
-                        index + 1, tunnel.keys.size(), policy::spi_words(keys.spi_out),
+            fmt::format("manual keys {} of {}: sending with SPI {}, receiving with {}", index + 1, tunnel.keys.size(), policy::spi_words(keys.spi_out),
                         policy::spi_words(keys.spi_in))});
 }
 
 std::size_t ManualKeying::reconcile(const dataplane::Snapshot& snapshot, Instant now,
                                     std::int64_t unix_now) {
-  const auto ours = [](ReqId reqid) {
-    return reqid.value >= kManualReqIdFirst && reqid.value <= kManualReqIdLast;
-  };
+  const auto ours = [](ReqId reqid) { return dataplane::kernel::is_manual(reqid.value); };
   std::set<SaKey> there;
   std::size_t wrong = 0;
   for (const dataplane::SaState& sa : snapshot.sas) {
@@ -172,8 +221,11 @@ std::size_t ManualKeying::reconcile(const dataplane::Snapshot& snapshot, Instant
       continue;
     }
     log_.log({LogLevel::kWarning, "manual", at->second.sa.pair,
-              "an SA with SPI " + policy::spi_words(at->first.spi) +
-                  " was gone from the dataplane; it is installed again"});
+              "the SA with SPI " + policy::spi_words(at->first.spi) +
+                  " was gone from the dataplane or changed: it is installed again, and its sequence "
+                  "numbers start at 1 (a peer with a replay window drops them until they pass what "
+                  "it saw)"});
+    ++restored_;
     // The plane may still have its own record of it.
     apply(DeleteSa{at->first}, at->second.sa.pair);
     at = sas_.erase(at);
@@ -194,6 +246,11 @@ std::size_t ManualKeying::reconcile(const dataplane::Snapshot& snapshot, Instant
     log_.log({LogLevel::kWarning, "manual", at->second.pair,
               "its policy was gone from the dataplane or changed; it is set again"});
     at = policies_.erase(at);
+    ++wrong;
+  }
+  for (const auto& [reqid, policy] : policies) {
+    if (policies_.contains(reqid)) continue;
+    apply(DeletePolicy{reqid}, policy->pair);
     ++wrong;
   }
   if (wrong > 0 || !faults_.empty()) update(now, unix_now);
@@ -243,6 +300,12 @@ std::vector<control::PairStatus> ManualKeying::status(const dataplane::Snapshot&
     out.push_back(std::move(pair));
   }
   return out;
+}
+
+std::vector<std::string> ManualKeying::names() const {
+  std::vector<std::string> list;
+  for (const ManualTunnel& tunnel : tunnels_) list.push_back(tunnel.name);
+  return list;
 }
 
 std::string ManualKeying::resolve(const std::string& name) const {

@@ -80,7 +80,7 @@ std::vector<dataplane::PolicySpec> StandingPolicies::of(const mesh::HostPlan& pl
     used_.insert(one.reqid);
     if (held.emplace(name, one.reqid).second) list.push_back(std::move(one));
   };
-  for (const policy::Connection& connection : plan.connections) {
+  const auto add_all = [&](const policy::Connection& connection) {
     for (dataplane::PolicySpec& one : closed_of(connection)) add(std::move(one));
     bool pings = false;
     for (policy::SelectorPair& pair : policy::exceptions_of(connection)) {
@@ -97,7 +97,9 @@ std::vector<dataplane::PolicySpec> StandingPolicies::of(const mesh::HostPlan& pl
       }
       add(spec(connection, bounds.local, bounds.remote, false));
     }
-  }
+  };
+  for (const policy::Connection& connection : plan.connections) add_all(connection);
+  for (const policy::ManualTunnel& tunnel : plan.manual) add_all(policy::traffic_of(tunnel));
   held_ = std::move(held);
   used_.clear();
   for (const auto& [name, reqid] : held_) used_.insert(reqid);

@@ -223,6 +223,7 @@ std::string manual_keys_text(const ManualKeys& keys, bool one, bool printable) {
 Result<std::vector<ManualTunnel>> compile_manual(const Inventory& inventory, std::string_view self,
                                                  const Credentials& credentials) {
   std::vector<ManualTunnel> list;
+  const Host& own = *inventory.find_host(self);
   for (const Manual& entry : inventory.manual) {
     if (entry.host != self && entry.peer != self) continue;
     TRY_ASSIGN(ManualTunnel tunnel, as_written(inventory, entry, credentials));
@@ -231,6 +232,16 @@ Result<std::vector<ManualTunnel>> compile_manual(const Inventory& inventory, std
       tunnel.name = entry.peer + "-" + entry.host;
       tunnel.peer = entry.host;
     }
+    const Host* other = inventory.find_host(tunnel.peer);
+    config::PairSettings settings = other != nullptr ? inventory.settings_between(own, *other)
+                                                     : inventory.settings_of(own);
+    if (!settings.only.empty()) {
+      return make_error(ErrorCode::kUnsupported,
+                        entry.name +
+                            " has manual keys, with which 'only' is not supported yet: give its "
+                            "hosts 'only: []', or the pair IKE");
+    }
+    tunnel.except = std::move(settings.except);
     list.push_back(std::move(tunnel));
   }
   std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

@@ -84,6 +84,26 @@ TEST(ManualPlan, a_change_is_one_change) {
   EXPECT_EQ(diff.unchanged, 1u);
 }
 
+// What stays outside IPsec on this host does so beside a manual tunnel too.
+TEST(ManualPlan, exceptions_hold_and_only_is_refused) {
+  Credentials credentials;
+  credentials.stand_ins = true;
+  const std::string settings = "defaults: {except: [{proto: tcp, port: 22, side: local}]}\n";
+  const auto a = compile_manual(load(settings + kInventory), "a", credentials).value();
+  const auto b = compile_manual(load(settings + kInventory), "b", credentials).value();
+  ASSERT_EQ(a.at(0).except.size(), 2u);  // of defaults: at either end
+  EXPECT_EQ(policy::mirrored(a[0]).except.size(), 2u);
+  EXPECT_TRUE(std::is_permutation(b[0].except.begin(), b[0].except.end(), a[0].except.begin()));
+  const std::string box =
+      "mesh: m\nhosts:\n  a: {address: 192.0.2.1, except: ssh}\nmanual:\n"
+      "  a-box: {address: 192.0.2.9, spi: 300, secret: \"file:k\"}\n";
+  EXPECT_EQ(compile_manual(load(box), "a", credentials).value().at(0).except.size(), 1u);
+  const auto refused = compile_manual(load("defaults: {only: ssh}\n" + kInventory), "a", credentials);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(refused.error().message, HasSubstr("'only' is not supported yet"));
+}
+
 TEST(ManualPlan, a_missing_file_is_named) {
   const config::Inventory inventory = load(kInventory);
   bool listed = false;

@@ -33,12 +33,31 @@ ManualTunnel mirrored(const ManualTunnel& tunnel) {
   ManualTunnel other = tunnel;
   std::swap(other.local, other.remote);
   std::swap(other.local_ts, other.remote_ts);
+  std::vector<Service> except;
+  for (const Service& service : tunnel.except) except.push_back(flipped(service));
+  other.except = std::move(except);
   for (ManualKeys& keys : other.keys) {
     std::swap(keys.spi_in, keys.spi_out);
     std::swap(keys.encr_in, keys.encr_out);
     std::swap(keys.integ_in, keys.integ_out);
   }
   return other;
+}
+
+Connection traffic_of(const ManualTunnel& tunnel) {
+  Connection connection;
+  connection.name = tunnel.name;
+  connection.local_addresses = {tunnel.local};
+  connection.remote_addresses = {tunnel.remote};
+  connection.protect = Protect::kRequire;
+  connection.except = tunnel.except;
+  ChildConfig child;
+  child.name = tunnel.name;
+  child.mode = tunnel.mode;
+  child.local_ts = tunnel.local_ts;
+  child.remote_ts = tunnel.remote_ts;
+  connection.children.push_back(std::move(child));
+  return connection;
 }
 
 ManualUse manual_use(const ManualTunnel& tunnel, std::int64_t unix_now) {

@@ -33,12 +33,17 @@ struct ManualTunnel {
   bool udp_encap = false;           // RFC 3948, both ports 4500
   std::uint32_t replay_window = 0;  // packets; 0: off
   Duration overlap = 1h;            // how long old keys still open packets after a change
+  SharedList<Service> except;       // stays outside IPsec, as this host sees it
   std::vector<ManualKeys> keys;     // by `from`, at least one
   friend bool operator==(const ManualTunnel&, const ManualTunnel&) = default;
 };
 
 // The other end's view: in and out, local and remote swapped.
 ManualTunnel mirrored(const ManualTunnel& tunnel);
+
+// Its traffic as that of a connection, with one child and nothing of IKE: for whoever looks at what
+// is protected, and at what stays outside.
+Connection traffic_of(const ManualTunnel& tunnel);
 
 // What of the keys is in use at a moment.
 struct ManualUse {

@@ -17,6 +17,25 @@ const crypto::CipherSuite kSuite{EncrId::kAesCbc, 128, IntegId::kHmacSha2_256_12
 
 Bytes hex(std::string_view text) { return from_hex(text).value(); }
 
+TEST(ManualTunnel, the_other_end_and_its_traffic) {
+  ManualTunnel tunnel;
+  tunnel.name = "a-b";
+  tunnel.mode = Mode::kTransport;
+  tunnel.local = IpAddress::parse("192.0.2.1").value();
+  tunnel.remote = IpAddress::parse("192.0.2.2").value();
+  tunnel.except = std::vector<Service>{{kProtocolTcp, 22, 22, Side::kLocal, {}}};
+  const ManualTunnel other = mirrored(tunnel);
+  EXPECT_EQ(other.local, tunnel.remote);
+  EXPECT_EQ(other.except.begin()->side, Side::kRemote);
+  EXPECT_EQ(mirrored(other), tunnel);
+  const Connection traffic = traffic_of(tunnel);
+  EXPECT_EQ(traffic.protect, Protect::kRequire);
+  EXPECT_EQ(traffic.remote_addresses, std::vector<IpAddress>{tunnel.remote});
+  ASSERT_EQ(traffic.children.size(), 1u);
+  EXPECT_EQ(traffic.children[0].mode, Mode::kTransport);
+  EXPECT_EQ(traffic.except, tunnel.except);
+}
+
 TEST(ManualSpi, decimal_and_hex) {
   EXPECT_EQ(parse_manual_spi("256").value(), Spi(0x100));
   EXPECT_EQ(parse_manual_spi("0x100").value(), Spi(256));
