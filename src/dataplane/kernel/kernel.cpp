@@ -215,9 +215,9 @@ Status Kernel::apply(const SetPolicy& change) {
 }
 
 // The last has the kernel's policy. An exception has it before all others; a closed one has it when
-// nobody else wants it; and transport mode comes before a tunnel for the same packets, whichever was set first,
-// since both ends must choose the same. Otherwise the later one has it, and keeps its place when it
-// is set again.
+// nobody else wants it; and transport mode comes before a tunnel for the same packets, whichever
+// was set first, since both ends must choose the same. Otherwise the later one has it, and keeps
+// its place when it is set again.
 void Kernel::own(std::vector<ReqId>& owners, const PolicySpec& policy) {
   const auto rank = [](const PolicySpec& one) {
     if (one.closed) return 0;
