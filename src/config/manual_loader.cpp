@@ -195,12 +195,19 @@ class ManualReader {
     const YamlNode* node = scalar_of(entry, diagnostics_);
     if (node == nullptr || node->text == "off" || node->text == "0") return;
     const auto number = parse_number(node->text);
-    if (number && *number >= 32 && *number <= 4096) {
-      tunnel.replay_window = static_cast<std::uint32_t>(*number);
+    if (!number || *number < 32 || *number > 4096) {
+      diagnostics_.bad(node->at, "'replay_window' is " + describe(*node) +
+                                     "; it can be off, or 32 to 4096 packets");
       return;
     }
-    diagnostics_.bad(node->at, "'replay_window' is " + describe(*node) +
-                                   "; it can be off, or 32 to 4096 packets");
+    // "the sequence number counter at the sender MUST be correctly maintained across local reboots"
+    if (tunnel.between_hosts) {
+      diagnostics_.unsupported(node->at, "'replay_window' between two hosts with manual keys",
+                               "their sequence numbers start again when they boot, and would be "
+                               "dropped until they pass those of before: leave it off");
+      return;
+    }
+    tunnel.replay_window = static_cast<std::uint32_t>(*number);
   }
 
   void read_overlap(const YamlEntry& entry, Manual& tunnel) {

@@ -216,9 +216,11 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "ESP inside UDP (RFC 3948), port 4500 on both sides. Nobody negotiates it here: both ends say "
      "the same. `never` needs the kernel dataplane."},
     {kManual, "replay_window", "number or word", "`off`, 32 to 4096", "off", kYes,
-     "With a window, what was received twice is dropped, and so is everything that a peer sends "
-     "after its restart, until it has counted past what it sent before (RFC 4303 section 3.3.3). "
-     "We count from 1 after a restart too: keep it off at the peer."},
+     "Of what we receive, and only from a peer that keeps its sequence numbers over its reboots "
+     "(RFC "
+     "4303 section 3.3.3): from any other everything would be dropped after one, until it has "
+     "counted past what it sent before. We start at 1 after a boot, and in userspace after each "
+     "restart: keep it off at the peer."},
     {kManual, "overlap", "duration", "1s to 30d", "1h", kYes,
      "How long the keys before still open packets after a change."},
     {kManual, "spi", "number or map", "256 to 4294967295 (0xffffffff), or `{in, out}`", "", kYes,
@@ -357,7 +359,8 @@ std::string describe_schema() {
       words_of_services();
   for (const Scope scope :
        {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes, Scope::kPpk,
-        Scope::kService, Scope::kHost, Scope::kForeign, Scope::kRedirect, Scope::kManual, Scope::kManualKeys, Scope::kManualSpi}) {
+        Scope::kService, Scope::kHost, Scope::kForeign, Scope::kRedirect, Scope::kManual,
+        Scope::kManualKeys, Scope::kManualSpi}) {
     out += "\n## " + std::string(title(scope)) + "\n\n";
     out += "| key | type | values | default | supported | |\n|---|---|---|---|---|---|\n";
     for (const SchemaKey& row : kSchema) {

@@ -91,8 +91,7 @@ reconcile::Repair difference(const ike::Core& core, const dataplane::Snapshot& s
     there.push_back({each.pair, each.reqid, each.local_ts, each.remote_ts});
   }
   return reconcile::compare(std::move(desired), std::move(policies), std::move(actual),
-                            std::move(there),
-                            {ReqId(ike::kReqIdFirst), ReqId(ike::kReqIdLast)});
+                            std::move(there), {ReqId(ike::kReqIdFirst), ReqId(ike::kReqIdLast)});
 }
 
 std::optional<control::PairEvent::Kind> pair_event(ike::EventKind kind) {

@@ -18,10 +18,10 @@ using dataplane::PolicySpec;
 using dataplane::SaKey;
 using dataplane::SaSpec;
 using dataplane::SetPolicy;
-using policy::ManualKeys;
-using policy::ManualTunnel;
 using dataplane::kernel::kManualReqIdFirst;
 using dataplane::kernel::kManualReqIdLast;
+using policy::ManualKeys;
+using policy::ManualTunnel;
 
 constexpr std::uint16_t kEncapPort = 4500;  // RFC 3948
 
@@ -86,8 +86,7 @@ ReqId ManualKeying::reqid_of(const std::string& name) {
   return reqids_[name] = ReqId(kManualReqIdFirst + offset);
 }
 
-ManualKeying::Wanted ManualKeying::begin(std::vector<ManualTunnel> tunnels,
-                                         std::int64_t unix_now) {
+ManualKeying::Wanted ManualKeying::begin(std::vector<ManualTunnel> tunnels, std::int64_t unix_now) {
   tunnels_ = std::move(tunnels);
   Wanted wanted;
   for (const ManualTunnel& tunnel : tunnels_) {
@@ -199,7 +198,8 @@ void ManualKeying::announce(const ManualTunnel& tunnel, std::int64_t unix_now) {
   announced_[tunnel.name] = index;
   const ManualKeys& keys = tunnel.keys[index];
   log_.log({LogLevel::kInfo, "manual", tunnel.name,
-            fmt::format("manual keys {} of {}: sending with SPI {}, receiving with {}", index + 1, tunnel.keys.size(), policy::spi_words(keys.spi_out),
+            fmt::format("manual keys {} of {}: sending with SPI {}, receiving with {}", index + 1,
+                        tunnel.keys.size(), policy::spi_words(keys.spi_out),
                         policy::spi_words(keys.spi_in))});
 }
 
@@ -220,11 +220,12 @@ std::size_t ManualKeying::reconcile(const dataplane::Snapshot& snapshot, Instant
       ++at;
       continue;
     }
-    log_.log({LogLevel::kWarning, "manual", at->second.sa.pair,
-              "the SA with SPI " + policy::spi_words(at->first.spi) +
-                  " was gone from the dataplane or changed: it is installed again, and its sequence "
-                  "numbers start at 1 (a peer with a replay window drops them until they pass what "
-                  "it saw)"});
+    log_.log(
+        {LogLevel::kWarning, "manual", at->second.sa.pair,
+         "the SA with SPI " + policy::spi_words(at->first.spi) +
+             " was gone from the dataplane or changed: it is installed again, and its sequence "
+             "numbers start at 1 (a peer with a replay window drops them until they pass what "
+             "it saw)"});
     ++restored_;
     // The plane may still have its own record of it.
     apply(DeleteSa{at->first}, at->second.sa.pair);

@@ -160,7 +160,7 @@ TEST_F(ManualKeyingTest, a_refusal_is_a_reason_told_once_and_tried_again) {
   keying.set({tunnel("b", 300)}, at(0), kNow);
   EXPECT_THAT(spis(), ElementsAre("out 301"));
   EXPECT_EQ(keying.status(now(), at(0), kNow)[0].state, "down");
-  EXPECT_THAT(keying.status(now(), at(0), kNow)[0].reason,
+  EXPECT_THAT(keying.status(now(), at(0), kNow)[0].reason.value_or(""),
               HasSubstr("SPI 300 (0x12c) to the same address"));
   plane.fail_next_install(make_error(ErrorCode::kAlreadyExists, "refused."));
   keying.reconcile(now(), at(1), kNow);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "config/inventory.hpp"
+#include "policy/selectors.hpp"
 
 namespace espalier::mesh {
 namespace {

@@ -233,8 +233,8 @@ Result<std::vector<ManualTunnel>> compile_manual(const Inventory& inventory, std
       tunnel.peer = entry.host;
     }
     const Host* other = inventory.find_host(tunnel.peer);
-    config::PairSettings settings = other != nullptr ? inventory.settings_between(own, *other)
-                                                     : inventory.settings_of(own);
+    config::PairSettings settings =
+        other != nullptr ? inventory.settings_between(own, *other) : inventory.settings_of(own);
     if (!settings.only.empty()) {
       return make_error(ErrorCode::kUnsupported,
                         entry.name +

@@ -98,7 +98,8 @@ TEST(ManualPlan, exceptions_hold_and_only_is_refused) {
       "mesh: m\nhosts:\n  a: {address: 192.0.2.1, except: ssh}\nmanual:\n"
       "  a-box: {address: 192.0.2.9, spi: 300, secret: \"file:k\"}\n";
   EXPECT_EQ(compile_manual(load(box), "a", credentials).value().at(0).except.size(), 1u);
-  const auto refused = compile_manual(load("defaults: {only: ssh}\n" + kInventory), "a", credentials);
+  const auto refused =
+      compile_manual(load("defaults: {only: ssh}\n" + kInventory), "a", credentials);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
   EXPECT_THAT(refused.error().message, HasSubstr("'only' is not supported yet"));

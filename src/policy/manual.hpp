@@ -65,7 +65,7 @@ Result<Spi> check_manual_spi(std::uint64_t value, std::string_view as_written);
 std::string spi_words(Spi spi);  // "4096 (0x1000)"
 
 // One suite in strongSwan's words: CBC with an HMAC. Errors: kBadInput for an AEAD and for counter
-// modes, whose nonces would repeat after a restart (RFC 8221 section 4, RFC 3686 section 9, RFC
+// modes, whose nonces would repeat after a restart (RFC 8221 section 3, RFC 3686 section 7, RFC
 // 4106 section 10), with the reason; kBadInput for no encryption, no integrity or several suites.
 Result<crypto::CipherSuite> parse_manual_suite(std::string_view words);
 std::string suite_words(const crypto::CipherSuite& suite);  // "aes256-sha256"

@@ -33,8 +33,8 @@ class Kernel final : public Port {
   // this one's from now on, as far as the kernel has them. An SA that has its keys here (manual
   // keys) must be the same in everything; another one under its name is removed, to make room.
   // Other policies go; other SAs do so with the first repair(), for packets that are on their way
-  // to them. Without any SA of IKE all of IKE's go at once. Before the first close() its policies stay: nothing stands that
-  // would keep closed what they do.
+  // to them. Without any SA of IKE all of IKE's go at once. Before the first close() its policies
+  // stay: nothing stands that would keep closed what they do.
   Status adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> policies);
 
   // Every SA of ours, one by one; policies stay. Those with manual keys may too: they need no

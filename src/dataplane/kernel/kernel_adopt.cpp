@@ -78,8 +78,8 @@ Result<bool> Kernel::has_same(const SaSpec& sa) {
   NetlinkMessage get(XFRM_MSG_GETSA, 0);
   kernel::put_sa_id(get, {sa.direction == Direction::kIn ? sa.local.ip : sa.remote.ip, sa.spi});
   bool same = false;
-  const Status read = requests_.visit(
-      get, [&](const nlmsghdr& header) { same = kernel::is_same_sa(header, sa); });
+  const Status read =
+      requests_.visit(get, [&](const nlmsghdr& header) { same = kernel::is_same_sa(header, sa); });
   if (!read && read.error().code != ErrorCode::kNotFound) return read.error();
   return same;
 }
@@ -87,9 +87,8 @@ Result<bool> Kernel::has_same(const SaSpec& sa) {
 Status Kernel::adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> policies) {
   TRY_ASSIGN(const std::vector<KernelSa> found, dump_sas());
   std::map<std::pair<IpAddress, Spi>, const KernelSa*> by_name;
-  const bool none = std::none_of(sas.begin(), sas.end(), [](const SaSpec& sa) {
-    return !kernel::is_manual(sa.reqid.value);
-  });
+  const bool none = std::none_of(
+      sas.begin(), sas.end(), [](const SaSpec& sa) { return !kernel::is_manual(sa.reqid.value); });
   std::size_t removed = 0;
   for (const KernelSa& sa : found) {
     if (sa.larval()) continue;
