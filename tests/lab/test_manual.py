@@ -80,7 +80,7 @@ class Manual(unittest.TestCase):
         clear = nodes.Listener(a, nodes.ECHOES)
         a.start()
         self.mesh.wait_up(1, [a])
-        self.assertEqual([a.ping(there, 1, timeout=1) for there in pings], [0], "the other end has nothing yet")
+        self.assertEqual([a.ping(there, 1, timeout=1, source=here) for there, here in pings.items()], [0], "nothing is there yet")
         script = os.path.join(b.folder, "sheet.sh")
         with open(script, "w", encoding="utf-8") as file:
             file.write(script_of())
