@@ -72,7 +72,10 @@ Json manual_json(const policy::ManualTunnel& tunnel) {
               {"local_ts", selectors(tunnel.local_ts)},
               {"remote_ts", selectors(tunnel.remote_ts)},
               {"spis", array(tunnel.keys, [](const policy::ManualKeys& keys) {
-                 return Json{{"in", keys.spi_in.value}, {"out", keys.spi_out.value}};
+                 return Json{{"in", keys.spi_in.value},
+                             {"in_hex", fmt::format("0x{:x}", keys.spi_in.value)},
+                             {"out", keys.spi_out.value},
+                             {"out_hex", fmt::format("0x{:x}", keys.spi_out.value)}};
                })}};
 }
 

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "cli/text.hpp"
 #include "config/scalars.hpp"
 #include "dataplane/kernel/algorithms.hpp"
 #include "policy/selectors.hpp"
+#include "policy/service_selectors.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -53,11 +56,48 @@ std::string state_line(const IpWords& words, const ManualKeys& keys, bool in) {
   return line + "\n";
 }
 
+// What stays outside IPsec, by commands as far as `ip xfrm` has words for it: no ranges of ports.
+// Their priority is before that of the tunnel.
+std::string exception_lines(const ManualTunnel& side) {
+  const auto ports = [](const policy::TrafficSelector& one, const char* word) {
+    return one.start_port == one.end_port ? fmt::format(" {} {}", word, one.start_port)
+                                          : std::string();
+  };
+  const auto whole = [](const policy::TrafficSelector& one) {
+    return one.start_port == one.end_port || (one.start_port == 0 && one.end_port == 65535);
+  };
+  std::string text;
+  for (const auto& [local, remote] : policy::exceptions_of(policy::traffic_of(side))) {
+    if (!whole(local) || !whole(remote)) {
+      text += fmt::format("# outside IPsec too, for which ip xfrm has no words: {} to {}\n",
+                          policy::to_string(local), policy::to_string(remote));
+      continue;
+    }
+    for (const Prefix& a : policy::to_prefixes(local)) {
+      for (const Prefix& b : policy::to_prefixes(remote)) {
+        for (const bool out : {true, false}) {
+          const auto& [from, to] = out ? std::tie(a, b) : std::tie(b, a);
+          const auto& [source, destination] =
+              out ? std::tie(local, remote) : std::tie(remote, local);
+          text += fmt::format(
+              "ip xfrm policy add src {} dst {}{}{}{} dir {} priority 1000\n", from.to_string(),
+              to.to_string(),
+              local.protocol == 0 ? std::string() : fmt::format(" proto {}", local.protocol),
+              ports(source, "sport"), ports(destination, "dport"), out ? "out" : "in");
+        }
+      }
+    }
+  }
+  return text;
+}
+
 std::string policy_lines(const IpWords& words, const Prefix& local, const Prefix& remote) {
   const ManualTunnel& side = words.side;
   const auto line = [&](const Prefix& src, const Prefix& dst, const char* direction, bool out) {
     return fmt::format(
-        "ip xfrm policy add src {} dst {} dir {} tmpl src {} dst {} proto esp reqid {} mode {}\n",
+        "ip xfrm policy add src {} dst {} dir {} priority 2000 tmpl src {} dst {} proto esp reqid "
+        "{} "
+        "mode {}\n",
         src.to_string(), dst.to_string(), direction, (out ? side.local : side.remote).to_string(),
         (out ? side.remote : side.local).to_string(), words.reqid, policy::name(side.mode));
   };
@@ -79,6 +119,9 @@ Result<std::string> sheet_text(const ManualTunnel& side, const ManualVendor& ven
   row("encapsulation", side.udp_encap ? "ESP in UDP, port 4500 to 4500" : "none: ESP itself");
   row("local networks", networks(side.local_ts));
   row("remote networks", networks(side.remote_ts));
+  for (const policy::Service& service : side.except) {
+    row("outside IPsec", policy::to_string(service));
+  }
   row("suite", policy::suite_words(side.suite));
   row("replay window", side.replay_window == 0 ? "off" : std::to_string(side.replay_window));
   for (std::size_t i = 0; i < side.keys.size(); ++i) {
@@ -106,7 +149,7 @@ Result<std::string> sheet_text(const ManualTunnel& side, const ManualVendor& ven
       TRY(key_row("  outgoing authentication key", keys.integ_out));
     }
   }
-  return fmt::format("{}, as a {} has it. Whoever reads this reads the traffic.\n", side.name,
+  return fmt::format("{}, as {} writes it. Whoever reads this reads the traffic.\n", side.name,
                      vendor.title) +
          render_table(rows, false);
 }
@@ -131,6 +174,7 @@ Result<std::string> sheet_ip(const ManualTunnel& side) {
           out, side.local.to_string(), side.remote.to_string(), side.keys[i - 1].spi_out.value);
     }
   }
+  text += exception_lines(side);
   for (const auto& local : side.local_ts) {
     for (const auto& remote : side.remote_ts) {
       if (local.start.family() != remote.start.family()) continue;

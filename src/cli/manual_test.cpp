@@ -84,9 +84,26 @@ TEST_F(ManualVerb, the_sheet_as_ip_commands) {
               HasSubstr("ip xfrm state add src 198.51.100.7 dst 192.0.2.1 proto esp spi 0x1000"));
   EXPECT_THAT(text, HasSubstr("auth-trunc 'hmac(sha256)' 0x"));
   EXPECT_THAT(text,
-              HasSubstr("ip xfrm policy add src 10.9.0.0/24 dst 192.0.2.1/32 dir out tmpl src "
-                        "198.51.100.7 dst 192.0.2.1"));
+              HasSubstr("ip xfrm policy add src 10.9.0.0/24 dst 192.0.2.1/32 dir out priority 2000 "
+                        "tmpl src 198.51.100.7 dst 192.0.2.1"));
   EXPECT_THAT(text, HasSubstr("dir fwd"));
+}
+
+TEST_F(ManualVerb, what_stays_outside_is_on_the_sheet) {
+  const std::string inventory = kInventory;
+  write("defaults: {except: [{proto: tcp, port: 22, side: local}, {proto: udp, port: 500-599}]}\n" +
+            inventory,
+        out({"manual", "new", "--suite", "aes128-sha256"}));
+  EXPECT_THAT(out({"manual", "sheet", "attic"}), HasSubstr("outside IPsec  "));
+  const std::string text = out({"manual", "sheet", "attic", "--ip"});
+  // Port 22 of bender, seen from attic.
+  EXPECT_THAT(text,
+              HasSubstr("ip xfrm policy add src 10.9.0.0/24 dst 192.0.2.1/32 proto 6 dport 22 "
+                        "dir out priority 1000\n"));
+  EXPECT_THAT(text,
+              HasSubstr("ip xfrm policy add src 192.0.2.1/32 dst 10.9.0.0/24 proto 6 sport 22 "
+                        "dir in priority 1000\n"));
+  EXPECT_THAT(text, HasSubstr("# outside IPsec too, for which ip xfrm has no words"));
 }
 
 TEST_F(ManualVerb, devices_that_have_one_key_are_told) {

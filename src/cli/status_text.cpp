@@ -40,9 +40,11 @@ std::string child_suites(const control::PairStatus& pair) {
   return suites.empty() ? "-" : fmt::format("{}", fmt::join(suites, ","));
 }
 
-// Why a pair is not up and what the daemon does about it; empty when there is nothing to say.
+// Why a pair is not up and what the daemon does about it, or why one with manual keys, which is
+// always up, is probably of no use; empty when there is nothing to say.
 std::string trouble(const control::PairStatus& pair) {
-  if (pair.state == "up") return "";
+  const bool manual = !pair.children.empty() && pair.children.front().manual;
+  if (pair.state == "up" && !manual) return "";
   std::vector<std::string> parts;
   if (pair.attempts > 0) {
     parts.push_back(fmt::format("{} attempt{}", pair.attempts, pair.attempts == 1 ? "" : "s"));

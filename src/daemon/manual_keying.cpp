@@ -58,6 +58,24 @@ std::vector<std::string> texts(const policy::SelectorList& list) {
   return out;
 }
 
+// Nobody negotiates, so nobody says what does not fit: only the traffic shows it.
+constexpr std::uint64_t kUnanswered = 10;  // packets
+
+void judge(control::PairStatus& pair) {
+  std::uint64_t in = 0, out = 0;
+  for (const control::ChildStatus& child : pair.children) {
+    in += child.packets_in;
+    out += child.packets_out;
+  }
+  if (pair.reason || in > 0 || out < kUnanswered) return;
+  pair.reason = fmt::format(
+      "{} packets sent and none received: compare the other end with 'espalier manual sheet {}', "
+      "and look for a filter that drops {} on the way",
+      out, pair.peer,
+      !pair.children.empty() && pair.children.front().udp_encap ? "UDP port 4500"
+                                                                : "ESP (IP protocol 50)");
+}
+
 }  // namespace
 
 ManualWanted manual_wanted(const ManualTunnel& tunnel, ReqId reqid, std::int64_t unix_now) {
@@ -298,6 +316,7 @@ std::vector<control::PairStatus> ManualKeying::status(const dataplane::Snapshot&
       child.remote_ts = texts(tunnel.remote_ts);
       pair.children.push_back(std::move(child));
     }
+    judge(pair);
     out.push_back(std::move(pair));
   }
   return out;

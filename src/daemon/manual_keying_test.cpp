@@ -93,6 +93,14 @@ TEST_F(ManualKeyingTest, what_is_wanted_stands_and_goes) {
   ASSERT_EQ(status.size(), 1u);
   EXPECT_EQ(status[0].state, "up");
   EXPECT_EQ(status[0].children.at(0).installed_s, 5);
+  EXPECT_FALSE(status[0].reason);
+  // Only traffic shows that the other end has other keys.
+  plane.account({Direction::kOut, Spi(301), tunnel("b", 300).remote}, 10, 700, at(1));
+  EXPECT_THAT(keying.status(now(), at(5), kNow)[0].reason.value_or(""),
+              HasSubstr("10 packets sent and none received"));
+  EXPECT_EQ(keying.status(now(), at(5), kNow)[0].state, "up");
+  plane.account({Direction::kIn, Spi(300), tunnel("b", 300).remote}, 1, 70, at(1));
+  EXPECT_FALSE(keying.status(now(), at(5), kNow)[0].reason);
   keying.set({}, at(6), kNow);
   EXPECT_THAT(spis(), IsEmpty());
   EXPECT_TRUE(plane.policies().empty());
