@@ -115,14 +115,14 @@ class Manual(unittest.TestCase):
         return found
 
     def flow(self, node, there, here, seconds):
-        """Pings, a hundred times a second."""
-        flow = node.spawn(lib.ping_command(there, seconds * 100, 0.01, 2, "-I", here),
+        """Pings, fifty times a second: a busy machine may take longer for them, and is given the time."""
+        flow = node.spawn(lib.ping_command(there, seconds * 50, 0.02, 40, "-I", here),
                           f"flow.{len(os.listdir(node.folder))}.log")
-        flow.count = seconds * 100
+        flow.count = seconds * 50
         return flow
 
     def lost(self, flow):
-        lib.wait_for("the flow's end", lambda: not flow.alive(), 60)
+        lib.wait_for("the flow's end", lambda: not flow.alive(), 100)
         return flow.count - lib.answered(flow.log(), flow.count)
 
     def test_a_tunnel_by_hand_from_the_table(self):
@@ -139,7 +139,7 @@ class Manual(unittest.TestCase):
         self.assertEqual(self.lost(flow), 0, a.log()[-3000:])
         after = self.sent(a, "10.0.0.1")
         self.assertEqual(list(after), list(before))
-        self.assertGreaterEqual(min(after.values()), min(before.values()) + 500, "numbers began again")
+        self.assertGreaterEqual(min(after.values()), min(before.values()) + 250, "numbers began again")
         self.assertEqual(a.log().count("2 SAs with manual keys of the daemon before go on"), 2, a.log()[-3000:])
         self.assertNotIn("removed", a.log())
         # A peer with a window took all of it, since no number came twice.
@@ -228,23 +228,6 @@ class Manual(unittest.TestCase):
         a.ip("xfrm", "state", "delete", *foreign)
         lib.wait_for("up", lambda: a.pairs_up() == 1, 60, 0.5)
 
-    # Numbers that start again with each daemon of the userspace plane are taken, since nobody has a window.
-    def test_the_other_dataplane_at_the_other_end(self):
-        mesh, a, b = self.mesh, self.mesh["a"], self.mesh["b"]
-        mesh.write(mesh.inventory("except: [{proto: tcp, port: 22}]", "manual:\n  a-b: {encap: always, spi: 768, "
-                                  "suite: aes128-sha512, secret: \"file:k\"}\n"))
-        text = self.keys("--suite", "aes128-sha512")
-        for node in mesh.nodes.values():
-            node.write("private/k", text)
-        a.start()
-        for _ in range(2):
-            b.start(dataplane="userspace")
-            mesh.wait_up(1)
-            lib.wait_for("traffic", lambda: a.ping("10.2.0.1", 1, timeout=1, source="10.1.0.1") == 1, 20)
-            self.assertEqual(b.ping("10.1.0.1", 5, interval=0.05, source="10.2.0.1"), 5)
-            b.daemon.stop()
-            self.assertEqual(a.ping("10.2.0.1", 1, timeout=1, source="10.1.0.1"), 0)
-
     def test_keys_change_at_their_time_without_loss(self):
         mesh, a = self.mesh, self.mesh["a"]
         change = int(time.time()) + 12
@@ -268,6 +251,32 @@ class Manual(unittest.TestCase):
         lib.wait_for("the old keys are gone", lambda: spis() == [500, 500], 30, 0.5)
         self.assertEqual(a.ping("10.2.0.1", 5, interval=0.05, source="10.1.0.1"), 5)
         self.assertEqual(clear.stop(), [], "in the clear")
+
+
+class OtherPlane(unittest.TestCase):
+    """The userspace dataplane at one end, the kernel's at the other."""
+
+    # Numbers that start again with each daemon of the userspace plane are taken, since nobody has a window.
+    def test_each_restart_counts_from_one_and_is_heard(self):
+        lab = lib.Lab({"bender": ["10.77.0.1/24"]})
+        self.addCleanup(lab.close)
+        machine = guest.Guest(lab)
+        self.addCleanup(machine.close)
+        bender, flexo = lab["bender"], nodes.Node(machine, "flexo", ["10.77.0.2/24"])
+        keys = lib.run([os.path.join(lib.BIN, "espalier"), "manual", "new", "--suite", "aes128-sha512"]).stdout
+        for host in (bender, flexo):
+            host.write("mesh.yaml", "mesh: m\nhosts:\n  bender: 10.77.0.1\n  flexo: 10.77.0.2\nmanual:\n  flexo-bender: "
+                       "{encap: always, spi: 0x500, suite: aes128-sha512, secret: \"file:k\"}\n", 0o644)
+            host.write("private/k", keys)
+        flexo.start()
+        for _ in range(2):
+            bender.start()
+            lib.wait_for("traffic", lambda: bender.ping("10.77.0.2", 1, timeout=1) == 1, 30)
+            self.assertEqual(bender.ping("10.77.0.2", 20, interval=0.05), 20)
+            self.assertEqual(flexo.ping("10.77.0.1", 20, interval=0.05), 20)
+            bender.daemon.stop()
+            self.assertEqual(flexo.ping("10.77.0.1", 1, timeout=1), 0, "closed")
+        self.assertGreaterEqual(flexo.status()["pairs"][0]["children"][0]["packets_in"], 80)
 
 
 if __name__ == "__main__":
