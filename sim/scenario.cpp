@@ -68,7 +68,9 @@ class Maker {
   Scenario out_;
   std::vector<std::string> hosts_, all_;
   std::string text_;
-  bool v4_ = true;  // the family that every host has
+  bool v4_ = true;
+  bool opens_ = false;  // what has no SA passes, so that nothing would wait for a trap  // the
+                        // family that every host has
 };
 
 template <class List>
@@ -115,13 +117,15 @@ std::string Maker::settings(bool whole_mesh) {
   add(15, fmt::format("replay_window: {}", number(32, 4096)));
   add(10, "encap: always");
   if (!whole_mesh) {
-    add(25, chance(50) ? "start: trap" : "start: none");
+    add(25, chance(50) && !opens_ ? "start: trap" : "start: none");
     return fmt::format("{}", fmt::join(out, ", "));
   }
-  add(10, "start: trap");
+  opens_ = chance(8);
+  if (opens_) out.push_back("protect: use");
+  add(8, "protect: require");
+  if (!opens_) add(10, "start: trap");
   add(15, "esn: off");
   add(20, "mode: transport");
-  add(15, chance(50) ? "protect: use" : "protect: require");
   add(10, "auth: cert");
   add(15, fmt::format("ppk: {{id: late, secret: \"file:late\", required: {}}}",
                       chance(50) ? "on" : "off"));

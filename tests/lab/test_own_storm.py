@@ -45,10 +45,10 @@ class Storm(unittest.TestCase):
                 lib.wait_for(f"{name}'s packets pass", lambda name=name: passes(name), 30)
         except lib.LabError as error:
             raise AssertionError(f"{error}{self.logs()}") from None
-        pings = {(name, peer): host.spawn(lib.ping_command(HOSTS[peer], SECONDS * RATE, 1 / RATE, 3), f"to-{peer}.log")
+        pings = {(name, peer): host.spawn(lib.ping_command(HOSTS[peer], SECONDS * RATE, 1 / RATE, lib.FLOW), f"to-{peer}.log")
                  for name, host in self.hosts.items() for peer in HOSTS if peer != name}
         for ping in pings.values():
-            (ping.popen.wait if hasattr(ping, "popen") else ping.wait)(SECONDS * 4 + 30)
+            (ping.popen.wait if hasattr(ping, "popen") else ping.wait)(SECONDS * 4 + 90)
         rekeys = {name: len(re.findall(r"child SA net rekeyed: ", host.daemon.log())) for name, host in self.hosts.items()}
         again = {name: len(re.findall(r" rekeyed to ", host.daemon.log())) for name, host in self.hosts.items()}
         print(f"{SECONDS} s: children rekeyed {rekeys}, IKE SAs {again}", flush=True)

@@ -45,13 +45,13 @@ class Restart(unittest.TestCase):
 
     def flow(self, seconds):
         """Pings from a to b a hundred times a second."""
-        flow = self.mesh["a"].spawn(lib.ping_command("10.0.0.2", seconds * 100, 0.01),
+        flow = self.mesh["a"].spawn(lib.ping_command("10.0.0.2", seconds * 100, 0.01, lib.FLOW),
                                     f"flow.{len(os.listdir(self.mesh['a'].folder))}.log")
         flow.count = seconds * 100
         return flow
 
     def lost(self, flow):
-        lib.wait_for("the flow's end", lambda: not flow.alive(), 60)
+        lib.wait_for("the flow's end", lambda: not flow.alive(), 90)
         return flow.count - lib.answered(flow.log(), flow.count)
 
     def interrupt(self, how, away=0.7):

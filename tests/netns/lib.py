@@ -200,10 +200,13 @@ class Host:
         return answered(self.run(argv, check=False, timeout=count * interval + timeout + 30).stdout, count)
 
 
+FLOW = 60  # seconds
+
+
 def ping_command(address, count, interval=0.2, timeout=2, *more):
-    """Pings until the first `count` are answered, for `timeout` seconds after the last of them at the most; answered() counts.
-    Without -w, ping waits for its last answer but two round trips once it had others, whatever -W says: on a busy machine
-    that makes losses where there are none."""
+    """Pings until `count` are answered, for `timeout` seconds longer than they take at the most; answered() counts. A flow
+    takes a slow guest longer: give it FLOW. Without -w, ping waits for its last answer but two round trips once it had
+    others, whatever -W says: on a busy machine that makes losses where there are none."""
     seconds = math.ceil(count * interval + timeout)
     return ["ping", "-n", "-c", str(count), "-i", str(interval), "-w", str(seconds), *more, address]
 
