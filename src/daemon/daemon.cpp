@@ -280,8 +280,10 @@ Status Daemon::go_on() {
   for (auto& sa : manual.sas) standing.sas.push_back(std::move(sa));
   for (auto& policy : manual.policies) standing.policies.push_back(std::move(policy));
   TRY(host_->adopt(standing.sas, standing.policies));
-  TRY_ASSIGN(const dataplane::Snapshot snapshot, host_->port().query());
-  manual_->take_over(snapshot, monotonic_now(), unix_now());
+  if (!manual_->empty()) {
+    TRY_ASSIGN(const dataplane::Snapshot snapshot, host_->port().query());
+    manual_->take_over(snapshot, monotonic_now(), unix_now());
+  }
   driver_->reconcile();
   reconcile_at_ = monotonic_now() + kReconcileEvery;
   driver_->handle_timeout();
