@@ -132,7 +132,8 @@ TEST_F(ManualKeyingTest, a_restart_takes_over_what_stands) {
   }
   next.take_over(now(), at(2), kNow);
   EXPECT_EQ(plane.sas().size(), 6u);
-  for (const auto& sa : now().sas) {
+  const dataplane::Snapshot there = now();
+  for (const auto& sa : there.sas) {
     if (sa.key.spi == Spi(301)) EXPECT_EQ(sa.counters.packets, 7u) << "made anew";
   }
   EXPECT_THAT(said.text, HasSubstr("a-b: 2 SAs with manual keys of the daemon before go on"));
@@ -202,7 +203,8 @@ TEST_F(ManualKeyingTest, a_reload_touches_what_changed) {
   keying.set({tunnel("b", 300), tunnel("d", 500)}, at(2), kNow);
   EXPECT_THAT(spis(), ElementsAre("in 300", "in 500", "out 301", "out 501"));
   EXPECT_EQ(plane.sas().begin()->second.reqid, reqid);
-  for (const auto& sa : now().sas) {
+  const dataplane::Snapshot there = now();
+  for (const auto& sa : there.sas) {
     if (sa.key.spi == Spi(301)) EXPECT_EQ(sa.counters.packets, 7u);
   }
 }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "crypto/rng.hpp"
 
 namespace espalier::policy {
@@ -154,6 +156,34 @@ TEST(ManualUse, the_change_overlaps) {
   EXPECT_EQ(at(2100), (ManualUse{2, {2}, std::nullopt}));
   // Before the first: the first.
   EXPECT_EQ(manual_use(with_starts({500}), 10).outbound, 0u);
+}
+
+// Whatever the periods: what one end sends with the other receives with, as long as the receiver's
+// clock is less than `overlap` ahead and however far it is behind; and a daemon that looks at
+// next_change alone misses nothing.
+TEST(ManualUse, both_ends_agree_while_their_clocks_differ_by_less_than_the_overlap) {
+  std::mt19937 random(7);
+  const auto below = [&](std::int64_t n) {
+    return static_cast<std::int64_t>(random() % static_cast<std::uint32_t>(n));
+  };
+  for (int round = 0; round < 300; ++round) {
+    std::vector<std::optional<std::int64_t>> starts{std::nullopt};
+    std::int64_t at = below(200);
+    for (std::int64_t i = below(6); i > 0; --i) starts.push_back(at += 1 + below(400));
+    ManualTunnel tunnel = with_starts(starts);
+    tunnel.overlap = std::chrono::seconds(1 + below(300));
+    const std::int64_t overlap = whole_seconds(tunnel.overlap);
+    const std::int64_t ahead = below(overlap + 500) - 500;  // of the receiver, -500 to overlap - 1
+    ManualUse last = manual_use(tunnel, -1000);
+    for (std::int64_t now = -1000; now < at + 1000; ++now) {
+      const ManualUse sender = manual_use(tunnel, now);
+      const ManualUse receiver = manual_use(tunnel, now + ahead);
+      ASSERT_EQ(std::count(receiver.inbound.begin(), receiver.inbound.end(), sender.outbound), 1)
+          << "round " << round << ", at " << now << ", the receiver " << ahead << " s ahead";
+      ASSERT_EQ(sender != last, last.next_change == now) << "round " << round << ", at " << now;
+      last = sender;
+    }
+  }
 }
 
 TEST(ManualTunnel, mirrored_twice_is_itself) {
