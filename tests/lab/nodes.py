@@ -43,6 +43,8 @@ class Node(guest.GuestHost):
         except json.JSONDecodeError:
             return None
 
+    pair, spis = lib.Host.pair, lib.Host.spis
+
     def pairs_up(self):
         status = self.status()
         return sum(1 for pair in status["pairs"] if pair["state"] == "up") if status else 0
