@@ -90,7 +90,7 @@ std::vector<dataplane::PolicySpec> StandingPolicies::of(const mesh::HostPlan& pl
     used_.insert(one.reqid);
     if (held.emplace(name, one.reqid).second) list.push_back(std::move(one));
   };
-  for (const policy::Connection& connection : plan.connections) {
+  const auto add_all = [&](const policy::Connection& connection) {
     for (dataplane::PolicySpec& one : closed_of(connection)) {
       // ping finds its source address by connect(), with UDP.
       one.connects = !one.trap && excepts_pings(connection);
@@ -99,7 +99,9 @@ std::vector<dataplane::PolicySpec> StandingPolicies::of(const mesh::HostPlan& pl
     for (policy::SelectorPair& pair : policy::exceptions_of(connection)) {
       add(spec(connection, {pair.local}, {pair.remote}, true));
     }
-  }
+  };
+  for (const policy::Connection& connection : plan.connections) add_all(connection);
+  for (const policy::ManualTunnel& tunnel : plan.manual) add_all(policy::traffic_of(tunnel));
   held_ = std::move(held);
   used_.clear();
   for (const auto& [name, reqid] : held_) used_.insert(reqid);
