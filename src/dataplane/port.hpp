@@ -75,7 +75,7 @@ struct PolicySpec {
   bool optional = false;
   // Of a closed one: what it keeps from leaving raises an Acquire.
   bool trap = false;
-  // Of a closed one: a socket can be connected to what is behind it all the same; packets leave not.
+  // Of a closed one: a socket can be connected to what is behind it, though no packet leaves.
   bool connects = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
