@@ -260,6 +260,10 @@ void Maker::faults() {
   times(25, 3, [&] { options.rebinds.push_back({some_host(), moment()}); });
   times(25, 3, [&] { options.expires.push_back({some_host(), 100, moment(), chance(60)}); });
   times(20, 3, [&] { options.vanishes.push_back({some_host(), moment()}); });
+  // Home again in the end: without it a pair that lost its IKE SA could not find the host.
+  times(20, 3, [&] {
+    options.moves.push_back({one_of(hosts_), moment(), millis(1, chance(50) ? 5'000 : 100'000)});
+  });
   // As a command line has them: one kind after the other.
   std::stable_partition(options.netsplits.begin(), options.netsplits.end(),
                         [](const Netsplit& one) { return !one.one_way; });
@@ -313,6 +317,10 @@ std::string arguments(const Options& options) {
   }
   for (const Kill& one : options.kills) out += fmt::format(" --kill {}{}", one.percent, at(one.at));
   for (const Rebind& one : options.rebinds) out += " --rebind " + one.host + at(one.at);
+  for (const Move& one : options.moves) {
+    out += fmt::format(" --move {}{}+{}ms", one.host, at(one.at),
+                       std::chrono::duration_cast<std::chrono::milliseconds>(one.length).count());
+  }
   for (const Expire& one : options.expires) {
     out += fmt::format(" {} {}{}", one.hard ? "--expire" : "--soft-expire", one.host, at(one.at));
   }

@@ -33,11 +33,15 @@ std::string to_string(const Diagnostic& diagnostic);  // "mesh.yaml:7:12: unknow
 struct Features {
   bool transport_mode = false;
   bool trap = false;
+  bool bare_esp = false;       // ESP without UDP, where no IKE finds out whether it passes
   bool kernel_suites = false;  // policy::needs_kernel()
   bool outer_header = false;   // another policy::OuterHeader than the usual one
 };
-inline constexpr Features kKernelPlane{
-    .transport_mode = true, .trap = true, .kernel_suites = true, .outer_header = true};
+inline constexpr Features kKernelPlane{.transport_mode = true,
+                                       .trap = true,
+                                       .bare_esp = true,
+                                       .kernel_suites = true,
+                                       .outer_header = true};
 // What is refused without it, and accepted with it, says so by this.
 inline constexpr std::string_view kNeedsKernelPlane =
     "the kernel dataplane has it: run espalierd with --dataplane kernel";

@@ -44,7 +44,9 @@ struct SaSpec {
   // Transport mode through NAT: this end's and the peer's address as the peer has them, for the
   // checksums behind ESP (RFC 3948 section 3.1.2; Linux: encap_oa).
   std::optional<IpAddress> original_local, original_remote;
-  std::uint32_t replay_window = 1024;  // packets; inbound
+  // Packets; inbound. 0, in both directions: no anti-replay, and numbers start again behind the
+  // last (manual keys, RFC 4303 section 3.3.3).
+  std::uint32_t replay_window = 1024;
   policy::OuterHeader outer;
   bool tell_first = false;  // inbound: FirstPacket when one has come
   policy::SelectorList
@@ -73,6 +75,8 @@ struct PolicySpec {
   bool optional = false;
   // Of a closed one: what it keeps from leaving raises an Acquire.
   bool trap = false;
+  // Of a closed one: a socket can be connected to what is behind it, though no packet leaves.
+  bool connects = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 

@@ -54,7 +54,7 @@ class Guest:
     """A lab kernel that takes commands, joined to the bridge of a tests/netns/lib.py Lab by a TAP device. A folder is
     shared with it: .folder, at the same path on both sides."""
 
-    def __init__(self, lab, timeout=900):
+    def __init__(self, lab, timeout=900, memory=512):
         self.lab, self.names = lab, []
         self.folder = os.path.join(lab.folder, "guest")
         os.mkdir(self.folder, 0o700)
@@ -68,7 +68,7 @@ class Guest:
         started = time.monotonic()
         self.process = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{lab.net}", "--", *LAB, "--tap", "p-guest", "--share", self.folder, "--stdin",
-             "--timeout", str(timeout), sys.executable, os.path.join(HERE, "agent.py")],
+             "--timeout", str(timeout), "--memory", str(memory), sys.executable, os.path.join(HERE, "agent.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, preexec_fn=lib.die_with_parent)
         lab.guests = [*getattr(lab, "guests", []), self]
         self.release = self.answer()["ready"]
