@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ike/core/limits.hpp"
+#include "ike/core/wanted.hpp"
 #include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
 #include "sim/seeds.hpp"
@@ -148,6 +149,20 @@ TEST(Change, OtherNetworks) {
     ASSERT_TRUE(two.heals(120s)) << two.world.fault() << two.log();
     EXPECT_EQ(two.pair("bender").children.front().spec.local_ts.size(), 2u);
   }
+}
+
+// The peer has gone and does not answer the Delete: packets to it are nobody's to keep meanwhile.
+TEST(Change, ARemovedPairKeepsNoPackets) {
+  Two two(1);
+  ASSERT_TRUE(two.start()) << two.log();
+  two.world.crash(two.world.host("flexo"));
+  Host& bender = two.world.host("bender");
+  two.world.command("bender", ike::Configure{{}});
+  EXPECT_TRUE(bender.twin.policies.empty());
+  EXPECT_FALSE(bender.twin.inbound.empty()) << "what is on its way is taken";
+  EXPECT_TRUE(ike::wanted(bender.engine.core()).policies.empty());
+  two.world.run_for(60s);
+  EXPECT_TRUE(bender.twin.inbound.empty()) << two.log();
 }
 
 }  // namespace

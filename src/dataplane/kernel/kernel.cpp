@@ -280,8 +280,9 @@ Status Kernel::put_outside(const std::vector<KernelPolicy>& found) {
 
 Status Kernel::close(const std::vector<PolicySpec>& standing) {
   if (!took_over_) TRY(import_left());
-  TRY_ASSIGN(const std::vector<KernelPolicy> found, dump_policies());
+  TRY_ASSIGN(std::vector<KernelPolicy> found, dump_policies());
   TRY(put_outside(found));
+  std::erase_if(found, [this](const KernelPolicy& one) { return owners_.contains(one.key); });
   std::set<ReqId> wanted;
   // Exceptions first: what they let through is never closed for a moment.
   for (const bool clear : {true, false}) {

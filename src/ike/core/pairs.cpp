@@ -94,6 +94,15 @@ void remove_pair(Context& ctx, const std::string& name) {
   close_sas(ctx, pair);
   if (pair.armed) ctx.core.pair_timers.erase({*pair.armed, name});
   ctx.core.pairs.erase(name);
+  // While its peer is asked to delete the SAs, and may not be there to answer, nothing of it keeps
+  // the packets.
+  for (const IkeSpi spi : pair.sas) {
+    const IkeSa* sa = ctx.find(spi);
+    if (sa == nullptr) continue;
+    for (const v2::ChildSa& child : sa->children) {
+      ctx.effect(DeletePolicy{name, child.spec.reqid});
+    }
+  }
   ctx.event(EventKind::kPairDown, LogLevel::kInfo, name, "removed from the configuration");
 }
 

@@ -22,7 +22,8 @@ Wanted wanted(const Core& core) {
       if (child.outbound_installed) {
         out.sas.push_back({Direction::kOut, spec.spi_out, peer, spec.reqid, needed});
       }
-      if (reqids.insert(spec.reqid).second) {
+      // A pair that was removed has none while its SAs are being deleted.
+      if (core.pairs.contains(spec.pair) && reqids.insert(spec.reqid).second) {
         out.policies.push_back(v2::policy_of(sa, child));
       }
     }
