@@ -226,6 +226,37 @@ TEST(Inventory, WhatTheKernelCanHonour) {
   }
 }
 
+TEST(Inventory, WhatBindsAPairToAnInterface) {
+  const auto load = [](const std::string& settings) {
+    return load_inventory("mesh: p\ndefaults: {" + settings +
+                              "}\nhosts: {a: 192.0.2.1, b: {address: 192.0.2.2, if_id: 9}}\n",
+                          "m", kKernelPlane);
+  };
+  const LoadOutcome outcome = load("if_id_out: 8, if_id: 7, mark: 0x42/0xff, mark_in: 0/0");
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome.inventory->settings_between("a", "b").binding,
+            (policy::Binding{7, 8, std::nullopt, policy::Mark{0x42, 0xff}}));
+  // Each host's own: the peer has interfaces of its own.
+  EXPECT_EQ(outcome.inventory->settings_between("b", "a").binding.if_id_out, 9u);
+  struct Case {
+    std::string text, says;
+    ErrorCode code;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"if_id: \"%unique\"", "'if_id' is '%unique'; a number for each",
+            ErrorCode::kUnsupported},
+           {"if_id_in: \"%unique-dir\"", "'if_id_in' is '%unique-dir'", ErrorCode::kUnsupported},
+           {"mark: \"%unique\"", "'mark' is '%unique'; a mark for each", ErrorCode::kUnsupported},
+           {"if_id: 4294967296", "'if_id' is '4294967296'; it can be", ErrorCode::kBadInput},
+           {"if_id: x", "'if_id' is 'x', which is no whole number", ErrorCode::kBadInput},
+           {"mark_out: 0x142/0xff", "'mark_out' is '0x142/0xff'; write", ErrorCode::kBadInput}}) {
+    const LoadOutcome refused = load(c.text);
+    ASSERT_EQ(refused.diagnostics.size(), 1u) << c.text;
+    EXPECT_THAT(refused.diagnostics[0].message, StartsWith(c.says));
+    EXPECT_EQ(refused.diagnostics[0].code, c.code) << c.text;
+  }
+}
+
 TEST(Inventory, WhatTheCallerCanHonour) {
   const std::string text =
       "mesh: p\ndefaults:\n  mode: transport\n  start: trap\n  protect: use\n"
@@ -291,7 +322,8 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("copy_df: off"), "m:4:14: 'copy_df: off' is not supported yet; the kernel"},
            {a_with("copy_dscp: no"), "m:4:16: 'copy_dscp: no' is not supported yet; the kernel"},
            {a_with("set_mark_out: 0x42"), "m:4:19: 'set_mark_out: 0x42' is not supported yet"},
-           {a_with("if_id: 7"), "m:4:5: the key 'if_id' is not supported yet"},
+           {a_with("if_id: 7"), "m:4:12: 'if_id: 7' is not supported yet; the kernel"},
+           {a_with("mark_in: 7"), "m:4:14: 'mark_in: 7' is not supported yet; the kernel"},
            {a_with("proposals: {esp: aes128ccm16}"), "m:4:22: the proposal 'aes128ccm16'"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
            {a_with("id: \"uri:a\""), "m:4:9: the identity 'uri:a'"},

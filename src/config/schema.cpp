@@ -91,9 +91,22 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "The traffic class goes to the outer header, from it, both, or neither."},
     {kSet, "set_mark_out", "number", "a mark, or mark/mask, such as `0x42/0xff`", "", kYes,
      "The firewall mark that ESP packets get on their way out. With `--dataplane kernel` only."},
-    {kSet, "if_id", "number", "of an xfrm interface", "", kNo, "Route-based IPsec."},
-    {kSet, "mark", "number", "a mark, or mark/mask", "", kNo,
-     "SAs and policies of marked packets."},
+    {kSet, "if_id", "number", "1 to 4294967295, or `0`", "0", kYes,
+     "Route-based IPsec: the pair's SAs and policies are about packets that take the xfrm "
+     "interface "
+     "of this number, see `docs/route-based.md`. Without one, unprotected packets still cannot "
+     "come "
+     "in; what leaves is what routes say. `%unique` is not supported. With `--dataplane kernel` "
+     "only, here and in the next ones."},
+    {kSet, "if_id_in", "number", "as `if_id`", "`if_id`", kYes, "... of what arrives."},
+    {kSet, "if_id_out", "number", "as `if_id`", "`if_id`", kYes, "... of what leaves."},
+    {kSet, "mark", "number", "a mark, or mark/mask, such as `0x42/0xff`", "", kYes,
+     "Policies, and the SA on the way out, are about packets with this firewall mark: those of a "
+     "VTI "
+     "device with this key, or those that the firewall marks. `%unique` is not supported."},
+    {kSet, "mark_in", "number", "as `mark`", "`mark`", kYes,
+     "... of what arrives, after it is decrypted."},
+    {kSet, "mark_out", "number", "as `mark`", "`mark`", kYes, "... of what leaves."},
     {kSet, "encap", "word", "`auto`, `always`, `never`", "auto", kPart,
      "ESP inside UDP (RFC 3948): `auto` where NAT or the dataplane needs it. `never` is not "
      "supported yet."},

@@ -46,6 +46,7 @@ struct SaSpec {
   std::optional<IpAddress> original_local, original_remote;
   std::uint32_t replay_window = 1024;  // packets; inbound
   policy::OuterHeader outer;
+  policy::Binding binding;  // the kernel's alone; an inbound SA has no mark (policies have)
   bool tell_first = false;  // inbound: FirstPacket when one has come
   policy::SelectorList
       local_ts;  // inbound: decrypted packets outside these are dropped (RFC 4301 section 5.2)
@@ -73,6 +74,10 @@ struct PolicySpec {
   bool optional = false;
   // Of a closed one: what it keeps from leaving raises an Acquire.
   bool trap = false;
+  policy::Binding binding{};  // about packets that have this
+  // Of a closed one: what leaves is somebody else's to close, since the kernel would ask this
+  // policy before a packet comes to the interface that it is routed to.
+  bool inbound_only = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 

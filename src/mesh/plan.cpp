@@ -145,6 +145,7 @@ void add_child(const PairSettings& settings, const char* name, policy::Mode mode
   child.proposals = settings.esp_proposals;
   child.replay_window = settings.replay_window;
   if (settings.outer != policy::OuterHeader()) child.outer = settings.outer;
+  if (settings.binding != policy::Binding()) child.binding = settings.binding;
   connection.children.push_back(std::move(child));
 }
 

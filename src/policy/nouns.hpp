@@ -158,6 +158,16 @@ struct OuterHeader {
   friend bool operator==(const OuterHeader&, const OuterHeader&) = default;
 };
 
+// What a packet must have beside fitting selectors: the xfrm interface that it takes (its number;
+// 0: none, which is another than every interface), and a firewall mark. With it SAs and policies
+// are about such packets alone (route-based IPsec).
+struct Binding {
+  std::uint32_t if_id_in = 0, if_id_out = 0;
+  std::optional<Mark> mark_in, mark_out;  // a mask of 0 is never in one
+  bool is_bound_out() const { return if_id_out != 0 || mark_out.has_value(); }
+  friend bool operator==(const Binding&, const Binding&) = default;
+};
+
 struct ChildConfig {
   std::string name;
   Mode mode = Mode::kTunnel;
@@ -166,6 +176,7 @@ struct ChildConfig {
   SharedList<EspProposal> proposals;   // in order of preference
   std::uint32_t replay_window = 1024;  // packets
   Box<OuterHeader> outer;              // nothing: the defaults
+  Box<Binding> binding;                // nothing: any packet
   friend bool operator==(const ChildConfig&, const ChildConfig&) = default;
 };
 

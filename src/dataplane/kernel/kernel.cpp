@@ -85,6 +85,7 @@ Status Kernel::apply(const AddSa& change) {
       sa.pair,       sa.reqid,       destination_of(sa.direction, sa.local, sa.remote),
       sa.local,      sa.remote,      sa.udp_encap,
       sa.tell_first, sa.soft_packets};
+  sas_[sa.key()].mark = kernel::mark_of(sa);
   return {};
 }
 
@@ -110,7 +111,7 @@ Status Kernel::remove(const SaId& id) {
 Status Kernel::apply(const DeleteSa& change) {
   const auto at = locate(change.key);
   if (at == sas_.end()) return {};
-  TRY(remove({at->second.destination, at->first.spi}));
+  TRY(remove(at->second.id(at->first.spi)));
   sas_.erase(at);
   return {};
 }
@@ -131,7 +132,7 @@ Status Kernel::apply(const MoveSa& change) {
     return make_error(ErrorCode::kAlreadyExists,
                       fmt::format("{}: there is {} already.", what, describe(after)));
   }
-  const SaId old{held.destination, before.spi};
+  const SaId old = held.id(before.spi);
   // XFRM_MSG_UPDSA changes ports, but not addresses nor whether there is UDP.
   const bool same_place = held.local.ip == change.local.ip && held.remote.ip == change.remote.ip &&
                           held.udp_encap == change.udp_encap;
@@ -215,9 +216,9 @@ Status Kernel::apply(const SetPolicy& change) {
 }
 
 // The last has the kernel's policy. An exception has it before all others; a closed one has it when
-// nobody else wants it; and transport mode comes before a tunnel for the same packets, whichever was set first,
-// since both ends must choose the same. Otherwise the later one has it, and keeps its place when it
-// is set again.
+// nobody else wants it; and transport mode comes before a tunnel for the same packets, whichever
+// was set first, since both ends must choose the same. Otherwise the later one has it, and keeps
+// its place when it is set again.
 void Kernel::own(std::vector<ReqId>& owners, const PolicySpec& policy) {
   const auto rank = [](const PolicySpec& one) {
     if (one.closed) return 0;
@@ -365,7 +366,7 @@ Status Kernel::remove_all_sas() {
       left_larvals_.push_back(sa);
       continue;
     }
-    TRY(remove({sa.destination, sa.spi}));
+    TRY(remove(sa.id()));
     ++removed;
   }
   sas_.clear();
@@ -451,7 +452,7 @@ Result<std::size_t> Kernel::open() {
     if (first && !removed) first = removed;
   }
   for (const KernelSa& sa : left_larvals_) {
-    const Status removed = remove_larval({sa.reqid, sa.destination, sa.seq});
+    const Status removed = remove_larval(sa.acquire());
     if (first && !removed) first = removed;
   }
   left_larvals_.clear();
