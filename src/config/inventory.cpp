@@ -155,6 +155,7 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
   layers.own_choice(&SettingsLayer::if_id_out, result.binding.if_id_out);
   layers.own_choice(&SettingsLayer::mark_in, result.binding.mark_in);
   layers.own_choice(&SettingsLayer::mark_out, result.binding.mark_out);
+  layers.own_choice(&SettingsLayer::interface, result.interface);
   layers.own_choice(&SettingsLayer::encap, result.encap);
   layers.own_choice(&SettingsLayer::childless, result.childless);
   layers.own_choice(&SettingsLayer::resumption, result.resumption);

@@ -58,6 +58,7 @@ struct SettingsLayer {
   Maybe<std::optional<policy::Mark>> set_mark_out;
   Maybe<std::uint32_t> if_id_in, if_id_out;  // 0: none
   Maybe<std::optional<policy::Mark>> mark_in, mark_out;
+  Maybe<std::optional<policy::TunnelDevice>> interface;  // nothing inside: none
   Maybe<policy::Encap> encap;
   Maybe<policy::Childless> childless;
   Maybe<bool> resumption;
@@ -84,6 +85,7 @@ struct PairSettings {
   std::uint32_t replay_window = 1024;  // packets
   policy::OuterHeader outer;
   policy::Binding binding;
+  std::optional<policy::TunnelDevice> interface;
   policy::Encap encap = policy::Encap::kAuto;
   policy::Childless childless = policy::Childless::kAllow;
   bool resumption = false;

@@ -14,6 +14,7 @@ constexpr Scope kSet = Scope::kSettings;
 constexpr Scope kLife = Scope::kLifetimes;
 constexpr Scope kPpk = Scope::kPpk;
 constexpr Scope kService = Scope::kService;
+constexpr Scope kInterface = Scope::kInterface;
 constexpr Scope kHost = Scope::kHost;
 constexpr Scope kForeign = Scope::kForeign;
 constexpr Scope kRedirect = Scope::kRedirect;
@@ -107,6 +108,10 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
     {kSet, "mark_in", "number", "as `mark`", "`mark`", kYes,
      "... of what arrives, after it is decrypted."},
     {kSet, "mark_out", "number", "as `mark`", "`mark`", kYes, "... of what leaves."},
+    {kSet, "interface", "name or map",
+     "such as `ipsec0`, or `none`; `name`, `type`, `device`, `mtu`", "none", kYes,
+     "A device that the daemon makes, keeps and routes the pair's traffic into, see below. Several "
+     "pairs may share an xfrm interface. Needs `if_id`."},
     {kSet, "encap", "word", "`auto`, `always`, `never`", "auto", kPart,
      "ESP inside UDP (RFC 3948): `auto` where NAT or the dataplane needs it. `never` is not "
      "supported yet."},
@@ -163,6 +168,15 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
     {kService, "net", "network", "prefix", "all", kYes,
      "Only where the address of one end is in this network."},
 
+    {kInterface, "name", "name", "1 to 15 letters, digits, `.`, `-`, `_`", "", kYes, "Needed."},
+    {kInterface, "type", "word", "`xfrm`, `vti`", "xfrm", kYes,
+     "`xfrm`: an xfrm interface (Linux 4.19), told by its `if_id`. `vti`: for kernels without; it "
+     "needs `mark` (its key) instead, and serves one pair between fixed addresses."},
+    {kInterface, "device", "name", "of a device", "", kYes,
+     "The device that its ESP leaves by. Without: as routes say."},
+    {kInterface, "mtu", "number", "1280 to 65000", "", kYes,
+     "Octets. Without: what the dearest suite of its pairs leaves of 1500, ESP in UDP."},
+
     {kHost, "address", "address or list", "IPv4 and IPv6 addresses", "", kYes,
      "Where the host is reached; protected themselves. Needed. DNS names are not supported yet."},
     {kHost, "subnets", "network or list", "prefixes", "[]", kYes,
@@ -216,6 +230,7 @@ std::string_view title(Scope scope) {
     case Scope::kLifetimes: return "`lifetimes`";
     case Scope::kPpk: return "`ppk`";
     case Scope::kService: return "An entry of `except` or `only`";
+    case Scope::kInterface: return "`interface`";
     case Scope::kHost: return "A host: these, and settings";
     case Scope::kForeign: return "A foreign peer: these, and settings";
     case Scope::kRedirect: return "`redirect`";
@@ -322,7 +337,7 @@ std::string describe_schema() {
       words_of_services();
   for (const Scope scope :
        {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes, Scope::kPpk,
-        Scope::kService, Scope::kHost, Scope::kForeign, Scope::kRedirect}) {
+        Scope::kService, Scope::kInterface, Scope::kHost, Scope::kForeign, Scope::kRedirect}) {
     out += "\n## " + std::string(title(scope)) + "\n\n";
     out += "| key | type | values | default | supported | |\n|---|---|---|---|---|---|\n";
     for (const SchemaKey& row : kSchema) {

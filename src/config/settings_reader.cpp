@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 
+#include "config/interface_reader.hpp"
 #include "config/limits.hpp"
 #include "config/scalars.hpp"
 #include "config/schema.hpp"
@@ -371,6 +372,10 @@ void read_mark_out(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& di
   read_binding(entry, &parse_packet_mark, {&layer.mark_out}, diagnostics);
 }
 
+void read_device(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.interface = read_interface(entry, diagnostics);
+}
+
 void read_childless(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
   using policy::Childless;
   layer.childless = one_of<Childless>(entry,
@@ -417,6 +422,7 @@ constexpr Reader kReaders[] = {
     {"mark", read_mark},
     {"mark_in", read_mark_in},
     {"mark_out", read_mark_out},
+    {"interface", read_device},
     {"encap", read_encap},
     {"childless", read_childless},
     {"resumption", read_resumption},

@@ -7,6 +7,7 @@
 #include "mesh/limits.hpp"
 #include "mesh/own_identity.hpp"
 #include "mesh/secret.hpp"
+#include "mesh/tunnel_device.hpp"
 #include "policy/identity.hpp"
 #include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
@@ -253,6 +254,7 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
                selectors(peer.addresses, peer.subnets), c);
   TRY(check_level(c));
   TRY(keep_only(settings.only, c));
+  TRY(lead_by_device(settings, c));
   return c;
 }
 
@@ -308,6 +310,7 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   }
   TRY(check_level(c));
   TRY(keep_only(settings.only, c));
+  TRY(lead_by_device(settings, c));
   return c;
 }
 
@@ -394,6 +397,7 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
+  TRY(check_devices(plan.connections));
   for (const Connection& connection : plan.connections) warn_of_no_encryption(connection, plan);
   std::sort(plan.connections.begin(), plan.connections.end(),
             [](const Connection& a, const Connection& b) { return a.name < b.name; });

@@ -168,6 +168,19 @@ struct Binding {
   friend bool operator==(const Binding&, const Binding&) = default;
 };
 
+// On ESP packets of a pair with a device, and on what the daemon sends: it keeps them out of the
+// device.
+inline constexpr std::uint32_t kOwnMark = 0xE5000000;
+
+// The device of a route-based pair, which the daemon makes and leads the pair's traffic into.
+struct TunnelDevice {
+  std::string name;
+  std::string underlying;  // ESP leaves by this one; empty: as routes say
+  std::uint16_t mtu = 0;   // octets; 0: what the pair's suites leave of 1500
+  bool vti = false;        // a VTI device, told by its mark; else an xfrm interface, by its if_id
+  friend bool operator==(const TunnelDevice&, const TunnelDevice&) = default;
+};
+
 struct ChildConfig {
   std::string name;
   Mode mode = Mode::kTunnel;
@@ -220,6 +233,7 @@ struct Connection {
   // Between these nothing passes that no child takes (mesh.yaml `only`). Nothing: between the
   // children's.
   Box<Bounds> bounds;
+  Box<TunnelDevice> device;
   Lines lines;
   friend bool operator==(const Connection&, const Connection&) = default;
 };

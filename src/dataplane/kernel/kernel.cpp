@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "dataplane/check.hpp"
+#include "dataplane/kernel/device_routes.hpp"
+#include "dataplane/kernel/devices.hpp"
 #include "dataplane/kernel/exceptions.hpp"
 #include "dataplane/kernel/larval_drop.hpp"
 #include "dataplane/kernel/left.hpp"
@@ -462,12 +464,33 @@ Result<std::size_t> Kernel::open() {
   return found.size();
 }
 
+namespace {
+
+Status teardown_devices(Logger& logger) {
+  const auto routing = kernel::remove_routing();
+  const auto devices = kernel::remove_devices({});
+  if (routing && *routing > 0) {
+    logger.log(
+        {LogLevel::kInfo, "dataplane", "",
+         fmt::format("{} routes and rules of table {} removed", *routing, kernel::kDeviceTable)});
+  }
+  if (devices && !devices->empty()) {
+    logger.log({LogLevel::kInfo, "dataplane", "",
+                fmt::format("the interfaces {} removed", fmt::join(*devices, ", "))});
+  }
+  if (!routing) return routing.error();
+  return devices ? Status() : Status(devices.error());
+}
+
+}  // namespace
+
 Status teardown_kernel(Logger& logger, const std::string& run) {
   const auto restored = LarvalDrop(run + "/xfrm_larval_drop").restore();
   KernelOptions options;
   options.log = &logger;
   end_socket_holder(run);
   remove_journal(run);
+  const Status led = teardown_devices(logger);
   auto plane = Kernel::make(std::move(options));  // which removes the SAs
   if (!plane && plane.error().code == ErrorCode::kUnsupported) return {};
   if (!plane) return plane.error();
@@ -476,6 +499,7 @@ Status teardown_kernel(Logger& logger, const std::string& run) {
     logger.log({LogLevel::kInfo, "dataplane", "",
                 fmt::format("{} policies removed from the kernel", removed)});
   }
+  if (!led) return led;
   return restored ? Status() : Status(restored.error());
 }
 

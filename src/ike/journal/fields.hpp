@@ -163,17 +163,22 @@ void fields(Ar& ar, Bounds& it) {
   auto& [local, remote] = it;
   ar(local, remote);
 }
+template <class Ar>
+void fields(Ar& ar, TunnelDevice& it) {
+  auto& [name, underlying, mtu, vti] = it;
+  ar(name, underlying, mtu, vti);
+}
 // Only for connection_mark(): a connection is not loaded.
 template <class Ar>
 void fields(Ar& ar, Connection& it) {
   auto& [name, peer, local_addresses, remote_addresses, remote_port, local_id, remote_id, auth, psk,
          ppk, certificates, anchors, authorities, revocation, proposals, lifetimes, dpd,
          fragmentation, mobike, encap, start, protect, foreign, behind_nat, childless, null_auth,
-         resumption, redirect, children, except, bounds, lines] = it;
+         resumption, redirect, children, except, bounds, device, lines] = it;
   ar(name, peer, local_addresses, remote_addresses, remote_port, local_id, remote_id, auth, psk,
      ppk, certificates, anchors, authorities, revocation, proposals, lifetimes, dpd, fragmentation,
      mobike, encap, start, protect, foreign, behind_nat, childless, null_auth, resumption, redirect,
-     children, except, bounds);
+     children, except, bounds, device);
   static_cast<void>(lines);  // a line more at the top of a file changes no connection
 }
 }  // namespace policy

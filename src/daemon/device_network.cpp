@@ -1,0 +1,119 @@
+#include "daemon/device_network.hpp"
+
+#include <algorithm>
+
+#include "daemon/host_network.hpp"
+#include "policy/selectors.hpp"
+#include "policy/service_selectors.hpp"
+
+namespace espalier::daemon {
+namespace {
+
+using dataplane::kernel::Device;
+using dataplane::kernel::DeviceKind;
+using dataplane::kernel::DeviceRoute;
+using dataplane::kernel::DeviceRouting;
+using dataplane::kernel::PastRule;
+
+Device device_of(const policy::Connection& connection) {
+  const policy::TunnelDevice& wanted = *connection.device;
+  const policy::Binding& binding = *connection.children.front().binding;
+  Device device;
+  device.name = wanted.name;
+  device.underlying = wanted.underlying;
+  device.pair = connection.name;
+  // Never below what IPv6 needs (RFC 8200 section 5); outer packets are then fragmented.
+  device.mtu = wanted.mtu != 0
+                   ? wanted.mtu
+                   : static_cast<unsigned>(std::max<std::size_t>(smallest_inner(connection), 1280));
+  if (!wanted.vti) {
+    device.number = binding.if_id_out;
+    return device;
+  }
+  device.remote = connection.remote_addresses.front();
+  device.kind = device.remote.is_v4() ? DeviceKind::kVti : DeviceKind::kVti6;
+  device.number = binding.mark_out->value;
+  device.local =
+      *std::find_if(connection.local_addresses.begin(), connection.local_addresses.end(),
+                    [&](const IpAddress& one) { return one.family() == device.remote.family(); });
+  return device;
+}
+
+void add_device(Device device, std::vector<Device>& into) {
+  for (Device& one : into) {
+    if (one.name != device.name) continue;
+    one.mtu = std::min(one.mtu, device.mtu);
+    return;
+  }
+  into.push_back(std::move(device));
+}
+
+// A packet of this host must have a source inside the child's selectors to be let through.
+std::optional<IpAddress> source_for(const Prefix& destination, const policy::SelectorList& local,
+                                    const std::vector<IpAddress>& own) {
+  for (const IpAddress& address : own) {
+    if (address.family() != destination.ip.family()) continue;
+    if (policy::contains(local, {policy::from_prefix(Prefix::host(address))})) return address;
+  }
+  return std::nullopt;
+}
+
+void add_routes(const policy::Connection& connection, const std::vector<IpAddress>& own,
+                std::vector<DeviceRoute>& into) {
+  const policy::Bounds bounds = policy::bounds_of(connection);
+  for (const policy::TrafficSelector& selector : bounds.remote) {
+    for (const Prefix& prefix : policy::to_prefixes(selector)) {
+      // The first pair that names a destination keeps it.
+      const bool known = std::any_of(into.begin(), into.end(), [&](const DeviceRoute& one) {
+        return one.destination == prefix;
+      });
+      if (known) continue;
+      into.push_back({prefix, connection.device->name, source_for(prefix, bounds.local, own)});
+    }
+  }
+}
+
+// Subnets behind this host that lie in a peer's larger one are not the peer's.
+void add_throws(const std::vector<Prefix>& own, std::vector<DeviceRoute>& into) {
+  for (const Prefix& prefix : own) {
+    bool inside = false, equal = false;
+    for (const DeviceRoute& one : into) {
+      inside = inside || (!one.device.empty() && one.destination.contains(prefix));
+      equal = equal || one.destination == prefix;
+    }
+    if (inside && !equal) into.push_back({prefix, "", std::nullopt});
+  }
+}
+
+// What is excepted leaves past the device; policies let it pass, in and out.
+void add_past(const policy::Connection& connection, std::vector<PastRule>& into) {
+  for (const policy::SelectorPair& pair : policy::exceptions_of(connection)) {
+    for (const Prefix& from : policy::to_prefixes(pair.local)) {
+      for (const Prefix& to : policy::to_prefixes(pair.remote)) {
+        if (from.ip.family() != to.ip.family()) continue;
+        into.push_back({from, to, pair.local.protocol, pair.local.start_port, pair.local.end_port,
+                        pair.remote.start_port, pair.remote.end_port});
+      }
+    }
+  }
+}
+
+}  // namespace
+
+DeviceNetwork make_device_network(const mesh::HostPlan& plan) {
+  DeviceNetwork network;
+  network.routing.fwmark = policy::kOwnMark;
+  for (const policy::Connection& connection : plan.connections) {
+    if (!connection.device) continue;
+    add_device(device_of(connection), network.devices);
+    add_routes(connection, plan.own_addresses, network.routing.routes);
+    add_past(connection, network.routing.past);
+  }
+  add_throws(plan.own_subnets, network.routing.routes);
+  std::sort(network.routing.past.begin(), network.routing.past.end());
+  network.routing.past.erase(std::unique(network.routing.past.begin(), network.routing.past.end()),
+                             network.routing.past.end());
+  return network;
+}
+
+}  // namespace espalier::daemon
