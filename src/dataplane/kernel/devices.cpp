@@ -1,11 +1,13 @@
 #include "dataplane/kernel/devices.hpp"
 
+// Before linux/if.h, which then leaves out what both have.
+#include <net/if.h>
+
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <linux/if_link.h>
 #include <linux/if_tunnel.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 
 #include <algorithm>
 #include <cerrno>
