@@ -1,6 +1,7 @@
 #include "daemon/device_network.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "daemon/host_network.hpp"
 #include "policy/selectors.hpp"
@@ -73,26 +74,46 @@ void add_routes(const policy::Connection& connection, const std::vector<IpAddres
   }
 }
 
-// Subnets behind this host that lie in a peer's larger one are not the peer's.
-void add_throws(const std::vector<Prefix>& own, std::vector<DeviceRoute>& into) {
-  for (const Prefix& prefix : own) {
-    bool inside = false, equal = false;
-    for (const DeviceRoute& one : into) {
-      inside = inside || (!one.device.empty() && one.destination.contains(prefix));
-      equal = equal || one.destination == prefix;
-    }
-    if (inside && !equal) into.push_back({prefix, "", std::nullopt});
-  }
-}
-
-// What is excepted leaves past the device; policies let it pass, in and out.
+// What is excepted leaves past the device; policies let it pass, in and out. A socket that has no
+// address of its own yet fits no rule about the source, so there is none where the exception is for
+// every source that the pair protects. Where it is for some, others would follow without it: such a
+// socket's packets stay protected.
 void add_past(const policy::Connection& connection, std::vector<PastRule>& into) {
+  const policy::SelectorList own = policy::bounds_of(connection).local;
+  std::map<PastRule, policy::SelectorList> sources;  // by the rule without one
   for (const policy::SelectorPair& pair : policy::exceptions_of(connection)) {
-    for (const Prefix& from : policy::to_prefixes(pair.local)) {
-      for (const Prefix& to : policy::to_prefixes(pair.remote)) {
-        if (from.ip.family() != to.ip.family()) continue;
-        into.push_back({from, to, pair.local.protocol, pair.local.start_port, pair.local.end_port,
-                        pair.remote.start_port, pair.remote.end_port});
+    for (const Prefix& to : policy::to_prefixes(pair.remote)) {
+      PastRule rule;
+      rule.from = {IpAddress::any(to.ip.family()), 0};
+      rule.to = to;
+      rule.protocol = pair.local.protocol;
+      rule.from_first = pair.local.start_port;
+      rule.from_last = pair.local.end_port;
+      rule.to_first = pair.remote.start_port;
+      rule.to_last = pair.remote.end_port;
+      policy::TrafficSelector from = pair.local;
+      from.protocol = 0;
+      from.start_port = 0;
+      from.end_port = 65535;
+      sources[rule].push_back(from);
+    }
+  }
+  for (const auto& [rule, from] : sources) {
+    const bool all = std::all_of(own.begin(), own.end(), [&](const policy::TrafficSelector& one) {
+      policy::TrafficSelector addresses;
+      addresses.start = one.start;
+      addresses.end = one.end;
+      return one.start.family() != rule.to.ip.family() || policy::contains(from, {addresses});
+    });
+    if (all) {
+      into.push_back(rule);
+      continue;
+    }
+    for (const policy::TrafficSelector& one : from) {
+      for (const Prefix& prefix : policy::to_prefixes(one)) {
+        if (prefix.ip.family() != rule.to.ip.family()) continue;
+        into.push_back(rule);
+        into.back().from = prefix;
       }
     }
   }
@@ -109,7 +130,6 @@ DeviceNetwork make_device_network(const mesh::HostPlan& plan) {
     add_routes(connection, plan.own_addresses, network.routing.routes);
     add_past(connection, network.routing.past);
   }
-  add_throws(plan.own_subnets, network.routing.routes);
   std::sort(network.routing.past.begin(), network.routing.past.end());
   network.routing.past.erase(std::unique(network.routing.past.begin(), network.routing.past.end()),
                              network.routing.past.end());

@@ -62,10 +62,11 @@ TEST(DeviceNetwork, ThePairThatHasOne) {
   EXPECT_EQ(network.devices[0].underlying, "eth1");
   EXPECT_EQ(network.devices[0].mtu, 1300u);
   EXPECT_EQ(network.routing.routes.size(), 2u);
-  // Port 22 at either end, between each prefix of the one and of the other.
-  EXPECT_EQ(network.routing.past.size(), 2u * 4);
+  // Port 22 at either end, to each prefix of the other, from wherever.
+  EXPECT_EQ(network.routing.past.size(), 2u * 2);
   for (const auto& rule : network.routing.past) {
     EXPECT_EQ(rule.protocol, 6);
+    EXPECT_EQ(rule.from.length, 0u);
     EXPECT_TRUE((rule.from_first == 22) != (rule.to_first == 22));
   }
   // The ESP of the pair alone has the mark.
@@ -76,6 +77,16 @@ TEST(DeviceNetwork, ThePairThatHasOne) {
   }
 }
 
+// Of some sources alone: from others it must not leave in the clear.
+TEST(DeviceNetwork, AnExceptionOfSomeSourcesNamesThem) {
+  const DeviceNetwork network = make_device_network(
+      plan_of("interface: x0, if_id: 9, except: [{proto: udp, net: 10.1.0.0/24}]",
+              "  a: {address: 192.0.2.1, subnets: [10.1.0.0/16]}\n  b: 192.0.2.2\n"));
+  ASSERT_EQ(network.routing.past.size(), 1u);
+  EXPECT_EQ(network.routing.past[0].from, Prefix::parse("10.1.0.0/24").value());
+  EXPECT_EQ(network.routing.past[0].to, Prefix::parse("192.0.2.2/32").value());
+}
+
 TEST(DeviceNetwork, AVtiDeviceIsBetweenTwoAddresses) {
   const DeviceNetwork network = make_device_network(plan_of(
       "", std::string(kThree) + "pairs:\n  a-c: {mark: 0x2a, interface: {name: v0, type: vti}}\n"));
@@ -84,18 +95,6 @@ TEST(DeviceNetwork, AVtiDeviceIsBetweenTwoAddresses) {
   EXPECT_EQ(network.devices[0].number, 0x2au);
   EXPECT_EQ(network.devices[0].local, IpAddress::parse("192.0.2.1").value());
   EXPECT_EQ(network.devices[0].remote, IpAddress::parse("192.0.2.3").value());
-}
-
-// A peer with 10.0.0.0/8 does not swallow the network behind this host.
-TEST(DeviceNetwork, OwnSubnetsAreThrown) {
-  const auto plan =
-      plan_of("interface: ipsec0, if_id: 7",
-              "  a: {address: 192.0.2.1, subnets: [10.1.0.0/16]}\n"
-              "foreign:\n  f: {address: 198.51.100.1, subnets: [10.0.0.0/8], secret: \"file:f\",\n"
-              "      null_auth: both, id: f.example.net}\n");
-  const DeviceNetwork network = make_device_network(plan);
-  const DeviceRoute thrown{Prefix::parse("10.1.0.0/16").value(), "", std::nullopt};
-  EXPECT_EQ(std::count(network.routing.routes.begin(), network.routing.routes.end(), thrown), 1);
 }
 
 }  // namespace

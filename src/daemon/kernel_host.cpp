@@ -14,6 +14,8 @@
 namespace espalier::daemon {
 namespace {
 
+using dataplane::kernel::Extent;
+
 constexpr std::size_t kDatagramsPerTurn = 64;
 
 constexpr std::size_t kRepairsNamed = 20;  // at a time; a flush is one event, not a thousand lines
@@ -34,12 +36,16 @@ class KernelHost final : public PlaneHost {
     }
     // Without an inventory the policies of an earlier run stay: its absence opens nothing.
     if (plan.self.empty()) return {};
+    // The devices' routes close before a policy opens, and open when policies have closed.
     DeviceNetwork network = make_device_network(plan);
-    TRY(lead(network));
+    if (const Status led = lead(network); !led) {
+      if (took_over_) TRY(lead_only(network_));
+      return led;
+    }
     TRY(plane_->close(standing_.of(plan)));
-    // What no pair wants any more goes when policies have closed what it did.
-    TRY(dataplane::kernel::remove_devices(network.devices));
+    TRY(lead_only(network));
     network_ = std::move(network);
+    took_over_ = true;
     warnings_ = warnings_for(plan);
     return choose_larval_drop(plan);
   }
@@ -83,7 +89,8 @@ class KernelHost final : public PlaneHost {
           {LogLevel::kWarning, "dataplane", "",
            fmt::format("somebody removed or changed the interface {}: it is as it was", name)});
     }
-    TRY_ASSIGN(const std::size_t written, dataplane::kernel::apply_routing(network_.routing));
+    TRY_ASSIGN(const std::size_t written,
+               dataplane::kernel::apply_routing(network_.routing, Extent::kWhole));
     if (written > 0) {
       log_.log({LogLevel::kInfo, "dataplane", "",
                 fmt::format("{} routes and rules of our interfaces set", written)});
@@ -116,18 +123,27 @@ class KernelHost final : public PlaneHost {
   config::Features honours() const override { return config::kKernelPlane; }
 
  private:
-  // Devices, what leads into them and what closes the way past them. Nothing is taken away but
-  // from a table that is not empty.
+  // Devices, what leads into them and what closes the way past them, beside what there is.
   Status lead(const DeviceNetwork& network) {
-    if (network == network_ && !network.empty()) return {};
+    if (network.empty()) return {};
     TRY_ASSIGN(const auto made, dataplane::kernel::make_devices(network.devices));
     for (const std::string& name : made) {
       log_.log({LogLevel::kInfo, "dataplane", "", fmt::format("interface {} made", name)});
     }
-    const auto written = dataplane::kernel::apply_routing(network.routing);
-    // A source that is no address yet: everything stands without it, apply_routes() tries again.
-    if (!written && written.error().code != ErrorCode::kBusy) return written.error();
-    return {};
+    return unless_busy(dataplane::kernel::apply_routing(network.routing, Extent::kMore));
+  }
+
+  // Those of other devices go, and they too.
+  static Status lead_only(const DeviceNetwork& network) {
+    TRY(unless_busy(dataplane::kernel::apply_routing(network.routing, Extent::kWhole)));
+    const auto removed = dataplane::kernel::remove_devices(network.devices);
+    return removed ? Status() : Status(removed.error());
+  }
+
+  // A source that is no address yet: everything stands without it, apply_routes() tries again.
+  static Status unless_busy(const Result<std::size_t>& written) {
+    const bool good = written || written.error().code == ErrorCode::kBusy;
+    return good ? Status() : Status(written.error());
   }
 
   static std::vector<std::string> warnings_for(const mesh::HostPlan& plan) {
@@ -172,6 +188,7 @@ class KernelHost final : public PlaneHost {
   std::unique_ptr<dataplane::Kernel> plane_;
   StandingPolicies standing_;
   DeviceNetwork network_;
+  bool took_over_ = false;  // what network_ says stands; before that an earlier daemon's may
   std::vector<std::string> warnings_;
 };
 

@@ -10,7 +10,7 @@ from nodes import lib
 HOSTS = {"a": (["10.0.0.1/24", "2001:db8::1/64"], ["10.1.0.0/24", "fd00:1::/64"]),
          "b": (["10.0.0.2/24", "2001:db8::2/64"], ["10.2.0.0/24", "fd00:2::/64"])}
 DEVICE, TABLE = "vpn0", "58625"
-CLEAR = "icmp or icmp6 and (ip6[40] == 128 or ip6[40] == 129)"
+CLEAR = "(icmp or (icmp6 and (ip6[40] == 128 or ip6[40] == 129)))"
 
 
 class Routed:
@@ -85,7 +85,7 @@ class Routed:
         wire = nodes.Listener(self.a, CLEAR)
         # A default route, by which what finds no other would leave.
         for node, other in ((self.a, "10.0.0.2"), (self.b, "10.0.0.1")):
-            node.ip("route", "add", "default", "via", other)
+            node.ip("route", "add", "default", "via", other, "dev", "eth0")
         flow = self.a.spawn(["ping", "-n", "-q", "-i", "0.02", "-c", "400", "-W", "2", "10.2.0.1"], "hole.log")
         for _ in range(3):
             time.sleep(0.5)

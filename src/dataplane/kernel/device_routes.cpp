@@ -47,7 +47,6 @@ using Table = std::map<RouteName, RouteEntry>;
 std::string text(const RouteName& name, const RouteEntry& entry) {
   std::string out = name.first.to_string();
   if (entry.type == RTN_UNREACHABLE) out = "unreachable " + out;
-  if (entry.type == RTN_THROW) out = "throw " + out;
   char device[IF_NAMESIZE];
   if (entry.device != 0 && if_indextoname(entry.device, device) != nullptr) {
     out += fmt::format(" dev {}", device);
@@ -147,11 +146,6 @@ Result<Table> wanted_table(const DeviceRouting& routing) {
   Table table;
   for (const DeviceRoute& route : routing.routes) {
     RouteEntry entry;
-    if (route.device.empty()) {
-      entry.type = RTN_THROW;
-      table[{route.destination, kOpenMetric}] = entry;
-      continue;
-    }
     entry.device = if_nametoindex(route.device.c_str());
     if (entry.device == 0) {
       return make_error(ErrorCode::kNotFound,
@@ -247,7 +241,8 @@ Status remove_past_rules(Netlink& netlink, const DeviceRouting& routing, const R
   return {};
 }
 
-Status apply_lookup(Netlink& netlink, const DeviceRouting& routing, std::size_t& written) {
+Status apply_lookup(Netlink& netlink, const DeviceRouting& routing, Extent extent,
+                    std::size_t& written) {
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     const userspace::Rule wanted{family, kLookupRule, routing.fwmark, 0xFFFFFFFF, true};
     TRY_ASSIGN(const auto there, userspace::read_rules(netlink, family, kDeviceTable));
@@ -259,7 +254,7 @@ Status apply_lookup(Netlink& netlink, const DeviceRouting& routing, std::size_t&
       ++written;
     }
     for (const userspace::Rule& rule : there) {
-      if (needed && rule == wanted) continue;
+      if (extent == Extent::kMore || (needed && rule == wanted)) continue;
       TRY(userspace::delete_rule(netlink, kDeviceTable, rule));
       ++written;
     }
@@ -318,7 +313,7 @@ std::optional<PastRule> parse_past_rule(const nlmsghdr& header) {
   return rule;
 }
 
-Result<std::size_t> apply_routing(const DeviceRouting& routing) {
+Result<std::size_t> apply_routing(const DeviceRouting& routing, Extent extent) {
   TRY_ASSIGN(auto netlink, Netlink::open());
   TRY_ASSIGN(const Table wanted, wanted_table(routing));
   TRY_ASSIGN(const Table there, read_table(netlink));
@@ -327,7 +322,7 @@ Result<std::size_t> apply_routing(const DeviceRouting& routing) {
   std::optional<IpAddress> waiting;
   TRY(add_past_rules(netlink, routing, rules, written));
   // What closes stands before what opens.
-  for (const std::uint8_t type : {RTN_UNREACHABLE, RTN_THROW, RTN_UNICAST}) {
+  for (const std::uint8_t type : {RTN_UNREACHABLE, RTN_UNICAST}) {
     for (const auto& [name, entry] : wanted) {
       const auto present = there.find(name);
       if (entry.type != type || (present != there.end() && present->second == entry)) continue;
@@ -336,13 +331,15 @@ Result<std::size_t> apply_routing(const DeviceRouting& routing) {
       ++written;
     }
   }
-  TRY(apply_lookup(netlink, routing, written));
-  for (const auto& [name, entry] : there) {
-    if (wanted.contains(name)) continue;
-    TRY(remove_route(netlink, name, entry));
-    ++written;
+  TRY(apply_lookup(netlink, routing, extent, written));
+  if (extent == Extent::kWhole) {
+    for (const auto& [name, entry] : there) {
+      if (wanted.contains(name)) continue;
+      TRY(remove_route(netlink, name, entry));
+      ++written;
+    }
+    TRY(remove_past_rules(netlink, routing, rules, written));
   }
-  TRY(remove_past_rules(netlink, routing, rules, written));
   if (!waiting) return written;
   return make_error(
       ErrorCode::kBusy,
@@ -352,6 +349,6 @@ Result<std::size_t> apply_routing(const DeviceRouting& routing) {
                   waiting->to_string()));
 }
 
-Result<std::size_t> remove_routing() { return apply_routing({}); }
+Result<std::size_t> remove_routing() { return apply_routing({}, Extent::kWhole); }
 
 }  // namespace espalier::dataplane::kernel

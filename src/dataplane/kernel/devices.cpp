@@ -8,6 +8,7 @@
 #include <linux/if_link.h>
 #include <linux/if_tunnel.h>
 #include <linux/rtnetlink.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -101,14 +102,17 @@ bool is_made_like(const FoundDevice& found, const Device& device, unsigned under
 // What comes out of a VTI device has been checked by the policy with its mark; asked again, without
 // the mark, none would be found, and the packet dropped.
 Status trust_vti(const Device& device) {
-  const std::string path =
-      fmt::format("/proc/sys/net/{}/conf/{}/disable_policy",
-                  device.kind == DeviceKind::kVti6 ? "ipv6" : "ipv4", device.name);
-  std::ofstream file(path);
-  file << "1\n" << std::flush;
-  if (file) return {};
-  return make_error(ErrorCode::kSystem, fmt::format("{}: {} cannot be set to 1: {}.", what(device),
-                                                    path, std::strerror(errno)));
+  for (const char* family : {"ipv4", "ipv6"}) {  // it carries both
+    const std::string path =
+        fmt::format("/proc/sys/net/{}/conf/{}/disable_policy", family, device.name);
+    if (access(path.c_str(), F_OK) != 0) continue;  // a kernel without IPv6
+    std::ofstream file(path);
+    file << "1\n" << std::flush;
+    if (file) continue;
+    return make_error(ErrorCode::kSystem, fmt::format("{}: {} cannot be set to 1: {}.",
+                                                      what(device), path, std::strerror(errno)));
+  }
+  return {};
 }
 
 Status remove(Netlink& netlink, const FoundDevice& found) {
