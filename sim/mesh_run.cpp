@@ -159,6 +159,12 @@ void Run::schedule() {
   }
   for (const Move& one : options_.moves) {
     at(one.at, [this, &one] { world_.readdress(world_.host(one.host)); });
+    if (one.length.count() == 0) continue;
+    const Host& host = world_.host(one.host);
+    std::vector<IpAddress> home{host.address};
+    home.insert(home.end(), host.other_addresses.begin(), host.other_addresses.end());
+    at(one.at + one.length,
+       [this, &one, home = std::move(home)] { world_.set_addresses(world_.host(one.host), home); });
   }
   for (const Expire& one : options_.expires) {
     at(one.at, [this, &one] { world_.expire(world_.host(one.host), one.percent / 100, one.hard); });

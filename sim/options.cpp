@@ -54,7 +54,7 @@ Duration last_fault(const Options& options) {
   for (const Netsplit& one : options.netsplits) last = std::max(last, one.at + one.length);
   for (const Kill& one : options.kills) last = std::max(last, one.at);
   for (const Rebind& one : options.rebinds) last = std::max(last, one.at);
-  for (const Move& one : options.moves) last = std::max(last, one.at);
+  for (const Move& one : options.moves) last = std::max(last, one.at + one.length);
   for (const Expire& one : options.expires) last = std::max(last, one.at);
   for (const Vanish& one : options.vanishes) last = std::max(last, one.at + kRepairEvery);
   return last;

@@ -40,6 +40,7 @@ struct Rebind {  // a translator before the host forgets its ports
 struct Move {  // the host has new addresses, which the inventory does not name
   std::string host;
   Duration at{};
+  Duration length{};  // then it has those of the inventory again; 0: never
 };
 // The host's dataplane and so many per cent of its SAs: they expire, soft or hard.
 struct Expire {

@@ -195,10 +195,33 @@ dataplane::preflight::HostFacts OsEnvironment::host_facts(
   return dataplane::preflight::read_facts(network);
 }
 
+namespace {
+
+class CountingLogger : public Logger {
+ public:
+  explicit CountingLogger(Logger& inner) : inner_(inner) {}
+  void log(const LogLine& line) override {
+    ++lines;
+    inner_.log(line);
+  }
+  std::size_t lines = 0;
+
+ private:
+  Logger& inner_;
+};
+
+}  // namespace
+
 Status OsEnvironment::teardown(Logger& logger, const std::string& run) {
-  const Status userspace = dataplane::userspace::teardown_host(logger);
-  const Status kernel = dataplane::teardown_kernel(logger, run);
-  return userspace ? kernel : userspace;
+  CountingLogger counting(logger);
+  const Status userspace = dataplane::userspace::teardown_host(counting);
+  const Status kernel = dataplane::teardown_kernel(counting, run);
+  const Status done = userspace ? kernel : userspace;
+  if (done && counting.lines == 0) {
+    logger.log(
+        {LogLevel::kInfo, "dataplane", "", "Nothing of ours was on this host: nothing to remove."});
+  }
+  return done;
 }
 
 }  // namespace espalier::cli

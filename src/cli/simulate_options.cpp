@@ -106,6 +106,22 @@ Status expires(const control::ParsedOptions& given, std::vector<sim::Expire>& ou
   return {};
 }
 
+Status moves(const control::ParsedOptions& given, std::vector<sim::Move>& out) {
+  for (const std::string& text : given.all("--move")) {
+    TRY_ASSIGN(const What what,
+               split_at("--move", text, "HOST@T or HOST@T+D, as bender@37s or bender@37s+10s"));
+    const std::size_t plus = what.when.find('+');
+    sim::Move move;
+    move.host = what.what;
+    TRY_ASSIGN(move.at, time_of("--move", text, what.when.substr(0, plus)));
+    if (plus != std::string::npos) {
+      TRY_ASSIGN(move.length, time_of("--move", text, what.when.substr(plus + 1)));
+    }
+    out.push_back(std::move(move));
+  }
+  return {};
+}
+
 Status netsplits(const control::ParsedOptions& given, std::string_view option, bool one_way,
                  std::vector<sim::Netsplit>& out) {
   for (const std::string& text : given.all(option)) {
@@ -216,7 +232,7 @@ Result<SimulateArguments> parse_simulate(const control::ParsedOptions& given) {
   TRY(host_faults(given, "--reboot", "HOST@T, as bender@37s", options.reboots));
   TRY(host_faults(given, "--restart", "HOST@T, as bender@37s", options.restarts));
   TRY(host_faults(given, "--rebind", "HOST@T, as bender@37s", options.rebinds));
-  TRY(host_faults(given, "--move", "HOST@T, as bender@37s", options.moves));
+  TRY(moves(given, options.moves));
   TRY(expires(given, options.expires));
   TRY(host_faults(given, "--vanish", "HOST@T, as bender@37s", options.vanishes));
   TRY(netsplits(given, "--netsplit", false, options.netsplits));

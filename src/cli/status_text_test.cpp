@@ -90,7 +90,7 @@ TEST(StatusTextTest, json_schema) {
   const json parsed = json::parse(text);
   EXPECT_EQ(parsed, json::parse(R"({
     "mesh": "prod", "self": "bender", "version": "0.1.0", "dataplane": "userspace",
-    "generation": 3, "certificates": [], "repairs": {}, "notes": [], "pairs": [
+    "dataplane_why": "", "generation": 3, "certificates": [], "repairs": {}, "notes": [], "pairs": [
       {"name": "bender-amy", "peer": "amy", "state": "waiting",
        "reason": "amy (192.0.2.13) did not answer 5 IKE_SA_INIT requests in 20 s.",
        "attempts": 4, "next_retry_s": 12, "ike": null, "children": []},

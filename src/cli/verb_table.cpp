@@ -81,9 +81,10 @@ constexpr std::array kSimulateOptions{
                "At time T a NAT before the host forgets its ports: it comes from other ones.", 0,
                true},
     OptionSpec{
-        "--move", "HOST@T", "",
-        "At time T the host has new addresses, which the inventory does not name (RFC 4555).", 0,
-        true},
+        "--move", "HOST@T[+D]", "",
+        "At time T the host has new addresses, which the inventory does not name (RFC 4555); after "
+        "D it has its own again.",
+        0, true},
     OptionSpec{"--expire", "HOST@T", "",
                "At time T every SA of the host's dataplane expires at once.", 0, true},
     OptionSpec{"--soft-expire", "HOST@T", "",

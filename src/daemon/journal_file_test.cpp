@@ -1,13 +1,13 @@
 #include "daemon/journal_file.hpp"
 
-#include "dataplane/kernel/left.hpp"
-
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
+
+#include "dataplane/kernel/left.hpp"
 
 namespace espalier::daemon {
 namespace {

@@ -54,8 +54,23 @@ RevocationFetcher::Source* RevocationFetcher::source(const Key& key,
   if (sources_.size() >= kSourcesMax) return nullptr;
   Source made;
   made.certificate = certificate;
-  made.used = made.again = now;
-  return &sources_.emplace(key, std::move(made)).first->second;
+  made.used = now;
+  Source& kept = sources_.emplace(key, std::move(made)).first->second;
+  arm(key, kept, now);
+  return &kept;
+}
+
+void RevocationFetcher::disarm(const Key& key, Source& source) {
+  if (source.armed) due_.erase({source.again, key});
+  source.armed = false;
+}
+
+void RevocationFetcher::arm(const Key& key, Source& source, Instant at) {
+  disarm(key, source);
+  source.again = at;
+  if (source.request != 0) return;
+  due_.insert({at, key});
+  source.armed = true;
 }
 
 void RevocationFetcher::start(const Key& key, Source& source, Instant now) {
@@ -75,6 +90,7 @@ void RevocationFetcher::start(const Key& key, Source& source, Instant now) {
   if (const Status sent = parts_.http.submit(std::move(request)); !sent) {
     return failed(key, source, sent.error().message, now);
   }
+  disarm(key, source);
   source.request = id;
   requests_.emplace(id, key);
 }
@@ -83,7 +99,7 @@ void RevocationFetcher::failed(const Key& key, Source& source, const std::string
                                Instant now) {
   ++source.failures;
   const Duration retry = retry_in(source.failures);
-  source.again = now + retry;
+  arm(key, source, now + retry);
   // Once a fault is known, its repetitions are no news.
   const LogLevel level = source.failures == 1 ? LogLevel::kWarning : LogLevel::kDebug;
   parts_.log.log(
@@ -153,7 +169,7 @@ void RevocationFetcher::answered(const Key& key, Source& source, const HttpAnswe
     return failed(key, source, what + until.error().message, now);
   }
   source.failures = 0;
-  source.again = now + refresh_in(*until, now_utc);
+  arm(key, source, now + refresh_in(*until, now_utc));
 }
 
 void RevocationFetcher::load(Instant now, std::int64_t now_utc) {
@@ -167,8 +183,9 @@ void RevocationFetcher::load(Instant now, std::int64_t now_utc) {
     certificate.issuer_der = std::move(cached.issuer);
     const auto until = one.known_until(certificate.id, now_utc);
     fetched_.merge(one);
-    Source* kept = source(key_of(Kind::kList, cached.url, certificate), certificate, now);
-    if (kept != nullptr && until) kept->again = now + refresh_in(*until, now_utc);
+    const Key key = key_of(Kind::kList, cached.url, certificate);
+    Source* kept = source(key, certificate, now);
+    if (kept != nullptr && until) arm(key, *kept, now + refresh_in(*until, now_utc));
   }
   merge();
 }
@@ -178,9 +195,14 @@ void RevocationFetcher::use(std::shared_ptr<const crypto::RevocationLists> files
                             Instant now) {
   files_ = std::move(files);
   own_.clear();
-  std::erase_if(sources_, [](const auto& entry) {
-    return !entry.second.own.empty() && entry.second.request == 0;
-  });
+  for (auto at = sources_.begin(); at != sources_.end();) {
+    if (at->second.own.empty() || at->second.request != 0) {
+      ++at;
+      continue;
+    }
+    disarm(at->first, at->second);
+    at = sources_.erase(at);
+  }
   for (const auto& [key, path] : own) {
     if (path.empty()) continue;
     // The other addresses are for when this one fails, and peers can ask them themselves.
@@ -190,7 +212,7 @@ void RevocationFetcher::use(std::shared_ptr<const crypto::RevocationLists> files
   }
   // Who reloads wants to see what the CA says now.
   for (auto& [key, each] : sources_) {
-    each.again = now;
+    arm(key, each, now);
     each.failures = 0;
   }
   merge();
@@ -220,6 +242,8 @@ void RevocationFetcher::want(ike::JobId job, const std::vector<PathCertificate>&
       if (!go_on(item, now, now_utc)) want.items.push_back(std::move(item));
     }
   }
+  // One that found everything known already is answered at once.
+  ready_ = ready_ || want.items.empty();
   wants_.push_back(std::move(want));
 }
 
@@ -231,7 +255,7 @@ void RevocationFetcher::watch(const std::vector<ike::Watched>& certificates, Ins
     Source* asked = source(key, each.certificate, now);
     // What the peer sent of itself, or a file has, holds for a while.
     if (asked != nullptr && !known_source) {
-      asked->again = now + refresh_in(each.known_until, now_utc);
+      arm(key, *asked, now + refresh_in(each.known_until, now_utc));
     }
   }
 }
@@ -267,12 +291,14 @@ void RevocationFetcher::keep(const std::set<CertificateId>& used, Instant now) {
 
 void RevocationFetcher::refresh(Instant now) {
   std::vector<Key> gone;
-  for (auto& [key, each] : sources_) {
-    if (each.request != 0 || now < each.again) continue;
+  while (!due_.empty() && due_.begin()->first <= now) {
+    const Key key = due_.begin()->second;
+    Source& each = sources_.at(key);
     if (now - each.used > kFetchForget) {
+      disarm(key, each);
       gone.push_back(key);
     } else {
-      start(key, each, now);
+      start(key, each, now);  // under way, or due again later
     }
   }
   if (gone.empty()) return;
@@ -295,6 +321,7 @@ RevocationFetcher::Outcome RevocationFetcher::handle(Instant now, std::int64_t n
   }
   refresh(now);
   Outcome out;
+  ready_ = false;
   out.changed = changed_;
   if (changed_) merge();
   std::erase_if(wants_, [&](Want& want) {
@@ -306,15 +333,9 @@ RevocationFetcher::Outcome RevocationFetcher::handle(Instant now, std::int64_t n
 }
 
 std::optional<Instant> RevocationFetcher::next() const {
-  std::optional<Instant> first;
-  for (const auto& [key, each] : sources_) {
-    if (each.request == 0 && (!first || each.again < *first)) first = each.again;
-  }
-  // One that found everything known already is answered at once.
-  for (const Want& want : wants_) {
-    if (want.items.empty()) return Instant{};
-  }
-  return first;
+  if (ready_) return Instant{};
+  if (due_.empty()) return std::nullopt;
+  return due_.begin()->first;
 }
 
 Bytes RevocationFetcher::own_status(const std::string& key, std::int64_t now_utc) const {

@@ -80,6 +80,7 @@ class RevocationFetcher {
     std::uint64_t request = 0;  // under way; 0: none
     unsigned failures = 0;      // in a row
     Instant again{}, used{};
+    bool armed = false;  // `again` is in due_
   };
   struct Item {
     crypto::PathCertificate certificate;
@@ -100,6 +101,9 @@ class RevocationFetcher {
   static Key first_of(const crypto::PathCertificate& certificate);
   static Key key_of(Kind kind, const std::string& url, const crypto::PathCertificate& certificate);
   Source* source(const Key& key, const crypto::PathCertificate& certificate, Instant now);
+  // When it is to be fetched again; while it is under way, never.
+  void arm(const Key& key, Source& source, Instant at);
+  void disarm(const Key& key, Source& source);
   void start(const Key& key, Source& source, Instant now);
   void failed(const Key& key, Source& source, const std::string& why, Instant now);
   void answered(const Key& key, Source& source, const HttpAnswer& answer, Instant now,
@@ -117,9 +121,11 @@ class RevocationFetcher {
   crypto::RevocationLists fetched_;
   std::map<std::string, OwnStatus> own_;
   std::map<Key, Source> sources_;
+  std::set<std::pair<Instant, Key>> due_;  // of those that are not under way
   std::map<std::uint64_t, Key> requests_;
   std::uint64_t last_request_ = 0;
   std::vector<Want> wants_;
+  bool ready_ = false;    // one of them need not wait
   bool changed_ = false;  // fetched_ is not in merged_ yet
 };
 

@@ -38,31 +38,57 @@ bool fill(sockaddr_un& address, const std::string& path) {
 }
 
 // One octet that says which are sockets, and all the descriptors.
-void hand_out(int client) {
-  std::array<int, kSockets> fds{};
+class SocketMessage {
+ public:
+  SocketMessage() {
+    header_.msg_iov = &io_;
+    header_.msg_iovlen = 1;
+    header_.msg_control = control_.data();
+    header_.msg_controllen = control_.size();
+  }
+  SocketMessage(const SocketMessage&) = delete;
+  SocketMessage& operator=(const SocketMessage&) = delete;
+
+  bool send(int to) {
+    cmsghdr* rights = CMSG_FIRSTHDR(&header_);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof fds);
+    std::memcpy(CMSG_DATA(rights), fds.data(), sizeof fds);
+    return sendmsg(to, &header_, MSG_NOSIGNAL) == 1;
+  }
+  bool receive(int from) {
+    if (recvmsg(from, &header_, MSG_CMSG_CLOEXEC) != 1) return false;
+    const cmsghdr* rights = CMSG_FIRSTHDR(&header_);
+    if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS ||
+        rights->cmsg_len != CMSG_LEN(sizeof fds)) {
+      return false;
+    }
+    std::memcpy(fds.data(), CMSG_DATA(rights), sizeof fds);
+    return true;
+  }
+
   char which = 0;
+  std::array<int, kSockets> fds{};
+
+ private:
+  iovec io_{&which, 1};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof fds)> control_{};
+  msghdr header_{};
+};
+
+void hand_out(int client) {
+  SocketMessage message;
   for (std::size_t i = 0; i < kSockets; ++i) {
-    fds[i] = kFirstSocket + static_cast<int>(i);
+    message.fds[i] = kFirstSocket + static_cast<int>(i);
     int type = 0;
     socklen_t size = sizeof type;
-    if (getsockopt(fds[i], SOL_SOCKET, SO_TYPE, &type, &size) == 0) {
-      which = static_cast<char>(which | 1 << i);
+    if (getsockopt(message.fds[i], SOL_SOCKET, SO_TYPE, &type, &size) == 0) {
+      message.which = static_cast<char>(message.which | 1 << i);
     }
   }
-  iovec io{&which, 1};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof fds)> control{};
-  msghdr message{};
-  message.msg_iov = &io;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof fds);
-  std::memcpy(CMSG_DATA(header), fds.data(), sizeof fds);
   // A client that went away gets none.
-  static_cast<void>(sendmsg(client, &message, MSG_NOSIGNAL));
+  static_cast<void>(message.send(client));
 }
 
 // Root, or whoever started the holder.
@@ -155,26 +181,12 @@ Status start_holder(const std::string& run, const IkeSockets& sockets) {
 std::optional<IkeSockets> take_held(const std::string& run) {
   const Fd holder = dataplane::ask_socket_holder(run, dataplane::kHolderTake);
   if (!holder) return std::nullopt;
-  char which = 0;
-  std::array<int, kSockets> fds{};
-  iovec io{&which, 1};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof fds)> control{};
-  msghdr message{};
-  message.msg_iov = &io;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  if (recvmsg(holder.get(), &message, MSG_CMSG_CLOEXEC) != 1) return std::nullopt;
-  const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS ||
-      header->cmsg_len != CMSG_LEN(sizeof fds)) {
-    return std::nullopt;
-  }
-  std::memcpy(fds.data(), CMSG_DATA(header), sizeof fds);
+  SocketMessage message;
+  if (!message.receive(holder.get())) return std::nullopt;
   std::array<Fd, kSockets> owned;
   for (std::size_t i = 0; i < kSockets; ++i) {
-    owned[i] = Fd(fds[i]);
-    if ((which >> i & 1) == 0) owned[i].reset();
+    owned[i] = Fd(message.fds[i]);
+    if ((message.which >> i & 1) == 0) owned[i].reset();
   }
   return IkeSockets::adopt(std::move(owned[0]), std::move(owned[1]), std::move(owned[2]),
                            std::move(owned[3]));

@@ -14,14 +14,14 @@ class Reauthentication(test_strongswan.Bed):
     def assert_nothing_lost(self, seconds, times):
         """Pings both ways for so long; meanwhile the IKE SA is replaced so often and more."""
         count = seconds * 10
-        pings = [host.spawn(["ping", "-n", "-q", "-c", str(count), "-i", "0.1", "-W", "3", to], "ping.log")
+        pings = [host.spawn(lib.ping_command(to, count, 0.1, lib.FLOW), "ping.log")
                  for host, to in ((self.bender, "10.77.0.9"), (self.swan.host, "10.77.0.1"))]
         for _ in range(times):
             before = self.bender.spis("swan")
             lib.wait_for("another IKE SA", lambda: (self.bender.spis("swan") or before)[0] != before[0], seconds)
         for ping in pings:
-            ping.popen.wait(seconds + 20)
-            self.assertIn(f"{count} received", ping.log(), "the new authentication lost packets")
+            ping.popen.wait(seconds + 90)
+            self.assertEqual(lib.answered(ping.log(), count), count, "the new authentication lost packets")
         self.assert_agreement()
         self.assert_traffic()
 

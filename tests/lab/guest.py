@@ -204,9 +204,8 @@ class GuestHost:
 
     def ping(self, address, count=1, timeout=2, source=None, interval=0.2):
         """How many answers came."""
-        argv = ["ping", "-n", "-q", "-c", str(count), "-i", str(interval), "-W", str(timeout), *(["-I", source] if source else [])]
-        match = re.search(r"(\d+) received", self.run([*argv, address], check=False, timeout=count * interval + timeout + 30).stdout)
-        return int(match.group(1)) if match else 0
+        argv = lib.ping_command(address, count, interval, timeout, *(["-I", source] if source else []))
+        return lib.answered(self.run(argv, check=False, timeout=count * interval + timeout + 30).stdout, count)
 
     def impair(self, *netem):
         """tc's words for netem (loss 10%), in both directions between this host and everything else; none: a clean wire."""

@@ -45,17 +45,15 @@ class Storm(unittest.TestCase):
                 lib.wait_for(f"{name}'s packets pass", lambda name=name: passes(name), 30)
         except lib.LabError as error:
             raise AssertionError(f"{error}{self.logs()}") from None
-        pings = {(name, peer): host.spawn(["ping", "-n", "-q", "-i", str(1 / RATE), "-c", str(SECONDS * RATE), "-W", "3",
-                                           HOSTS[peer]], f"to-{peer}.log")
+        pings = {(name, peer): host.spawn(lib.ping_command(HOSTS[peer], SECONDS * RATE, 1 / RATE, lib.FLOW), f"to-{peer}.log")
                  for name, host in self.hosts.items() for peer in HOSTS if peer != name}
         for ping in pings.values():
-            (ping.popen.wait if hasattr(ping, "popen") else ping.wait)(SECONDS * 4 + 30)
+            (ping.popen.wait if hasattr(ping, "popen") else ping.wait)(SECONDS * 4 + 90)
         rekeys = {name: len(re.findall(r"child SA net rekeyed: ", host.daemon.log())) for name, host in self.hosts.items()}
         again = {name: len(re.findall(r" rekeyed to ", host.daemon.log())) for name, host in self.hosts.items()}
         print(f"{SECONDS} s: children rekeyed {rekeys}, IKE SAs {again}", flush=True)
         for (name, peer), ping in pings.items():
-            self.assertIn(f"{SECONDS * RATE} packets transmitted, {SECONDS * RATE} received", ping.log(),
-                          f"{name} to {peer}{self.logs()}")
+            self.assertEqual(lib.answered(ping.log(), SECONDS * RATE), SECONDS * RATE, f"{name} to {peer}{self.logs()}")
         for name in HOSTS:
             # Two pairs, each about once a second by one end or the other.
             self.assertGreater(rekeys[name], SECONDS / 3, name + self.logs())

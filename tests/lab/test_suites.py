@@ -50,9 +50,9 @@ class Suites(swan.SwanCase):
         self.bender.espalier("up", "swan")
         self.carries("tunnel", "10.0.0.9")
         self.assertIn("soft 1000(packets), hard 1100(packets)", self.bender.ip("-s", "xfrm", "state"))
-        flow = self.bender.spawn(["ping", "-n", "-q", "-i", "0.002", "-c", "3500", "10.0.0.9"], "limit.log")
-        self.assertEqual(flow.wait(60), 0, flow.log())
-        self.assertIn("3500 received", flow.log())
+        flow = self.bender.spawn(lib.ping_command("10.0.0.9", 3500, 0.002, lib.FLOW), "limit.log")
+        self.assertEqual(flow.wait(90), 0, flow.log())
+        self.assertEqual(lib.answered(flow.log(), 3500), 3500)
         rekeys = self.bender.log().count("rekeyed")
         self.assertGreaterEqual(rekeys, 3, self.bender.log()[-3000:])
 

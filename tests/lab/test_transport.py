@@ -101,8 +101,8 @@ class Transport(unittest.TestCase):
             mesh.wait_up(1, [a, mesh["b"]])
             a.run(["iptables-legacy", "-t", "mangle", "-Z"])
             listener = nodes.Listener(a, "esp", flags=["-v"])
-            self.assertEqual(int(re.search(r"(\d+) received", a.run(["ping", "-n", "-q", "-c", "3", "-i", "0.05", "-Q", "0xb8",
-                                                                     "-M", "do", "10.0.0.2"]).stdout)[1]), 3)
+            said = a.run(guest.lib.ping_command("10.0.0.2", 3, 0.05, 2, "-Q", "0xb8", "-M", "do")).stdout
+            self.assertEqual(guest.lib.answered(said, 3), 3)
             listener.process.stop()
             said = listener.process.log()
             self.assertEqual(said.count(f"tos {tos}"), 3, said)

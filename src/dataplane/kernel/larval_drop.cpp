@@ -52,7 +52,7 @@ Result<std::string> LarvalDrop::hold(std::size_t foreign) const {
   const std::string ours = fmt::format(
       "{} is 0: espalierd set it, so that the packet that asks for an SA waits for it; it was 1 "
       "and "
-      "is that again when the daemon stops",
+      "is that again when no pair has start: trap, and after 'espalier teardown'",
       kName);
   if (exists(memory_) && now == "0") return ours;
   if (now == "0") {

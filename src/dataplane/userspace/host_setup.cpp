@@ -98,24 +98,16 @@ class TeardownReport {
  public:
   explicit TeardownReport(Logger& logger) : logger_(logger) {}
   void removed(std::string what) {
-    any_ = true;
     logger_.log({LogLevel::kInfo, "dataplane", "", "Removed " + std::move(what) + "."});
   }
   void failed(Error error) {
     logger_.log({LogLevel::kError, "dataplane", "", error.message});
     if (first_) first_ = std::move(error);
   }
-  Status finish() {
-    if (!any_ && first_) {
-      logger_.log({LogLevel::kInfo, "dataplane", "",
-                   "Nothing of ours was on this host: nothing to remove."});
-    }
-    return std::move(first_);
-  }
+  Status finish() { return std::move(first_); }
 
  private:
   Logger& logger_;
-  bool any_ = false;
   Status first_;
 };
 

@@ -67,8 +67,8 @@ TEST(Journal, ARecordGivesBackTheSa) {
 // new one.
 TEST(Journal, TheFormatIsTheOneOfItsNumber) {
   const SecretBytes record = save(Core(), full_sa());
-  EXPECT_EQ(kFormat, 1u);
-  EXPECT_EQ(to_hex(crypto::sha256({record.reveal()})).substr(0, 16), "0fd2692f426123e8");
+  EXPECT_EQ(kFormat, 2u);
+  EXPECT_EQ(to_hex(crypto::sha256({record.reveal()})).substr(0, 16), "c17d603dd4d0a23e");
 }
 
 TEST(Journal, OfAConnectionAllCountsThatItsSasRestOn) {

@@ -229,7 +229,8 @@ bool retransmit(Context& ctx, IkeSa& sa) {
   if (request.sent >= (elsewhere ? kMobikeTries : kRetransmitTries)) return false;
   transmit(ctx, sa.path, request.packets);
   ctx.count(Counter::kRetransmits);
-  const Duration most = request.quick ? kQuickRetransmitMax : kRetransmitMax;
+  // In turn over several paths, so that a peer that is gone is found gone as soon as over one.
+  const Duration most = request.quick || elsewhere ? kQuickRetransmitMax : kRetransmitMax;
   const Duration delay =
       std::min<Duration>(kRetransmitFirst * (1u << std::min(request.sent, 10u)), most);
   request.resend_at = ctx.now + delay + ctx.jitter(delay / 10);
