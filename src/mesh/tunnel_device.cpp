@@ -70,6 +70,12 @@ Status lead_by_device(const config::PairSettings& settings, Connection& connecti
                   ErrorCode::kUnsupported);
   }
   if (connection.device->vti) {
+    if (connection.encap == policy::Encap::kAlways) {
+      return cannot(connection,
+                    "of type vti with 'encap: always', which it does not take: write encap: auto, "
+                    "or type: xfrm",
+                    ErrorCode::kUnsupported);
+    }
     TRY(check_ends(connection));
     connection.mobike = false;
   }

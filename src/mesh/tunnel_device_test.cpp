@@ -41,6 +41,7 @@ TEST(TunnelDevice, AVtiDeviceServesOnePair) {
   const std::string pairs = "pairs:\n  a-b: {interface: {name: v0, type: vti}, mark: 1}\n";
   EXPECT_EQ(refusal("", pairs), "");
   EXPECT_EQ(refusal("", pairs + "  a-c: {interface: {name: v1, type: vti}, mark: 2}\n"), "");
+  EXPECT_THAT(refusal("encap: always", pairs), HasSubstr("with 'encap: always'"));
   EXPECT_THAT(refusal("interface: {name: v0, type: vti}, mark: 1"),
               HasSubstr("each pair needs one of its own"));
   for (const char* wrong :
