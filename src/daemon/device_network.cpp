@@ -31,12 +31,10 @@ Device device_of(const policy::Connection& connection) {
     device.number = binding.if_id_out;
     return device;
   }
-  device.remote = connection.remote_addresses.front();
-  device.kind = device.remote.is_v4() ? DeviceKind::kVti : DeviceKind::kVti6;
+  device.kind = DeviceKind::kVti;
   device.number = binding.mark_out->value;
-  device.local =
-      *std::find_if(connection.local_addresses.begin(), connection.local_addresses.end(),
-                    [&](const IpAddress& one) { return one.family() == device.remote.family(); });
+  device.remote = connection.remote_addresses.front();
+  device.local = connection.local_addresses.front();
   return device;
 }
 

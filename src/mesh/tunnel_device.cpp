@@ -33,17 +33,23 @@ Status check_numbers(const Connection& connection, const policy::Binding& bindin
   return {};
 }
 
-// A VTI device is between two addresses.
+// A VTI device is between two addresses. What comes out of it is asked about by policies once more,
+// without its mark, and only IPv4 has a setting that spares it that.
 Status check_ends(const Connection& connection) {
   if (connection.remote_addresses.empty() || connection.local_addresses.empty()) {
     return cannot(connection, "of type vti, which has to know the peer's address");
   }
-  const Family family = connection.remote_addresses.front().family();
-  if (std::none_of(connection.local_addresses.begin(), connection.local_addresses.end(),
-                   [&](const IpAddress& one) { return one.family() == family; })) {
-    return cannot(connection, "of type vti, and no own address of the family of the peer's first");
+  const auto is_v6 = [](const policy::TrafficSelector& one) { return one.start.is_v6(); };
+  bool v6 =
+      connection.remote_addresses.front().is_v6() || connection.local_addresses.front().is_v6();
+  for (const policy::ChildConfig& child : connection.children) {
+    v6 = v6 || std::any_of(child.remote_ts.begin(), child.remote_ts.end(), is_v6);
   }
-  return {};
+  if (!v6) return {};
+  return cannot(connection,
+                "of type vti, which is for IPv4 in IPv4 alone, and the two have IPv6 addresses or "
+                "networks: write type: xfrm",
+                ErrorCode::kUnsupported);
 }
 
 }  // namespace

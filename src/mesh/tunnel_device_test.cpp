@@ -53,6 +53,21 @@ TEST(TunnelDevice, AVtiDeviceServesOnePair) {
   }
 }
 
+TEST(TunnelDevice, AVtiDeviceIsForIpv4) {
+  const auto loaded = config::load_inventory(
+      "mesh: p\ndefaults: {mark: 1, interface: {name: v0, type: vti}}\nhosts:\n"
+      "  a: {address: 192.0.2.1, subnets: [\"2001:db8:1::/48\"]}\n"
+      "  b: {address: 192.0.2.2, subnets: [\"2001:db8:2::/48\"]}\n",
+      "m", config::kKernelPlane);
+  ASSERT_TRUE(loaded.ok());
+  Credentials credentials;
+  credentials.mesh_secret = SecretBytes(to_vector(as_bytes("k7#QzP!v02_xLm9w")));
+  const auto plan = compile(*loaded.inventory, "a", credentials);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(plan.error().message, HasSubstr("IPv4 in IPv4 alone"));
+}
+
 TEST(TunnelDevice, WhatTwoPairsWantOfOne) {
   const auto two = [](const char* one, const char* other) {
     return std::string("pairs:\n  a-b: {") + one + "}\n  a-c: {" + other + "}\n";

@@ -9,7 +9,8 @@ from nodes import lib
 
 
 class XfrmInterface(routed.Routed, unittest.TestCase):
-    kernel, slow = "stock", 3
+    kernel, slow, hosts = "stock", 3, routed.HOSTS46
+    mtu = 1406  # what fits ESP in UDP over IPv6 of 1500 octets, by the dearest of the default suites
     settings = f"interface: {routed.DEVICE}, if_id: 42"
 
     def test_trap(self):

@@ -8,7 +8,6 @@
 #include <linux/if_link.h>
 #include <linux/if_tunnel.h>
 #include <linux/rtnetlink.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -27,8 +26,8 @@ std::optional<std::uint32_t> u32_of(const Attributes& all, std::uint16_t type) {
   return mnl_attr_get_u32(found->second);
 }
 
-IpAddress address_of(const Attributes& all, std::uint16_t type, DeviceKind kind) {
-  const std::size_t octets = kind == DeviceKind::kVti6 ? 16 : 4;
+IpAddress address_of(const Attributes& all, std::uint16_t type) {
+  constexpr std::size_t octets = 4;
   const auto found = all.find(type);
   if (found == all.end() || mnl_attr_get_payload_len(found->second) < octets) return {};
   return IpAddress::from_bytes(
@@ -76,8 +75,8 @@ Error refused(const Device& device, Netlink& netlink, const Error& error) {
                    "{{name: {}, type: vti}}' and 'mark' with a number of its own in place of "
                    "'if_id'.",
                    what(device), device.name)
-             : fmt::format("{} cannot be made: this kernel has no VTI devices (module {}).",
-                           what(device), device.kind == DeviceKind::kVti ? "ip_vti" : "ip6_vti"));
+             : fmt::format("{} cannot be made: this kernel has no VTI devices (module ip_vti).",
+                           what(device)));
   }
   if (netlink.last_errno() == EEXIST) {
     return make_error(
@@ -100,19 +99,14 @@ bool is_made_like(const FoundDevice& found, const Device& device, unsigned under
 }
 
 // What comes out of a VTI device has been checked by the policy with its mark; asked again, without
-// the mark, none would be found, and the packet dropped.
+// the mark, the one that closes would be found.
 Status trust_vti(const Device& device) {
-  for (const char* family : {"ipv4", "ipv6"}) {  // it carries both
-    const std::string path =
-        fmt::format("/proc/sys/net/{}/conf/{}/disable_policy", family, device.name);
-    if (access(path.c_str(), F_OK) != 0) continue;  // a kernel without IPv6
-    std::ofstream file(path);
-    file << "1\n" << std::flush;
-    if (file) continue;
-    return make_error(ErrorCode::kSystem, fmt::format("{}: {} cannot be set to 1: {}.",
-                                                      what(device), path, std::strerror(errno)));
-  }
-  return {};
+  const std::string path = fmt::format("/proc/sys/net/ipv4/conf/{}/disable_policy", device.name);
+  std::ofstream file(path);
+  file << "1\n" << std::flush;
+  if (file) return {};
+  return make_error(ErrorCode::kSystem, fmt::format("{}: {} cannot be set to 1: {}.", what(device),
+                                                    path, std::strerror(errno)));
 }
 
 Status remove(Netlink& netlink, const FoundDevice& found) {
@@ -150,7 +144,7 @@ Result<bool> make(Netlink& netlink, const std::vector<FoundDevice>& there, const
     put_device(message, device, underlying);
     const Status made = netlink.request(message);
     if (!made) return refused(device, netlink, made.error());
-    if (device.kind != DeviceKind::kXfrm) TRY(trust_vti(device));
+    if (device.kind == DeviceKind::kVti) TRY(trust_vti(device));
   }
   TRY(userspace::bring_up(netlink, device.name, if_nametoindex(device.name.c_str()), device.mtu));
   return true;
@@ -162,7 +156,6 @@ std::string_view name(DeviceKind kind) {
   switch (kind) {
     case DeviceKind::kXfrm: return "xfrm";
     case DeviceKind::kVti: return "vti";
-    case DeviceKind::kVti6: return "vti6";
   }
   return "";
 }
@@ -200,7 +193,7 @@ std::optional<FoundDevice> parse_device(const nlmsghdr& header) {
   if (data == nested.end()) return std::nullopt;
   const std::string kind = text_of(nested, IFLA_INFO_KIND);
   FoundDevice found;
-  for (const DeviceKind one : {DeviceKind::kXfrm, DeviceKind::kVti, DeviceKind::kVti6}) {
+  for (const DeviceKind one : {DeviceKind::kXfrm, DeviceKind::kVti}) {
     if (kind == name(one)) found.device.kind = one;
   }
   if (kind != name(found.device.kind)) return std::nullopt;
@@ -213,8 +206,8 @@ std::optional<FoundDevice> parse_device(const nlmsghdr& header) {
   } else {
     found.device.number = ntohl(u32_of(own, IFLA_VTI_OKEY).value_or(0));
     found.underlying = u32_of(own, IFLA_VTI_LINK).value_or(0);
-    found.device.local = address_of(own, IFLA_VTI_LOCAL, found.device.kind);
-    found.device.remote = address_of(own, IFLA_VTI_REMOTE, found.device.kind);
+    found.device.local = address_of(own, IFLA_VTI_LOCAL);
+    found.device.remote = address_of(own, IFLA_VTI_REMOTE);
   }
   found.index = static_cast<unsigned>(body.ifi_index);
   found.ours = u32_of(all, IFLA_GROUP) == kDeviceGroup;

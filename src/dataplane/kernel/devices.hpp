@@ -17,15 +17,15 @@ namespace espalier::dataplane::kernel {
 // The group of our devices (`ip link show group 58625`), by which they are told from all others.
 inline constexpr std::uint32_t kDeviceGroup = 58625;  // 0xE501
 
-enum class DeviceKind : std::uint8_t { kXfrm, kVti, kVti6 };
-std::string_view name(DeviceKind kind);  // the kernel's word: "xfrm", "vti", "vti6"
+enum class DeviceKind : std::uint8_t { kXfrm, kVti };
+std::string_view name(DeviceKind kind);  // the kernel's word: "xfrm", "vti"
 
 struct Device {
   std::string name;
   DeviceKind kind = DeviceKind::kXfrm;
   std::uint32_t number = 0;  // the if_id of an xfrm interface, the key of a VTI device
   std::string underlying;    // the device that ESP leaves by; empty: as routes say
-  IpAddress local, remote;   // of a VTI device: its ends
+  IpAddress local, remote;   // of a VTI device: its ends, IPv4
   unsigned mtu = 1400;       // octets
   std::string pair;          // for messages: who wants it
   friend bool operator==(const Device&, const Device&) = default;

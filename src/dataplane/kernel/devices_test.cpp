@@ -67,23 +67,21 @@ TEST(Devices, AnXfrmInterface) {
 }
 
 TEST(Devices, AVtiDeviceHasItsKeyInNetworkOrder) {
-  for (const bool v6 : {false, true}) {
-    Device device = xfrm();
-    device.kind = v6 ? DeviceKind::kVti6 : DeviceKind::kVti;
-    device.local = IpAddress::parse(v6 ? "2001:db8::1" : "192.0.2.1").value();
-    device.remote = IpAddress::parse(v6 ? "2001:db8::2" : "192.0.2.2").value();
-    NetlinkMessage message(RTM_NEWLINK, NLM_F_CREATE);
-    put_device(message, device, 0);
-    const nlattr* info = attribute_of(message, IFLA_LINKINFO, sizeof(ifinfomsg));
-    EXPECT_STREQ(mnl_attr_get_str(inside(info, IFLA_INFO_KIND)), v6 ? "vti6" : "vti");
-    const nlattr* data = inside(info, IFLA_INFO_DATA);
-    EXPECT_EQ(u32(inside(data, IFLA_VTI_IKEY)), htonl(42));
-    EXPECT_EQ(u32(inside(data, IFLA_VTI_OKEY)), htonl(42));
-    EXPECT_EQ(mnl_attr_get_payload_len(inside(data, IFLA_VTI_REMOTE)), v6 ? 16u : 4u);
-    const auto read = parse_device(*message.header());
-    ASSERT_TRUE(read);
-    EXPECT_EQ(read->device, device);
-  }
+  Device device = xfrm();
+  device.kind = DeviceKind::kVti;
+  device.local = IpAddress::parse("192.0.2.1").value();
+  device.remote = IpAddress::parse("192.0.2.2").value();
+  NetlinkMessage message(RTM_NEWLINK, NLM_F_CREATE);
+  put_device(message, device, 0);
+  const nlattr* info = attribute_of(message, IFLA_LINKINFO, sizeof(ifinfomsg));
+  EXPECT_STREQ(mnl_attr_get_str(inside(info, IFLA_INFO_KIND)), "vti");
+  const nlattr* data = inside(info, IFLA_INFO_DATA);
+  EXPECT_EQ(u32(inside(data, IFLA_VTI_IKEY)), htonl(42));
+  EXPECT_EQ(u32(inside(data, IFLA_VTI_OKEY)), htonl(42));
+  EXPECT_EQ(mnl_attr_get_payload_len(inside(data, IFLA_VTI_REMOTE)), 4u);
+  const auto read = parse_device(*message.header());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->device, device);
 }
 
 TEST(Devices, OthersAreNoneOfOurs) {
