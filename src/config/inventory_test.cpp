@@ -347,6 +347,9 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("mode: transport"),
             "m:4:11: 'mode: transport' is not supported yet; the kernel dataplane has it: run "
             "espalierd with --dataplane kernel"},
+           {a_with("mode: beet"), "m:4:11: 'mode: beet' is not supported yet; write tunnel"},
+           {a_with("hw_offload: auto"), "m:4:5: the key 'hw_offload' is not supported yet"},
+           {a_with("proposals: {ah: sha256}"), "m:4:17: the key 'ah' is not supported yet"},
            {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet; the kernel"},
            {a_with("copy_df: off"), "m:4:14: 'copy_df: off' is not supported yet; the kernel"},
            {a_with("copy_dscp: no"), "m:4:16: 'copy_dscp: no' is not supported yet; the kernel"},

@@ -112,6 +112,7 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "such as `ipsec0`, or `none`; `name`, `type`, `device`, `mtu`", "none", kYes,
      "A device that the daemon makes, keeps and routes the pair's traffic into, see below. Several "
      "pairs may share an xfrm interface. Needs `if_id`."},
+    {kSet, "hw_offload", "word", "`auto`, `yes`, `no`", "no", kNo, "ESP by the network card."},
     {kSet, "encap", "word", "`auto`, `always`, `never`", "auto", kPart,
      "ESP inside UDP (RFC 3948): `auto` where NAT or the dataplane needs it. `never` is not "
      "supported yet."},
@@ -134,6 +135,9 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      kYes,
      "In order of preference. A Diffie-Hellman word asks for PFS at every rekey; without one there "
      "is none."},
+
+    {Scope::kProposals, "ah", "word or list", "such as `sha256`", "", kNo,
+     "AH (RFC 4302): `esp: null-sha256` authenticates as well, through NAT too."},
 
     {kLife, "ike", "duration", "1s to 30d", "4h", kYes,
      "The IKE SA is rekeyed before it is this old."},

@@ -109,6 +109,7 @@ void read_mode(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagno
   layer.mode = one_of<Mode>(
       entry,
       {{"tunnel", Mode::kTunnel},
+       {"beet", std::nullopt, "write tunnel, or transport"},
        {"transport", if_honoured(diagnostics.accepts().transport_mode, Mode::kTransport),
         kNeedsKernelPlane}},
       diagnostics);
