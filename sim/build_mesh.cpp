@@ -77,6 +77,7 @@ void BuiltMesh::use_keys_for_certificates() {
 
 mesh::Credentials BuiltMesh::credentials_for(const std::string& host) const {
   mesh::Credentials out;
+  out.with_manual = false;
   out.mesh_secret = stand_in(kMeshSecretSeed);
   for (const mesh::RequiredFile& file : mesh::required_files(inventory_, host)) {
     if (file.kind == mesh::RequiredFile::Kind::kForeignSecret) {

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "cli/check_report.hpp"
@@ -61,6 +63,24 @@ Json pair_json(const policy::Connection& pair) {
               {"children", array(pair.children, child_json)}};
 }
 
+Json manual_json(const policy::ManualTunnel& tunnel) {
+  return Json{{"name", tunnel.name},
+              {"peer", tunnel.peer},
+              {"suite", policy::suite_words(tunnel.suite)},
+              {"mode", std::string(policy::name(tunnel.mode))},
+              {"udp_encap", tunnel.udp_encap},
+              {"local", tunnel.local.to_string()},
+              {"remote", tunnel.remote.to_string()},
+              {"local_ts", selectors(tunnel.local_ts)},
+              {"remote_ts", selectors(tunnel.remote_ts)},
+              {"spis", array(tunnel.keys, [](const policy::ManualKeys& keys) {
+                 return Json{{"in", keys.spi_in.value},
+                             {"in_hex", fmt::format("0x{:x}", keys.spi_in.value)},
+                             {"out", keys.spi_out.value},
+                             {"out_hex", fmt::format("0x{:x}", keys.spi_out.value)}};
+               })}};
+}
+
 Json diagnostic_json(const config::Diagnostic& diagnostic) {
   return Json{{"file", diagnostic.file},
               {"line", diagnostic.line},
@@ -92,6 +112,7 @@ std::string check_json(const CheckReport& report) {
            {"self", nullptr},
            {"warnings", Json::array()},
            {"pairs", Json::array()},
+           {"manual", Json::array()},
            {"files", Json::array()},
            {"faults", report.faults},
            {"certificates", array(report.certificates, notice_json)}};
@@ -100,6 +121,7 @@ std::string check_json(const CheckReport& report) {
     out["self"] = report.plan->self;
     out["warnings"] = report.plan->warnings;
     out["pairs"] = array(report.plan->connections, pair_json);
+    out["manual"] = array(report.plan->manual, manual_json);
     out["files"] = array(report.files, [](const mesh::RequiredFile& file) {
       return Json{{"path", file.path}, {"why", file.why}};
     });

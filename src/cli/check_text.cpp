@@ -3,6 +3,7 @@
 
 #include "cli/check_report.hpp"
 #include "cli/text.hpp"
+#include "config/scalars.hpp"
 #include "policy/auth_words.hpp"
 #include "policy/identity.hpp"
 #include "policy/proposal.hpp"
@@ -54,6 +55,23 @@ void append_connection(std::vector<std::vector<Cell>>& rows, const policy::Conne
   }
 }
 
+void append_manual(std::vector<std::vector<Cell>>& rows, const policy::ManualTunnel& tunnel) {
+  const auto row = [&rows](std::string label, std::string value) {
+    rows.push_back({Cell("    " + std::move(label)), Cell(printable(value))});
+  };
+  rows.push_back({Cell("  " + printable(tunnel.name))});
+  row("keys", fmt::format("manual, {}, {} mode{}", policy::suite_words(tunnel.suite),
+                          policy::name(tunnel.mode), tunnel.udp_encap ? ", ESP in UDP" : ""));
+  row("outside", fmt::format("{} to {}", tunnel.local.to_string(), tunnel.remote.to_string()));
+  row("local", policy::to_string(tunnel.local_ts));
+  row("remote", policy::to_string(tunnel.remote_ts));
+  for (const auto& keys : tunnel.keys) {
+    row("spi", fmt::format("in {}, out {}{}", policy::spi_words(keys.spi_in),
+                           policy::spi_words(keys.spi_out),
+                           keys.from ? ", from " + config::utc_text(*keys.from) : ""));
+  }
+}
+
 }  // namespace
 
 std::string check_text(const CheckReport& report) {
@@ -84,10 +102,12 @@ std::string check_text(const CheckReport& report) {
   for (const auto& warning : plan.warnings) {
     out += fmt::format("warning: {}\n", printable(warning));
   }
-  out += fmt::format("{} would have {} pair{}:\n", printable(plan.self), plan.connections.size(),
-                     plan.connections.size() == 1 ? "" : "s");
+  out += fmt::format("{} would have {} pair{}:\n", printable(plan.self),
+                     plan.connections.size() + plan.manual.size(),
+                     plan.connections.size() + plan.manual.size() == 1 ? "" : "s");
   std::vector<std::vector<Cell>> rows;
   for (const auto& pair : plan.connections) append_connection(rows, pair);
+  for (const auto& tunnel : plan.manual) append_manual(rows, tunnel);
   out += render_table(rows, false);
   if (!report.files.empty()) out += "It needs, in the configuration folder:\n";
   for (const auto& file : report.files) {

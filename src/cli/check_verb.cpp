@@ -40,9 +40,11 @@ std::optional<std::string> cuts_off(Call& call, const mesh::HostPlan& plan) {
   if (!mesh::lockout(plan, nullptr, logins)) return std::nullopt;
   mesh::HostPlan rest = plan;
   const std::vector<std::string> up = pairs_that_are_up(call);
-  std::erase_if(rest.connections, [&](const policy::Connection& one) {
+  const auto is_up = [&](const auto& one) {
     return std::find(up.begin(), up.end(), one.name) != up.end();
-  });
+  };
+  std::erase_if(rest.connections, is_up);
+  std::erase_if(rest.manual, is_up);
   return mesh::lockout(rest, nullptr, logins);
 }
 

@@ -23,7 +23,7 @@ struct Peers {
 Peers peers_of(const mesh::HostPlan& plan) {
   Peers peers;
   peers.forwards = !plan.own_subnets.empty();
-  for (const policy::Connection& connection : plan.connections) {
+  const auto add = [&peers](const policy::Connection& connection) {
     if (connection.behind_nat || connection.remote_addresses.empty()) peers.anywhere = true;
     for (const IpAddress& address : connection.remote_addresses) {
       (address.is_v4() ? peers.v4 : peers.v6).insert(address);
@@ -33,7 +33,9 @@ Peers peers_of(const mesh::HostPlan& plan) {
         if (one.start != one.end) peers.forwards = true;
       }
     }
-  }
+  };
+  for (const policy::Connection& connection : plan.connections) add(connection);
+  for (const policy::ManualTunnel& tunnel : plan.manual) add(policy::traffic_of(tunnel));
   return peers;
 }
 

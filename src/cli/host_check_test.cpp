@@ -38,6 +38,16 @@ TEST_F(HostVerbs, AHealthyHost) {
   EXPECT_EQ(env.looked_at.pairs.size(), 1u);
 }
 
+TEST_F(HostVerbs, ManualTunnelsCount) {
+  env.files["/etc/espalier/mesh.yaml"] =
+      "mesh: prod\nhosts:\n  bender: {address: 192.0.2.1}\nmanual:\n"
+      "  bender-attic: {address: 198.51.100.7, spi: 256, secret: \"file:k\"}\n";
+  EXPECT_EQ(call({"check", "--host"}), kDone) << env.err_text;
+  EXPECT_EQ(env.looked_at.pairs.size(), 1u);
+  EXPECT_EQ(call({"firewall"}), kDone) << env.err_text;
+  EXPECT_THAT(env.out_text, HasSubstr("198.51.100.7"));
+}
+
 TEST_F(HostVerbs, WhatIsWrongComesWithItsCommand) {
   env.facts.nft =
       "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; "

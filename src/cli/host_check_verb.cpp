@@ -33,7 +33,7 @@ Wishes wishes_of(const mesh::HostPlan& plan, std::size_t hosts) {
   Wishes wishes;
   wishes.needs = {false, false, false, false, hosts, {}};
   wishes.network.own_subnets = plan.own_subnets;
-  for (const policy::Connection& connection : plan.connections) {
+  const auto add = [&wishes](const policy::Connection& connection) {
     const policy::Bounds bounds = policy::bounds_of(connection);
     dataplane::userspace::ProtectedPair pair;
     pair.name = connection.name;
@@ -49,7 +49,9 @@ Wishes wishes_of(const mesh::HostPlan& plan, std::size_t hosts) {
     }
     auto& except = wishes.needs.except;
     except.insert(except.end(), connection.except.begin(), connection.except.end());
-  }
+  };
+  for (const policy::Connection& connection : plan.connections) add(connection);
+  for (const policy::ManualTunnel& tunnel : plan.manual) add(policy::traffic_of(tunnel));
   return wishes;
 }
 

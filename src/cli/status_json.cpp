@@ -46,7 +46,8 @@ Json child_json(const control::ChildStatus& child) {
               {"rekey_in_s", child.rekey_in_s},
               {"local_ts", child.local_ts},
               {"remote_ts", child.remote_ts},
-              {"udp_encap", child.udp_encap}};
+              {"udp_encap", child.udp_encap},
+              {"manual", child.manual}};
 }
 
 Json pair_json(const control::PairStatus& pair) {

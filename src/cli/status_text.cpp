@@ -4,10 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 
 #include "cli/text.hpp"
 #include "crypto/x509_text.hpp"
+#include "policy/manual.hpp"
 
 namespace espalier::cli {
 namespace {
@@ -38,9 +40,11 @@ std::string child_suites(const control::PairStatus& pair) {
   return suites.empty() ? "-" : fmt::format("{}", fmt::join(suites, ","));
 }
 
-// Why a pair is not up and what the daemon does about it; empty when there is nothing to say.
+// Why a pair is not up and what the daemon does about it, or why one with manual keys, which is
+// always up, is probably of no use; empty when there is nothing to say.
 std::string trouble(const control::PairStatus& pair) {
-  if (pair.state == "up") return "";
+  const bool manual = !pair.children.empty() && pair.children.front().manual;
+  if (pair.state == "up" && !manual) return "";
   std::vector<std::string> parts;
   if (pair.attempts > 0) {
     parts.push_back(fmt::format("{} attempt{}", pair.attempts, pair.attempts == 1 ? "" : "s"));
@@ -49,6 +53,13 @@ std::string trouble(const control::PairStatus& pair) {
   std::string text = fmt::format("{}", fmt::join(parts, ", "));
   if (pair.reason) text += (text.empty() ? "" : ": ") + printable(*pair.reason);
   return text;
+}
+
+// "00001000" to "4096 (0x1000)": devices write the one or the other.
+std::string both_ways(const std::string& digits) {
+  std::uint32_t value = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  return policy::spi_words(Spi(value));
 }
 
 std::string repairs_text(const control::StatusSnapshot& snapshot) {
@@ -68,11 +79,16 @@ void append_children(std::vector<std::vector<Cell>>& rows, const control::PairSt
     rows.push_back({Cell("  child " + printable(child.name), Color::kBold)});
     row("state", fmt::format("{}, {} mode, reqid 0x{:08x}", child.state, child.mode, child.reqid));
     row("suite", printable(child.suite));
-    row("spi", fmt::format("in {}, out {}", child.spi_in, child.spi_out));
+    row("spi", child.manual
+                   ? fmt::format("in {}, out {}", both_ways(child.spi_in), both_ways(child.spi_out))
+                   : fmt::format("in {}, out {}", child.spi_in, child.spi_out));
     row("in", fmt::format("{} in {} packets", human_bytes(child.bytes_in), child.packets_in));
     row("out", fmt::format("{} in {} packets", human_bytes(child.bytes_out), child.packets_out));
-    row("age", fmt::format("installed {} ago, rekey in {}", human_seconds(child.installed_s),
-                           human_seconds(child.rekey_in_s)));
+    row("age", child.manual
+                   ? fmt::format("manual keys, installed {} ago, never renewed by themselves",
+                                 human_seconds(child.installed_s))
+                   : fmt::format("installed {} ago, rekey in {}", human_seconds(child.installed_s),
+                                 human_seconds(child.rekey_in_s)));
     row("local", printable(fmt::format("{}", fmt::join(child.local_ts, " "))));
     row("remote", printable(fmt::format("{}", fmt::join(child.remote_ts, " "))));
   }

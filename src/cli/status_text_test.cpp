@@ -108,7 +108,7 @@ TEST(StatusTextTest, json_schema) {
           "bytes_in": 1258291, "bytes_out": 512, "packets_in": 1000, "packets_out": 4,
           "installed_s": 123, "rekey_in_s": 3420, "local_ts": ["192.0.2.11/32"],
           "remote_ts": ["192.0.2.12/32", "10.3.0.0/16"],
-          "udp_encap": false}]}]})"));
+          "udp_encap": false, "manual": false}]}]})"));
   EXPECT_LT(text.find("\"mesh\""), text.find("\"self\""));
   EXPECT_LT(text.find("\"generation\""), text.find("\"pairs\""));
 }

@@ -55,8 +55,11 @@ int run_host_check(Call& call);  // host_check_verb.cpp
 int run_firewall(Call& call);    // firewall_verb.cpp
 int run_secret_new(Call& call);
 int run_secret_pair(Call& call);
-int run_teardown(Call& call);  // host_verbs.cpp
-int run_mtu(Call& call);       // mtu_verb.cpp
+int run_teardown(Call& call);    // host_verbs.cpp
+int run_mtu(Call& call);         // mtu_verb.cpp
+int run_manual_new(Call& call);  // manual_verbs.cpp
+int run_manual_sheet(Call& call);
+int run_manual_convert(Call& call);
 int run_simulate(Call& call);  // simulate_verb.cpp
 int run_help(Call& call);      // help.cpp
 

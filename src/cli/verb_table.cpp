@@ -39,6 +39,25 @@ constexpr std::array kFirewallOptions{
     OptionSpec{"--iptables", "", "", "Commands for a shell, with iptables and ip6tables."},
     OptionSpec{"--ufw", "", "", "Commands for a shell, with ufw."}, kSelf};
 constexpr std::array kSecretPairOptions{kSelf};
+constexpr OptionSpec kManualSuite{"--suite", "S", "aes256-sha256",
+                                  "The suite in strongSwan's words: CBC with an HMAC."};
+constexpr std::array kManualNewOptions{
+    kManualSuite, OptionSpec{"--one", "", "", "One SPI and the same keys for both directions."},
+    OptionSpec{
+        "--printable", "", "",
+        "Keys of printable characters, for devices that take no hex: some 6.4 bits of chance "
+        "an octet instead of 8."}};
+constexpr std::array kManualSheetOptions{
+    OptionSpec{"--own", "", "", "This side's sheet instead of the other's."},
+    OptionSpec{"--device", "D", "espalier",
+               "As the device writes it: espalier, halon-sr, halon-sx, sonicwall, juniper, zyxel."},
+    OptionSpec{"--ip", "", "", "As `ip xfrm` commands for Linux."},
+    OptionSpec{"--keys", "", "", "With --json, the keys too."},
+    kSelf,
+    kJson};
+constexpr std::array kManualConvertOptions{
+    OptionSpec{"--from", "D", "espalier", "The device that the values are from."},
+    OptionSpec{"--to", "D", "espalier", "The device that they are for."}, kManualSuite};
 constexpr std::array kMtuOptions{
     OptionSpec{"--packet", "N", "the largest that passes",
                "A packet of so many octets, IP header included."},
@@ -184,6 +203,23 @@ constexpr std::array kVerbs{
          "Derives the pair's key from CONFIG/private/mesh.secret and prints it as 0x and hex. "
          "Whoever holds the mesh secret can compute every pair's key: it keeps pairs apart on the "
          "wire, not hosts from each other. Certificates (auth: cert) do that."},
+    Verb{
+        "manual new", "", 0, 0, kManualNewOptions, run_manual_new,
+        "Print new manual keys and SPIs.",
+        "Prints keys of the lengths that the suite needs, as a file below CONFIG/private that both "
+        "ends get, and SPIs for mesh.yaml. Make the file with `umask 077`."},
+    Verb{"manual sheet", "NAME", 1, 1, kManualSheetOptions, run_manual_sheet,
+         "Print what the other end of a manual tunnel needs.",
+         "Prints the SPIs, keys, addresses and networks of the tunnel NAME of CONFIG/mesh.yaml as "
+         "the other side has them: in and out swapped. It needs no daemon. Whoever reads the sheet "
+         "reads the traffic."},
+    Verb{
+        "manual convert", "FILE", 1, 1, kManualConvertOptions, run_manual_convert,
+        "Convert manual keys and SPIs from one device's notation to another's.",
+        "FILE (- is standard input) has lines as `spi: 100`, `encr: KEY`, `integ: KEY`, each also "
+        "with -in or -out, as the device shows them. SonicWALL, Juniper and Halon SX write keys as "
+        "hex without 0x, and their SPI 100 is 0x100; a ZyWALL has one decimal SPI and keys of "
+        "printable characters. Keys of a wrong length and weak ones are refused."},
     Verb{
         "mtu", "[PEER]", 0, 1, kMtuOptions, run_mtu,
         "Show how large packets are on the wire, and what fits.",

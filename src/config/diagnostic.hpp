@@ -33,12 +33,14 @@ std::string to_string(const Diagnostic& diagnostic);  // "mesh.yaml:7:12: unknow
 struct Features {
   bool transport_mode = false;
   bool trap = false;
+  bool bare_esp = false;       // ESP without UDP, where no IKE finds out whether it passes
   bool kernel_suites = false;  // policy::needs_kernel()
   bool outer_header = false;   // another policy::OuterHeader than the usual one
   bool route_based = false;    // policy::Binding
 };
 inline constexpr Features kKernelPlane{.transport_mode = true,
                                        .trap = true,
+                                       .bare_esp = true,
                                        .kernel_suites = true,
                                        .outer_header = true,
                                        .route_based = true};

@@ -87,6 +87,12 @@ const Foreign* Inventory::find_foreign(std::string_view name) const {
   return find_named(foreign, name);
 }
 
+bool Inventory::is_manual(std::string_view a, std::string_view b) const {
+  return std::any_of(manual.begin(), manual.end(), [&](const Manual& one) {
+    return (one.host == a && one.peer == b) || (one.host == b && one.peer == a);
+  });
+}
+
 PairSettings Inventory::settings_between(std::string_view self, std::string_view peer) const {
   const Host* own = find_host(self);
   const Host* other = find_host(peer);
@@ -106,8 +112,11 @@ PairSettings Inventory::settings_between(const Host& self, const Foreign& peer) 
 PairSettings Inventory::settings_of(const Host& own, const Host* other,
                                     const Foreign* stranger) const {
   Layers layers;
+  const std::string peer = other != nullptr      ? other->name
+                           : stranger != nullptr ? stranger->name
+                                                 : std::string();
   if (!pairs.empty()) {
-    const auto entry = pairs.find(pair_key(own.name, other ? other->name : stranger->name));
+    const auto entry = pairs.find(pair_key(own.name, peer));
     if (entry != pairs.end()) layers.pair = &entry->second;
   }
   if (stranger != nullptr) layers.foreign = &stranger->settings;
@@ -159,7 +168,7 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
   layers.own_choice(&SettingsLayer::encap, result.encap);
   layers.own_choice(&SettingsLayer::childless, result.childless);
   layers.own_choice(&SettingsLayer::resumption, result.resumption);
-  const bool lower = own.name < (other ? other->name : stranger->name);
+  const bool lower = own.name < peer;
   result.except = seen_from(layers, lower, &SettingsLayer::except);
   result.only = seen_from(layers, lower, &SettingsLayer::only);
   if (!esn) {

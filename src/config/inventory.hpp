@@ -10,6 +10,7 @@
 
 #include "base/address.hpp"
 #include "config/diagnostic.hpp"
+#include "policy/manual.hpp"
 #include "policy/nouns.hpp"
 
 namespace espalier::config {
@@ -119,6 +120,31 @@ struct Foreign {
   SettingsLayer settings;
 };
 
+// Keys of `manual`, of one period. in and out as `Manual::host` has them.
+struct ManualPeriod {
+  Position at;
+  Spi spi_in, spi_out;
+  std::optional<std::int64_t> from;  // seconds since 1970
+  std::string secret_file;           // relative to private/
+};
+// A tunnel with manual keys. Between two hosts they have no IKE with each other.
+struct Manual {
+  std::string name;  // as the file has it, "host-peer"
+  Position at;
+  std::string host;
+  std::string peer;
+  bool between_hosts = false;
+  std::vector<IpAddress> addresses;  // the peer's, one, unless it is a host
+  std::vector<Prefix> subnets;       // behind it
+  std::optional<std::vector<Prefix>> local_subnets;
+  crypto::CipherSuite suite{crypto::EncrId::kAesCbc, 256, crypto::IntegId::kHmacSha2_256_128};
+  policy::Mode mode = policy::Mode::kTunnel;
+  bool udp_encap = false;
+  std::uint32_t replay_window = 0;  // 0: off
+  Duration overlap = 1h;
+  std::vector<ManualPeriod> keys;  // by `from`
+};
+
 using PairKey = std::pair<std::string, std::string>;  // the lower name first, bytewise
 PairKey pair_key(const std::string& a, const std::string& b);
 
@@ -129,14 +155,19 @@ struct Inventory {
   std::vector<Host> hosts;       // in the file's order
   std::vector<Foreign> foreign;  // in the file's order
   std::map<PairKey, SettingsLayer> pairs;
+  std::vector<Manual> manual;  // in the file's order
 
   const Host* find_host(std::string_view name) const;
   const Foreign* find_foreign(std::string_view name) const;
+  // The two hosts' pair has manual keys, and no IKE.
+  bool is_manual(std::string_view a, std::string_view b) const;
   // self: a host; peer: another host or a foreign peer. Both exist.
   PairSettings settings_between(std::string_view self, std::string_view peer) const;
   // The same, of those that were found already.
   PairSettings settings_between(const Host& self, const Host& peer) const;
   PairSettings settings_between(const Host& self, const Foreign& peer) const;
+  // Towards somebody of whom the file says nothing else.
+  PairSettings settings_of(const Host& self) const { return settings_of(self, nullptr, nullptr); }
 
  private:
   PairSettings settings_of(const Host& own, const Host* other, const Foreign* stranger) const;

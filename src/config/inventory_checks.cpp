@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/limits.hpp"
+#include "config/manual_loader.hpp"
 #include "config/words.hpp"
 #include "policy/identity.hpp"
 
@@ -25,6 +26,12 @@ std::vector<Member> members(const Inventory& inventory) {
   for (const Foreign& f : inventory.foreign) {
     list.push_back({&f.name, f.at, &f.addresses, &f.subnets, &f.id});
   }
+  static const policy::Identity kNobody;
+  std::map<std::string_view, bool> seen;
+  for (const Manual& m : inventory.manual) {
+    if (m.between_hosts || !seen.emplace(m.peer, true).second) continue;
+    list.push_back({&m.peer, m.at, &m.addresses, &m.subnets, &kNobody});
+  }
   return list;
 }
 
@@ -33,7 +40,8 @@ std::string quoted(const std::string& name) { return "'" + name + "'"; }
 void check_count(const Inventory& inventory, Diagnostics& diagnostics) {
   // A fault in a host or in the whole file may be why there are too few.
   if (!diagnostics.empty()) return;
-  if (inventory.hosts.empty() || inventory.hosts.size() + inventory.foreign.size() < 2) {
+  if (inventory.hosts.empty() ||
+      inventory.hosts.size() + inventory.foreign.size() + inventory.manual.size() < 2) {
     const Position at = inventory.hosts.empty() ? Position{1, 1} : inventory.hosts[0].at;
     diagnostics.bad(at,
                     "the mesh has " + std::to_string(inventory.hosts.size()) +
@@ -255,6 +263,7 @@ void check_inventory(const Inventory& inventory, Diagnostics& diagnostics) {
   check_agreement(inventory, "proposals", &SettingsLayer::esp_proposals, diagnostics);
   check_agreement(inventory, "esn", &SettingsLayer::esn, diagnostics);
   check_secrets(inventory, diagnostics);
+  check_manual(inventory, diagnostics);
 }
 
 }  // namespace espalier::config

@@ -5,6 +5,7 @@
 #include "config/inventory.hpp"
 #include "config/inventory_checks.hpp"
 #include "config/limits.hpp"
+#include "config/manual_loader.hpp"
 #include "config/scalars.hpp"
 #include "config/schema.hpp"
 #include "config/settings_reader.hpp"
@@ -48,6 +49,9 @@ class Loader {
     if (const YamlNode* map = map_of(root, "foreign")) {
       each(*map, kMaxForeign, "foreign peers",
            [&](const YamlEntry& entry) { read_foreign(entry); });
+    }
+    if (const YamlNode* map = map_of(root, "manual")) {
+      read_manual(*map, inventory_, diagnostics_);
     }
     // Last, because their names have to be known.
     if (const YamlNode* map = map_of(root, "pairs")) {

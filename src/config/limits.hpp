@@ -17,6 +17,10 @@ inline constexpr std::size_t kMaxNodes = 500'000;
 inline constexpr std::size_t kMaxHosts = 4096;
 inline constexpr std::size_t kMaxForeign = 16384;
 inline constexpr std::size_t kMaxPairs = 65536;
+// Somebody carries each of their keys from host to host.
+inline constexpr std::size_t kMaxManual = 1024;
+// Periods of keys of one manual tunnel: all of them are received with at once.
+inline constexpr std::size_t kMaxManualPeriods = 8;
 inline constexpr std::size_t kMaxGroups = 1024;
 // RFC 7296 section 3.13: at most 255 selectors in a TS payload, and a host's own addresses are
 // selectors too.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <limits>
 
 #include "config/words.hpp"
@@ -172,6 +173,45 @@ Result<Prefix> parse_subnet(std::string_view text) {
     return bad("is " + quote(text) + ", which covers " + *name);
   }
   return prefix.value();
+}
+
+Result<std::int64_t> parse_utc_time(std::string_view text) {
+  constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:ddZ";
+  bool good = text.size() == kForm.size();
+  for (std::size_t i = 0; good && i < text.size(); ++i) {
+    good = kForm[i] == 'd' ? is_digit(text[i]) : text[i] == kForm[i];
+  }
+  const auto number = [&](std::size_t at, std::size_t count) {
+    int value = 0;
+    for (std::size_t i = at; i < at + count; ++i) value = value * 10 + (text[i] - '0');
+    return value;
+  };
+  const auto wrong = [&] {
+    return bad("is " + quote(text) + "; write a time in UTC as 2026-12-01T00:00:00Z");
+  };
+  if (!good) return wrong();
+  const std::chrono::year_month_day day{std::chrono::year(number(0, 4)),
+                                        std::chrono::month(static_cast<unsigned>(number(5, 2))),
+                                        std::chrono::day(static_cast<unsigned>(number(8, 2)))};
+  const int hour = number(11, 2), minute = number(14, 2), second = number(17, 2);
+  if (!day.ok() || hour > 23 || minute > 59 || second > 59) return wrong();
+  const std::chrono::sys_days days{day};
+  return std::int64_t{days.time_since_epoch().count()} * 86400 + hour * 3600 + minute * 60 + second;
+}
+
+std::string utc_text(std::int64_t unix_time) {
+  const std::int64_t days = unix_time >= 0 ? unix_time / 86400 : (unix_time - 86399) / 86400;
+  const std::chrono::year_month_day day{
+      std::chrono::sys_days{std::chrono::days{static_cast<int>(days)}}};
+  const std::int64_t rest = unix_time - days * 86400;
+  const auto padded = [](std::int64_t value, std::size_t width) {
+    std::string digits = std::to_string(value);
+    if (digits.size() < width) digits.insert(0, width - digits.size(), '0');
+    return digits;
+  };
+  return padded(int{day.year()}, 4) + "-" + padded(unsigned{day.month()}, 2) + "-" +
+         padded(unsigned{day.day()}, 2) + "T" + padded(rest / 3600, 2) + ":" +
+         padded(rest / 60 % 60, 2) + ":" + padded(rest % 60, 2) + "Z";
 }
 
 std::string to_text(Duration duration) {

@@ -20,6 +20,9 @@ Result<Duration> parse_duration(std::string_view text);
 Result<unsigned> parse_percent(std::string_view text);
 // "1048576", "64MB" (powers of 1000), "64MiB" (powers of 1024).
 Result<std::uint64_t> parse_octets(std::string_view text);
+// "2026-12-01T00:00:00Z" (RFC 3339, UTC): seconds since 1970.
+Result<std::int64_t> parse_utc_time(std::string_view text);
+std::string utc_text(std::int64_t unix_time);  // the same back
 // on, off, true, false.
 Result<bool> parse_switch(std::string_view text);
 // An address a host can be reached at: unicast, not loopback, not link-local IPv6. kUnsupported for

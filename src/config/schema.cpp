@@ -18,6 +18,7 @@ constexpr Scope kInterface = Scope::kInterface;
 constexpr Scope kHost = Scope::kHost;
 constexpr Scope kForeign = Scope::kForeign;
 constexpr Scope kRedirect = Scope::kRedirect;
+constexpr Scope kManual = Scope::kManual;
 constexpr Support kYes = Support::kHonoured;
 constexpr Support kPart = Support::kPartly;
 constexpr Support kNo = Support::kNotYet;
@@ -34,6 +35,9 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "Peers that do not run Espalier; each host pairs with each."},
     {kTop, "pairs", "map", "A-B: settings", "", kYes,
      "Settings of one pair, in either order of its names; before every other."},
+    {kTop, "manual", "map", "A-B: manual tunnel", "", kYes,
+     "Tunnels whose keys are written down, without IKE: of the host A with the host B, which then "
+     "have no IKE with each other, or with a peer that nothing else names. See below."},
     {kTop, "groups", "map", "NAME: settings", "", kYes,
      "Settings of every host that names the group."},
 
@@ -117,6 +121,10 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "ESP inside UDP (RFC 3948): `auto` where NAT or the dataplane needs it. `never` is not "
      "supported yet."},
 
+    {kSet, "mss_clamp", "number or word", "`auto`, `off`, 536 to 9000", "off", kNo,
+     "The MSS of TCP connections through the tunnel, rewritten to fit. `espalier mtu PEER` says "
+     "what "
+     "fits."},
     {kSet, "childless", "word", "`allow`, `prefer`, `force`, `never`", "allow", kYes,
      "Whether the first ESP SA comes by an exchange of its own, with its own Diffie-Hellman (RFC "
      "6023): `allow` when the peer wants it, `prefer` where the peer can, `force` in any case."},
@@ -223,6 +231,45 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "connect to it themselves."},
     {kRedirect, "when", "word", "`init`, `auth`", "init", kYes,
      "`init`: at once; `auth`: when the peer has proved who it is."},
+
+    {kManual, "address", "address", "an IPv4 or IPv6 address", "", kYes,
+     "Where B is; needed unless B is a host."},
+    {kManual, "subnets", "network or list", "prefixes", "B's address", kYes,
+     "What is protected behind B, which is no host."},
+    {kManual, "local_subnets", "network or list", "prefixes", "A's addresses and subnets", kYes,
+     "What A has to do with it."},
+    {kManual, "suite", "word", "such as `aes128-sha256`", "aes256-sha256", kYes,
+     "CBC with an HMAC. AEADs and counter modes are refused: after a restart they would use a "
+     "nonce twice under the same key."},
+    {kManual, "mode", "word", "`tunnel`, `transport`", "tunnel", kPart,
+     "`transport` needs the kernel dataplane."},
+    {kManual, "encap", "word", "`never`, `always`", "never", kPart,
+     "ESP inside UDP (RFC 3948), port 4500 on both sides. Nobody negotiates it here: both ends say "
+     "the same. `never` needs the kernel dataplane."},
+    {kManual, "replay_window", "number or word", "`off`, 32 to 4096", "off", kYes,
+     "Of what we receive, and only from a peer that keeps its sequence numbers over its reboots "
+     "(RFC "
+     "4303 section 3.3.3): from any other everything would be dropped after one, until it has "
+     "counted past what it sent before. We start at 1 after a boot, and in userspace after each "
+     "restart: keep it off at the peer."},
+    {kManual, "overlap", "duration", "1s to 30d", "1h", kYes,
+     "How long the keys before still open packets after a change."},
+    {kManual, "spi", "number or map", "256 to 4294967295 (0xffffffff), or `{in, out}`", "", kYes,
+     "Decimal, or hex with `0x`. One number for both directions, or one for what A receives and "
+     "one "
+     "for what it sends. Needed, here or in `keys`."},
+    {kManual, "secret", "file", "`file:NAME`", "", kYes,
+     "The file below `private/` with the keys, as `espalier manual new` prints them. Needed, here "
+     "or in `keys`."},
+    {kManual, "keys", "list", "of `{spi, secret, from}`", "", kYes,
+     "Keys that follow one another, at most 8. All are received with at once; sending changes at "
+     "`from`."},
+    {Scope::kManualKeys, "from", "time", "such as `2026-12-01T00:00:00Z`", "", kYes,
+     "In UTC. Needed for all but the first."},
+    {Scope::kManualKeys, "spi", "number or map", "as above", "", kYes, "Needed."},
+    {Scope::kManualKeys, "secret", "file", "`file:NAME`", "", kYes, "Needed."},
+    {Scope::kManualSpi, "in", "number", "an SPI", "", kYes, "What A receives with, and B sends."},
+    {Scope::kManualSpi, "out", "number", "an SPI", "", kYes, "What A sends with, and B receives."},
 });
 
 std::string_view title(Scope scope) {
@@ -238,6 +285,9 @@ std::string_view title(Scope scope) {
     case Scope::kHost: return "A host: these, and settings";
     case Scope::kForeign: return "A foreign peer: these, and settings";
     case Scope::kRedirect: return "`redirect`";
+    case Scope::kManual: return "`manual`: of a tunnel";
+    case Scope::kManualKeys: return "`keys` of a manual tunnel";
+    case Scope::kManualSpi: return "`spi` of a manual tunnel";
   }
   return "";
 }
@@ -341,7 +391,8 @@ std::string describe_schema() {
       words_of_services();
   for (const Scope scope :
        {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes, Scope::kPpk,
-        Scope::kService, Scope::kInterface, Scope::kHost, Scope::kForeign, Scope::kRedirect}) {
+        Scope::kService, Scope::kInterface, Scope::kHost, Scope::kForeign, Scope::kRedirect,
+        Scope::kManual, Scope::kManualKeys, Scope::kManualSpi}) {
     out += "\n## " + std::string(title(scope)) + "\n\n";
     out += "| key | type | values | default | supported | |\n|---|---|---|---|---|---|\n";
     for (const SchemaKey& row : kSchema) {

@@ -23,6 +23,9 @@ enum class Scope : std::uint8_t {
   kHost,
   kForeign,
   kRedirect,
+  kManual,
+  kManualKeys,
+  kManualSpi,
 };
 
 enum class Support : std::uint8_t {

@@ -66,6 +66,7 @@ Section encode_child(const ChildStatus& child) {
   put_list(out, "local-ts", child.local_ts);
   put_list(out, "remote-ts", child.remote_ts);
   put_flag(out, "encap", child.udp_encap);
+  put_flag(out, "manual", child.manual);
   return out;
 }
 
@@ -87,6 +88,7 @@ ChildStatus decode_child(const Section& in) {
   child.local_ts = get_list(in, "local-ts");
   child.remote_ts = get_list(in, "remote-ts");
   child.udp_encap = get_flag(in, "encap");
+  child.manual = get_flag(in, "manual");
   return child;
 }
 

@@ -50,6 +50,7 @@ struct ChildStatus {
   std::int64_t installed_s = 0, rekey_in_s = 0;
   std::vector<std::string> local_ts, remote_ts;
   bool udp_encap = false;  // RFC 3948
+  bool manual = false;     // keys that are written down, never renewed
 };
 struct PairStatus {
   std::string name;

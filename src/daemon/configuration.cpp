@@ -106,6 +106,9 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
                                   file.kind == Kind::kMeshSecret
                                       ? "make it once with 'espalier secret new' and give the same "
                                         "file to every host, with mode 0600"
+                                  : file.kind == Kind::kManualKeys
+                                      ? "make it with 'espalier manual new' and give the same file "
+                                        "to the other end, with mode 0600"
                                       : "put the secret there that the peer has too, in one line "
                                         "and with mode 0600"));
   }
@@ -113,6 +116,10 @@ Status read_credential(const std::string& folder, const mesh::RequiredFile& file
     auto key = crypto::PrivateKey::from_pem(contents->reveal());
     if (!key) return in_file(path, key.error());
     keys.add(file.path, std::move(*key));
+    return {};
+  }
+  if (file.kind == Kind::kManualKeys) {
+    into.manual_keys[file.name] = std::move(*contents);
     return {};
   }
   const ByteView view = contents->reveal();

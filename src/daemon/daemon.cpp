@@ -200,8 +200,9 @@ Status Daemon::start() {
           journal_ ? &*journal_ : nullptr},
       configuration_->keys, std::move(settings));
   use_certificates();
+  manual_ = std::make_unique<ManualKeying>(host_->port(), log_);
   view_ = std::make_unique<DaemonView>(
-      *driver_, *host_, certificate_watch_,
+      *driver_, *host_, certificate_watch_, *manual_,
       [this](const control::ReloadRequest& request) { return reload(request); }, plane_why_);
   server_ = std::make_unique<control::Server>(*view_, daemon_info());
   warn_about_host();
@@ -211,10 +212,12 @@ Status Daemon::start() {
                           "reload' is run",
                           options_.config)});
   } else {
-    log_.log({LogLevel::kInfo, "daemon", "",
-              fmt::format("espalierd {} is {} in mesh {}: {} pairs, {}", control::kVersion,
-                          configuration_->plan.self, configuration_->plan.mesh,
-                          configuration_->plan.connections.size(), host_->describe())});
+    log_.log(
+        {LogLevel::kInfo, "daemon", "",
+         fmt::format("espalierd {} is {} in mesh {}: {} pairs, {}", control::kVersion,
+                     configuration_->plan.self, configuration_->plan.mesh,
+                     configuration_->plan.connections.size() + configuration_->plan.manual.size(),
+                     host_->describe())});
   }
   tell_addresses();
   ++generation_;
@@ -275,8 +278,15 @@ Status Daemon::go_on() {
                             restored.kept, restored.changed, restored.unreadable)});
     }
   }
-  const EngineDriver::Standing standing = driver_->standing();
+  EngineDriver::Standing standing = driver_->standing();
+  ManualKeying::Wanted manual = manual_->begin(configuration_->plan.manual, unix_now());
+  for (auto& sa : manual.sas) standing.sas.push_back(std::move(sa));
+  for (auto& policy : manual.policies) standing.policies.push_back(std::move(policy));
   TRY(host_->adopt(standing.sas, standing.policies));
+  if (!manual_->empty()) {
+    TRY_ASSIGN(const dataplane::Snapshot snapshot, host_->port().query());
+    manual_->take_over(snapshot, monotonic_now(), unix_now());
+  }
   driver_->reconcile();
   reconcile_at_ = monotonic_now() + kReconcileEvery;
   driver_->handle_timeout();
@@ -328,6 +338,8 @@ Result<control::ReloadReport> Daemon::reload(const control::ReloadRequest& reque
   view_->set_plan(configuration_->plan, ++generation_);
   for (const std::string& warning : configuration_->plan.warnings)
     log_.log({LogLevel::kWarning, "config", "", warning});
+  // Before IKE lets go of a pair that has manual keys now.
+  manual_->set(configuration_->plan.manual, monotonic_now(), unix_now());
   TRY(driver_->command(ike::Configure{configuration_->plan.connections}));
   if (auto lists = configuration_->keys.shared_revocations()) {
     TRY(driver_->command(ike::CheckRevocation{std::move(lists)}));
@@ -338,6 +350,16 @@ Result<control::ReloadReport> Daemon::reload(const control::ReloadRequest& reque
        fmt::format("reloaded: {} pairs added, {} removed, {} changed, {} untouched",
                    diff.added.size(), diff.removed.size(), diff.changed.size(), diff.unchanged)});
   return report;
+}
+
+void Daemon::reconcile(Instant now) {
+  handle_plane();  // what it has to say first
+  host_->repair();
+  driver_->reconcile();
+  reconciled_ = now;
+  reconcile_at_ = now + kReconcileEvery;
+  if (manual_->empty()) return;
+  if (const auto snapshot = host_->port().query()) manual_->reconcile(*snapshot, now, unix_now());
 }
 
 // A configuration was loaded: its lists, with what was fetched; and of our own certificates the
@@ -390,6 +412,9 @@ int Daemon::wait_ms() const {
   if (const auto wakeup = driver_->next_wakeup()) consider(wakeup->at);
   consider(reconcile_at_);
   consider(certificate_watch_.next());
+  if (const auto change = manual_->next_change()) {
+    consider(now + std::chrono::seconds(std::clamp<std::int64_t>(*change - unix_now(), 0, 60)));
+  }
   consider(fetcher_->next());
   consider(server_->poll_timeout());
   if (routes_waiting_) consider(routes_retry_at_);
@@ -460,11 +485,10 @@ void Daemon::poll_once() {
                              std::max(now + kReconcileAfterDrift, reconciled_ + kReconcilePause));
   }
   if (now >= reconcile_at_) {
-    handle_plane();  // what it has to say first
-    host_->repair();
-    driver_->reconcile();
-    reconciled_ = now;
-    reconcile_at_ = now + kReconcileEvery;
+    reconcile(now);
+  }
+  if (const auto change = manual_->next_change(); change && *change <= unix_now()) {
+    manual_->update(now, unix_now());
   }
   if (const auto due = fetcher_->next(); is_ready(wait[5]) || (due && *due <= now)) {
     handle_fetches();

@@ -14,6 +14,7 @@
 #include "daemon/control_socket.hpp"
 #include "daemon/daemon_view.hpp"
 #include "daemon/logger.hpp"
+#include "daemon/manual_keying.hpp"
 #include "daemon/plane_host.hpp"
 #include "daemon/revocation_fetch.hpp"
 #include "dataplane/userspace/fd.hpp"
@@ -46,6 +47,7 @@ class Daemon {
   void open_journal();
   Status go_on();
   void retry_routes();
+  void reconcile(Instant now);
   void tell_addresses();
   void warn_about_host();
   int wait_ms() const;
@@ -77,6 +79,7 @@ class Daemon {
   std::string plane_why_;
   std::optional<JournalFile> journal_;
   std::unique_ptr<EngineDriver> driver_;
+  std::unique_ptr<ManualKeying> manual_;
   std::unique_ptr<DaemonView> view_;
   std::unique_ptr<control::Server> server_;
   std::optional<ControlSocket> control_;

@@ -138,12 +138,15 @@ void DaemonView::set_plan(const mesh::HostPlan& plan, std::uint64_t generation) 
 control::StatusSnapshot DaemonView::status() {
   const Instant now = monotonic_now();
   UseCounters counters;
+  dataplane::Snapshot use;
   control::StatusSnapshot out;
   out.repairs.emplace_back("sas-lost", driver_.engine().counter(ike::Counter::kSasLost));
-  if (const auto plane = plane_.query()) {
-    for (const dataplane::SaState& sa : plane->sas)
+  out.repairs.emplace_back("manual-restored", manual_.restored());
+  if (auto plane = plane_.query()) {
+    use = std::move(*plane);
+    for (const dataplane::SaState& sa : use.sas)
       counters[{sa.key.direction, sa.key.spi}] = sa.counters;
-    for (const auto& [name, count] : plane->counters) {
+    for (const auto& [name, count] : use.counters) {
       if (is_repair(name)) out.repairs.emplace_back(name, count);
     }
   }
@@ -162,11 +165,22 @@ control::StatusSnapshot DaemonView::status() {
   }
   for (const ike::PairSnapshot& pair : driver_.engine().snapshot())
     out.pairs.push_back(describe(pair, counters, now));
+  for (control::PairStatus& pair : manual_.status(use, now, unix_now()))
+    out.pairs.push_back(std::move(pair));
+  std::sort(out.pairs.begin(), out.pairs.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
   return out;
 }
 
 std::optional<control::PairStatus> DaemonView::pair_status(const std::string& name) {
   const auto snapshot = driver_.engine().snapshot(name);
+  if (!snapshot && manual_.resolve(name) == name && !name.empty()) {
+    const auto plane = plane_.query();
+    for (control::PairStatus& pair :
+         manual_.status(plane ? *plane : dataplane::Snapshot{}, monotonic_now(), unix_now())) {
+      if (pair.name == name) return std::move(pair);
+    }
+  }
   if (!snapshot) return std::nullopt;
   return describe(*snapshot, driver_.recent_use(), monotonic_now());
 }
@@ -192,11 +206,16 @@ Result<std::string> DaemonView::resolve(const std::string& name) {
   for (const auto& [pair_name, pair] : pairs) {
     if (pair.connection->peer == name) return pair_name;
   }
+  if (std::string manual = manual_.resolve(name); !manual.empty()) return manual;
   constexpr std::size_t kShown = 50;
   std::string known;
   std::size_t shown = 0;
   for (const auto& [pair_name, pair] : pairs) {
     if (shown++ == kShown) break;
+    known += (known.empty() ? "" : ", ") + pair_name;
+  }
+  for (const std::string& pair_name : manual_.names()) {
+    if (shown++ >= kShown) break;
     known += (known.empty() ? "" : ", ") + pair_name;
   }
   if (pairs.size() > kShown) known += fmt::format(" and {} more", pairs.size() - kShown);
@@ -205,16 +224,29 @@ Result<std::string> DaemonView::resolve(const std::string& name) {
                                 known.empty() ? "none" : known));
 }
 
+Status DaemonView::not_manual(const std::string& pair, std::string_view what) const {
+  if (manual_.resolve(pair) != pair) return {};
+  return make_error(ErrorCode::kUnsupported,
+                    fmt::format("{} has manual keys: it is up as long as the inventory has it, and "
+                                "cannot be {}. Change its entry in 'manual' and run 'espalier "
+                                "reload'",
+                                pair, what));
+}
+
 Status DaemonView::initiate(const std::string& pair) {
+  TRY(not_manual(pair, "initiated"));
   return driver_.command(ike::Initiate{pair});
 }
 Status DaemonView::terminate(const std::string& pair) {
+  TRY(not_manual(pair, "taken down"));
   return driver_.command(ike::Terminate{pair});
 }
 Status DaemonView::rekey(const std::string& pair, bool ike) {
+  TRY(not_manual(pair, "rekeyed"));
   return driver_.command(ike::Rekey{pair, ike});
 }
 Status DaemonView::redirect(const std::string& pair, const IpAddress& to) {
+  TRY(not_manual(pair, "redirected"));
   return driver_.command(ike::Redirect{pair, to});
 }
 

@@ -6,6 +6,7 @@
 #include "control/view.hpp"
 #include "daemon/certificate_watch.hpp"
 #include "daemon/engine_driver.hpp"
+#include "daemon/manual_keying.hpp"
 #include "daemon/plane_host.hpp"
 #include "mesh/plan.hpp"
 
@@ -14,11 +15,13 @@ namespace espalier::daemon {
 class DaemonView final : public control::View {
  public:
   DaemonView(EngineDriver& driver, PlaneHost& host, const CertificateWatch& certificates,
+             const ManualKeying& manual,
              std::function<Result<control::ReloadReport>(const control::ReloadRequest&)> reload,
              std::string plane_why)
       : driver_(driver),
         host_(host),
         certificates_(certificates),
+        manual_(manual),
         plane_(host.port()),
         reload_(std::move(reload)),
         plane_why_(std::move(plane_why)) {}
@@ -40,9 +43,13 @@ class DaemonView final : public control::View {
   std::vector<std::pair<std::string, std::uint64_t>> counters() override;
 
  private:
+  // Refuses what only IKE has; nothing for a pair with IKE.
+  Status not_manual(const std::string& pair, std::string_view what) const;
+
   EngineDriver& driver_;
   PlaneHost& host_;
   const CertificateWatch& certificates_;
+  const ManualKeying& manual_;
   dataplane::Port& plane_;
   std::function<Result<control::ReloadReport>(const control::ReloadRequest&)> reload_;
   std::string plane_why_;

@@ -75,6 +75,12 @@ HostNetwork make_host_network(const mesh::HostPlan& plan) {
     network.pairs.push_back(protect(connection, plan.own_addresses));
     mtu = std::min(mtu, smallest_inner(connection));
   }
+  for (const policy::ManualTunnel& tunnel : plan.manual) {
+    network.pairs.push_back(protect(policy::traffic_of(tunnel), plan.own_addresses));
+    const auto inner = esp::largest_inner(
+        {tunnel.suite, tunnel.remote.family(), tunnel.udp_encap, tunnel.mode}, kUnderlayMtu);
+    if (inner) mtu = std::min(mtu, *inner);
+  }
   // Never below what IPv6 needs (RFC 8200 section 5); outer packets are then fragmented.
   network.mtu = static_cast<unsigned>(std::max<std::size_t>(mtu, 1280));
   return network;

@@ -107,7 +107,7 @@ class KernelHost final : public PlaneHost {
   }
   Status stop() override {
     const auto restored = larval_drop_.restore();
-    TRY(plane_->remove_all_sas());
+    TRY(plane_->remove_sas(dataplane::Kernel::Which::kNegotiated));
     return restored ? Status() : Status(restored.error());
   }
   bool outlives_daemon() const override { return true; }

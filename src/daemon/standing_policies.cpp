@@ -46,6 +46,14 @@ bool is_bound(const policy::Connection& connection) {
       [](const policy::ChildConfig& one) { return one.binding && one.binding->is_bound_out(); });
 }
 
+bool excepts_pings(const policy::Connection& connection) {
+  const auto pairs = policy::exceptions_of(connection);
+  return std::any_of(pairs.begin(), pairs.end(), [](const policy::SelectorPair& pair) {
+    return pair.local.protocol == policy::kProtocolIcmp ||
+           pair.local.protocol == policy::kProtocolIcmp6;
+  });
+}
+
 // What of the connection is closed, each for itself.
 std::vector<dataplane::PolicySpec> closed_of(const policy::Connection& connection) {
   std::vector<dataplane::PolicySpec> list;
@@ -100,24 +108,18 @@ std::vector<dataplane::PolicySpec> StandingPolicies::of(const mesh::HostPlan& pl
     used_.insert(one.reqid);
     if (held.emplace(name, one.reqid).second) list.push_back(std::move(one));
   };
-  for (const policy::Connection& connection : plan.connections) {
-    for (dataplane::PolicySpec& one : closed_of(connection)) add(std::move(one));
-    bool pings = false;
+  const auto add_all = [&](const policy::Connection& connection) {
+    for (dataplane::PolicySpec& one : closed_of(connection)) {
+      // ping finds its source address by connect(), with UDP.
+      one.connects = !one.trap && excepts_pings(connection);
+      add(std::move(one));
+    }
     for (policy::SelectorPair& pair : policy::exceptions_of(connection)) {
-      const std::uint8_t protocol = pair.local.protocol;
-      pings |= protocol == policy::kProtocolIcmp || protocol == policy::kProtocolIcmp6;
       add(spec(connection, {pair.local}, {pair.remote}, true));
     }
-    // dataplane/kernel/xfrm_policy.cpp says why. A trap lets connect() pass as well.
-    const bool closed = connection.protect == policy::Protect::kRequire;
-    if (closed && pings && !traps(connection) && !is_bound(connection)) {
-      policy::Bounds bounds = policy::bounds_of(connection);
-      for (auto* ends : {&bounds.local, &bounds.remote}) {
-        for (policy::TrafficSelector& one : *ends) one.protocol = policy::kProtocolUdp;
-      }
-      add(spec(connection, bounds.local, bounds.remote, false));
-    }
-  }
+  };
+  for (const policy::Connection& connection : plan.connections) add_all(connection);
+  for (const policy::ManualTunnel& tunnel : plan.manual) add_all(policy::traffic_of(tunnel));
   held_ = std::move(held);
   used_.clear();
   for (const auto& [name, reqid] : held_) used_.insert(reqid);

@@ -15,8 +15,8 @@ namespace espalier::daemon {
 // that a reload touches what changed and nothing else.
 class StandingPolicies {
  public:
-  // For each connection: one closed policy for each child, or for its bounds, and one for each
-  // exception.
+  // For each connection and each tunnel with manual keys: one closed policy for each child, or for
+  // its bounds, and one for each exception.
   std::vector<dataplane::PolicySpec> of(const mesh::HostPlan& plan);
 
  private:

@@ -21,6 +21,9 @@ mesh::HostPlan plan_of(const std::string& settings, const std::string& more = ""
   for (const auto& fault : loaded.diagnostics) ADD_FAILURE() << to_string(fault);
   mesh::Credentials credentials;
   credentials.mesh_secret = SecretBytes(to_vector(as_bytes("k7#QzP!v02_xLm9w")));
+  credentials.manual_keys["k"] = SecretBytes(to_vector(
+      as_bytes("encr: 0x8f1d6a0c5be4237790ad41c2f6831be717c9e24b80f65d3a9941ab07ce52d883\n"
+               "integ: 0x52d8831f64b7a09941ab07cef65d3a17c9e24b80c2f6831be790ad418f1d6a0c\n")));
   auto plan = mesh::compile(*loaded.inventory, "a", credentials);
   EXPECT_TRUE(plan.ok());
   return std::move(*plan);
@@ -41,11 +44,29 @@ TEST(StandingPolicies, ClosedAndExceptions) {
     EXPECT_TRUE(dataplane::kernel::is_ours(one.reqid.value));
     EXPECT_EQ(one.pair, "a-b");
   }
-  // With ICMP outside, UDP is closed in the way that lets ping find its source address.
+  EXPECT_FALSE(list.front().connects);
+  // With ICMP outside it is closed in the way that lets ping find its source address, and with no
+  // selectors but a child's: the child's policy takes its place.
   const auto pings = standing.of(plan_of("except: icmp"));
   EXPECT_EQ(count(pings, true), 1u);
-  ASSERT_EQ(count(pings, false), 2u);
-  EXPECT_EQ(pings.back().local_ts.front().protocol, policy::kProtocolUdp);
+  ASSERT_EQ(count(pings, false), 1u);
+  EXPECT_TRUE(pings.front().closed && pings.front().connects);
+  EXPECT_EQ(pings.front().local_ts.front().protocol, 0);
+}
+
+TEST(StandingPolicies, ManualTunnelsAreClosedWhateverTheLevel) {
+  StandingPolicies standing;
+  const auto list = standing.of(plan_of("protect: use, except: ssh",
+                                        "  c: 192.0.2.3\nmanual:\n  a-b: {spi: 256, secret: "
+                                        "\"file:k\"}\n"));
+  std::size_t closed = 0, clear = 0;
+  for (const PolicySpec& one : list) {
+    if (one.pair != "a-b") continue;
+    closed += one.closed ? 1 : 0;
+    clear += one.clear ? 1 : 0;
+  }
+  EXPECT_EQ(closed, 1u);
+  EXPECT_EQ(clear, 2u);
 }
 
 // The kernel would ask a closed policy without an interface before a packet comes to its own.

@@ -9,6 +9,21 @@
 namespace espalier::dataplane {
 namespace {
 
+// 32 KiB: the kernel fills dumps up to this size for readers that offer it. What it says of SAs has
+// their keys.
+class ReceiveBuffer {
+ public:
+  ReceiveBuffer() : octets_(32768) {}
+  ReceiveBuffer(const ReceiveBuffer&) = delete;
+  ReceiveBuffer& operator=(const ReceiveBuffer&) = delete;
+  ~ReceiveBuffer() { explicit_bzero(octets_.data(), octets_.size()); }
+  char* data() { return octets_.data(); }
+  std::size_t size() const { return octets_.size(); }
+
+ private:
+  std::vector<char> octets_;
+};
+
 ErrorCode code_of(int number) {
   switch (number) {
     case EPERM:
@@ -108,8 +123,7 @@ Status Netlink::exchange(NetlinkMessage& message,
   head->nlmsg_pid = port();  // XFRM passes it on to the groups: so we know our own changes
   errno_ = 0;
   if (mnl_socket_sendto(socket_.get(), head, head->nlmsg_len) < 0) return failed(errno, {});
-  // 32 KiB: the kernel fills dumps up to this size for readers that offer it.
-  std::vector<char> buffer(32768);
+  ReceiveBuffer buffer;
   for (;;) {
     const auto received = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
     if (received < 0 && errno == EINTR) continue;
@@ -143,7 +157,7 @@ void Netlink::widen(std::size_t octets) {
 }
 
 Status Netlink::receive_waiting(const std::function<void(const nlmsghdr&)>& visitor) {
-  std::vector<char> buffer(32768);
+  ReceiveBuffer buffer;
   for (;;) {
     const auto received = recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (received < 0 && errno == EINTR) continue;

@@ -44,7 +44,9 @@ struct SaSpec {
   // Transport mode through NAT: this end's and the peer's address as the peer has them, for the
   // checksums behind ESP (RFC 3948 section 3.1.2; Linux: encap_oa).
   std::optional<IpAddress> original_local, original_remote;
-  std::uint32_t replay_window = 1024;  // packets; inbound
+  // Packets; inbound. 0, in both directions: no anti-replay, and numbers start again behind the
+  // last (manual keys, RFC 4303 section 3.3.3).
+  std::uint32_t replay_window = 1024;
   policy::OuterHeader outer;
   policy::Binding binding;  // the kernel's alone; an inbound SA has no mark (policies have)
   bool tell_first = false;  // inbound: FirstPacket when one has come
@@ -78,6 +80,9 @@ struct PolicySpec {
   // Of a closed one: what leaves is somebody else's to close, since the kernel would ask this
   // policy before a packet comes to the interface that it is routed to.
   bool inbound_only = false;
+  // Of a closed one: a socket can be connected to what is behind it all the same; packets leave
+  // not.
+  bool connects = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
 

@@ -40,8 +40,8 @@ std::string_view name(OpenResult result) {
 
 Result<InboundSa> InboundSa::make(const SaParameters& parameters) {
   TRY(check(parameters));
-  InboundSa sa(
-      ReplayWindow(parameters.replay_window, parameters.esn, parameters.first_sequence - 1));
+  InboundSa sa(ReplayWindow(std::max(parameters.replay_window, kMinReplayWindow), parameters.esn,
+                            parameters.first_sequence - 1));
   TRY_ASSIGN(const crypto::SuiteSizes sizes, crypto::sizes(parameters.suite));
   TRY_ASSIGN(sa.shape_, espalier::esp::shape(parameters.suite));
   TRY_ASSIGN(sa.cipher_,
@@ -50,6 +50,7 @@ Result<InboundSa> InboundSa::make(const SaParameters& parameters) {
   sa.block_ = std::max<std::size_t>(1, sizes.block);
   sa.esn_ = parameters.esn;
   sa.aead_ = crypto::info(parameters.suite.encr)->aead;  // make_cipher knew it
+  sa.anti_replay_ = parameters.replay_window != 0;
   sa.tunnel_ = parameters.mode == policy::Mode::kTunnel;
   return sa;
 }
@@ -63,6 +64,10 @@ bool InboundSa::precheck(OpenPacket& packet) const {
   // The 4-octet alignment of RFC 4303 section 2.4 is what a sender owes; a receiver needs whole
   // blocks only.
   if ((packet.packet.size() - fixed) % block_ != 0) return false;
+  if (!anti_replay_) {
+    packet.sequence = wire::esp::parse_header(packet.packet)->sequence;
+    return true;
+  }
   const auto sequence = window_.infer(wire::esp::parse_header(packet.packet)->sequence);
   if (!sequence) {
     packet.result = OpenResult::kBehindWindow;
@@ -76,13 +81,15 @@ bool InboundSa::precheck(OpenPacket& packet) const {
 
 // The packet is authentic.
 void InboundSa::finish(OpenPacket& packet) {
-  const std::uint64_t highest = window_.highest();
-  const ReplayVerdict verdict = window_.update(packet.sequence);
-  if (verdict != ReplayVerdict::kNew) {
-    packet.result = from(verdict);
-    return;
+  if (anti_replay_) {
+    const std::uint64_t highest = window_.highest();
+    const ReplayVerdict verdict = window_.update(packet.sequence);
+    if (verdict != ReplayVerdict::kNew) {
+      packet.result = from(verdict);
+      return;
+    }
+    packet.newest = packet.sequence > highest;
   }
-  packet.newest = packet.sequence > highest;
   const MutableByteView plain = packet.packet.subspan(
       shape_.headroom(), packet.packet.size() - shape_.headroom() - shape_.icv);
   const std::size_t pad = plain[plain.size() - 2];

@@ -67,6 +67,7 @@ class InboundSa {
   bool esn_ = false;
   bool aead_ = true;
   bool tunnel_ = true;
+  bool anti_replay_ = true;
   std::array<std::uint64_t, kOpenResults> counters_{};
 };
 

@@ -10,7 +10,15 @@
 namespace espalier::esp {
 
 Status check(const SaParameters& parameters) {
-  if (parameters.replay_window < kMinReplayWindow || parameters.replay_window > kMaxReplayWindow) {
+  if (parameters.replay_window == 0) {
+    // What counts must not see a number again (RFC 4106 section 3.1, RFC 3686 section 7).
+    if (parameters.esn || parameters.suite.encr != crypto::EncrId::kAesCbc) {
+      return make_error(ErrorCode::kInvalidArgument,
+                        fmt::format("SA {}: only CBC without ESN can do without anti-replay.",
+                                    to_string(parameters.spi)));
+    }
+  } else if (parameters.replay_window < kMinReplayWindow ||
+             parameters.replay_window > kMaxReplayWindow) {
     return make_error(ErrorCode::kInvalidArgument,
                       fmt::format("SA {}: a replay window of {} packets is outside {} to {}.",
                                   to_string(parameters.spi), parameters.replay_window,
@@ -35,6 +43,7 @@ Result<OutboundSa> OutboundSa::make(const SaParameters& parameters) {
   sa.next_ = parameters.first_sequence;
   sa.last_ = parameters.esn ? std::numeric_limits<std::uint64_t>::max() : 0xffffffff;
   sa.esn_ = parameters.esn;
+  sa.wraps_ = parameters.replay_window == 0;
   sa.aead_ = crypto::info(parameters.suite.encr)->aead;  // make_cipher knew it
   return sa;
 }
@@ -85,12 +94,13 @@ std::size_t OutboundSa::seal(std::span<SealPacket> batch, crypto::Rng& rng) {
     // next_ wraps to 0 behind the last number of ESN; exhausted_ keeps it from being used.
     const std::uint64_t left = remaining();
     std::size_t count = std::min(batch.size() - done, kMaxBatch);
-    if (count >= left) {
+    const bool at_the_end = count >= left;
+    if (at_the_end) {
       count = static_cast<std::size_t>(left);
-      exhausted_ = true;
+      exhausted_ = !wraps_;
     }
     seal_chunk(batch.subspan(done, count), rng);
-    next_ += count;
+    next_ = at_the_end && wraps_ ? 1 : next_ + count;
     done += count;
   }
   return done;

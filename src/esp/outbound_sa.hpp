@@ -54,6 +54,7 @@ class OutboundSa {
   std::uint64_t next_ = 1;
   std::uint64_t last_ = 0xffffffff;
   bool exhausted_ = false;
+  bool wraps_ = false;  // "when it reaches the maximum value, the counter rolls over"
   bool esn_ = false;
   bool aead_ = true;
 };

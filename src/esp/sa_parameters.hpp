@@ -14,7 +14,9 @@ struct SaParameters {
   ByteView encr_key;  // with the salt at its end; read while the SA is made, not kept
   ByteView integ_key;
   bool esn = false;
-  std::uint32_t replay_window = 1024;  // packets; inbound only
+  // Packets. 0: no anti-replay, for manual keys alone (RFC 4303 section 3.3.3): inbound numbers are
+  // not looked at, outbound ones start again behind the last.
+  std::uint32_t replay_window = 1024;
   // The first sequence number to send or expect. A negotiated SA starts at 1; anything else would
   // use an IV twice. Tests and outside vectors set it.
   std::uint64_t first_sequence = 1;

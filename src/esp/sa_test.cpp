@@ -281,5 +281,40 @@ TEST(Sa, parametersAreChecked) {
   EXPECT_FALSE(InboundSa::make(key).ok());
 }
 
+// Manual keys (RFC 4303 section 3.3.3): numbers go round, and nobody looks at them.
+TEST(WithoutAntiReplay, numbersGoRoundAndAreNotLookedAt) {
+  const CipherSuite cbc{EncrId::kAesCbc, 128, IntegId::kHmacSha2_256_128};
+  const Keys keys = keys_for(cbc);
+  SaParameters p = parameters(cbc, keys);
+  p.replay_window = 0;
+  InboundSa in = InboundSa::make(p).value();
+  p.first_sequence = 0xfffffffe;
+  OutboundSa out = OutboundSa::make(p).value();
+  crypto::SystemRng rng;
+  Sealed sealed(out, {10, 20, 30, 40});
+  EXPECT_EQ(out.seal(sealed.packets, rng), 2u + 2u);
+  std::vector<std::uint32_t> numbers;
+  for (Bytes& packet : sealed.storage) {
+    numbers.push_back(wire::esp::parse_header(packet)->sequence);
+    for (int twice = 0; twice < 2; ++twice) {
+      Bytes copy = packet;
+      EXPECT_EQ(open_one(in, copy).result, OpenResult::kOpened);
+    }
+    packet.back() ^= 1;
+    EXPECT_EQ(open_one(in, packet).result, OpenResult::kBadIcv);
+  }
+  EXPECT_EQ(numbers, (std::vector<std::uint32_t>{0xfffffffe, 0xffffffff, 1, 2}));
+  EXPECT_GT(out.remaining(), 0u);
+}
+
+TEST(WithoutAntiReplay, onlyForCbcWithoutEsn) {
+  const CipherSuite gcm{EncrId::kAesGcm16, 128, IntegId::kNone};
+  const Keys keys = keys_for(gcm);
+  SaParameters p = parameters(gcm, keys);
+  p.replay_window = 0;
+  EXPECT_EQ(OutboundSa::make(p).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(InboundSa::make(p).error().code, ErrorCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace espalier::esp

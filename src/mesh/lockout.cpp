@@ -90,11 +90,15 @@ bool closes(const policy::Connection& connection, const Login& login) {
   });
 }
 
-const policy::Connection* closing(const HostPlan& plan, const Login& login) {
-  const auto found =
-      std::find_if(plan.connections.begin(), plan.connections.end(),
-                   [&](const policy::Connection& one) { return closes(one, login); });
-  return found == plan.connections.end() ? nullptr : &*found;
+// The pair that does; empty: none.
+std::string closing(const HostPlan& plan, const Login& login) {
+  for (const policy::Connection& one : plan.connections) {
+    if (closes(one, login)) return one.name;
+  }
+  for (const policy::ManualTunnel& one : plan.manual) {
+    if (closes(policy::traffic_of(one), login)) return one.name;
+  }
+  return "";
 }
 
 }  // namespace
@@ -125,14 +129,14 @@ std::vector<Login> parse_ssh_sockets(std::string_view table) {
 std::optional<std::string> lockout(const HostPlan& plan, const HostPlan* running,
                                    const std::vector<Login>& logins) {
   for (const Login& login : logins) {
-    const policy::Connection* pair = closing(plan, login);
-    if (pair == nullptr || (running != nullptr && closing(*running, login) != nullptr)) continue;
+    const std::string pair = closing(plan, login);
+    if (pair.empty() || (running != nullptr && !closing(*running, login).empty())) continue;
     const std::string what = login.local.port == kSshPort
                                  ? "ssh"
                                  : "{proto: tcp, port: " + std::to_string(login.local.port) + "}";
     return "somebody is logged in from " + login.remote.ip.to_string() + " (to port " +
            std::to_string(login.local.port) + " of " + login.local.ip.to_string() +
-           "), which the pair " + pair->name +
+           "), which the pair " + pair +
            " would close until its SA is up, and for good if it never is: add " + what +
            " to its 'except' (defaults: {except: [" + what + "]}) on all hosts, or force it";
   }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "config/inventory.hpp"
+#include "policy/selectors.hpp"
 
 namespace espalier::mesh {
 namespace {
@@ -73,6 +74,27 @@ TEST(Lockout, APlanWithoutAnExceptionForTheLogin) {
                              from("192.0.2.2 50000 192.0.2.1 2222"));
   ASSERT_TRUE(other);
   EXPECT_THAT(*other, HasSubstr("{proto: tcp, port: 2222}"));
+}
+
+TEST(Lockout, AManualTunnelClosesToo) {
+  const policy::ManualTunnel tunnel = [] {
+    policy::ManualTunnel one;
+    one.name = "a-b";
+    one.local = IpAddress::parse("192.0.2.1").value();
+    one.remote = IpAddress::parse("192.0.2.2").value();
+    one.local_ts = {policy::from_prefix(Prefix::host(one.local))};
+    one.remote_ts = {policy::from_prefix(Prefix::host(one.remote))};
+    return one;
+  }();
+  HostPlan plan;
+  plan.manual = {tunnel};
+  const auto why = lockout(plan, nullptr, from(kFromB));
+  ASSERT_TRUE(why);
+  EXPECT_THAT(*why, HasSubstr("the pair a-b"));
+  EXPECT_FALSE(lockout(plan, &plan, from(kFromB))) << "it is inside already";
+  plan.manual[0].except =
+      std::vector<policy::Service>{{policy::kProtocolTcp, 22, 22, policy::Side::kLocal, {}}};
+  EXPECT_FALSE(lockout(plan, nullptr, from(kFromB)));
 }
 
 TEST(Lockout, WhatKeepsALogin) {

@@ -5,6 +5,7 @@
 #include "crypto/pair_key.hpp"
 #include "crypto/signature.hpp"
 #include "mesh/limits.hpp"
+#include "mesh/manual.hpp"
 #include "mesh/own_identity.hpp"
 #include "mesh/secret.hpp"
 #include "mesh/tunnel_device.hpp"
@@ -348,7 +349,7 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
          pair + " has the post-quantum key '" + settings.ppk->id + "'");
   };
   for (const Host& peer : inventory.hosts) {
-    if (&peer == self) continue;
+    if (&peer == self || inventory.is_manual(self->name, peer.name)) continue;
     const PairSettings settings = inventory.settings_between(*self, peer);
     const std::string pair = pair_name(*self, peer.name);
     need_ppk(settings, pair);
@@ -370,6 +371,13 @@ std::vector<RequiredFile> required_files(const Inventory& inventory, std::string
       need(Kind::kForeignSecret, "private/" + file, file, pair + " authenticates by it");
     }
   }
+  for (const config::Manual& tunnel : inventory.manual) {
+    if (tunnel.host != self->name && tunnel.peer != self->name) continue;
+    for (const config::ManualPeriod& period : tunnel.keys) {
+      need(Kind::kManualKeys, "private/" + period.secret_file, period.secret_file,
+           tunnel.name + " has these manual keys");
+    }
+  }
   std::vector<RequiredFile> list;
   for (auto& [key, file] : files) list.push_back(std::move(file));
   return list;
@@ -379,12 +387,16 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
                          const Credentials& credentials) {
   const Host* self = inventory.find_host(self_name);
   ASSERT(self != nullptr);
-  HostPlan plan{inventory.mesh, self->name, self->addresses, self->subnets, {}, {}};
+  HostPlan plan;
+  plan.mesh = inventory.mesh;
+  plan.self = self->name;
+  plan.own_addresses = self->addresses;
+  plan.own_subnets = self->subnets;
   if (!credentials.mesh_secret.empty()) TRY(check_mesh_secret(credentials.mesh_secret));
   TRY_ASSIGN(const OwnIdentity own, own_identity(credentials));
   const SharedList<std::string> file{inventory.file};
   for (const Host& peer : inventory.hosts) {
-    if (&peer == self) continue;
+    if (&peer == self || inventory.is_manual(self->name, peer.name)) continue;
     TRY_ASSIGN(Connection connection, towards_host(inventory, *self, peer, credentials, own));
     set_places(file, *self, peer.at, connection);
     if (connection.protect == policy::Protect::kOff) continue;
@@ -398,33 +410,46 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
     plan.connections.push_back(std::move(connection));
   }
   TRY(check_devices(plan.connections));
+  if (credentials.with_manual) {
+    TRY_ASSIGN(plan.manual, compile_manual(inventory, self_name, credentials));
+  }
   for (const Connection& connection : plan.connections) warn_of_no_encryption(connection, plan);
   std::sort(plan.connections.begin(), plan.connections.end(),
             [](const Connection& a, const Connection& b) { return a.name < b.name; });
   return plan;
 }
 
+namespace {
+
+template <class Item>
+void add_diff(const std::vector<Item>& before, const std::vector<Item>& after, PlanDiff& diff) {
+  std::map<std::string_view, const Item*> old;
+  for (const Item& item : before) old.emplace(item.name, &item);
+  for (const Item& item : after) {
+    const auto found = old.find(item.name);
+    if (found == old.end()) {
+      diff.added.push_back(item.name);
+      continue;
+    }
+    if (*found->second == item) {
+      ++diff.unchanged;
+    } else {
+      diff.changed.push_back(item.name);
+    }
+    old.erase(found);
+  }
+  for (const auto& [name, item] : old) diff.removed.emplace_back(name);
+}
+
+}  // namespace
+
 PlanDiff plan_diff(const HostPlan& before, const HostPlan& after) {
   PlanDiff diff;
   diff.own_changed = before.mesh != after.mesh || before.self != after.self ||
                      before.own_addresses != after.own_addresses ||
                      before.own_subnets != after.own_subnets;
-  std::map<std::string_view, const Connection*> old;
-  for (const Connection& c : before.connections) old.emplace(c.name, &c);
-  for (const Connection& c : after.connections) {
-    const auto found = old.find(c.name);
-    if (found == old.end()) {
-      diff.added.push_back(c.name);
-      continue;
-    }
-    if (*found->second == c) {
-      ++diff.unchanged;
-    } else {
-      diff.changed.push_back(c.name);
-    }
-    old.erase(found);
-  }
-  for (const auto& [name, connection] : old) diff.removed.emplace_back(name);
+  add_diff(before.connections, after.connections, diff);
+  add_diff(before.manual, after.manual, diff);
   return diff;
 }
 

@@ -26,11 +26,13 @@ struct RequiredFile {
     kPpk,
     kPrivateKey,
     kCertificate,
-    kAnchors
+    kAnchors,
+    kManualKeys
   };
   Kind kind = Kind::kMeshSecret;
   std::string path;  // relative to the configuration folder; for kAnchors a folder of *.pem
-  std::string name;  // kForeignSecret, kPpk: the file's name as the inventory says it; else empty
+  std::string name;  // kForeignSecret, kPpk, kManualKeys: the file's name as the inventory says it;
+                     // else empty
   std::string why;   // for messages: "bender-flexo authenticates by the mesh secret"
   friend bool operator==(const RequiredFile&, const RequiredFile&) = default;
 };
@@ -50,10 +52,13 @@ struct Credentials {
   SecretBytes mesh_secret;                             // parse_secret()
   std::map<std::string, SecretBytes> foreign_secrets;  // by RequiredFile::name
   std::map<std::string, SecretBytes> ppks;             // by RequiredFile::name
+  std::map<std::string, SecretBytes> manual_keys;      // the files' text, by RequiredFile::name
   std::vector<OwnFile> certificates;                   // own, in order of preference
   std::vector<Bytes> anchors;                          // DER
   // `espalier check` has no files at hand: certificates are taken to be right.
   bool stand_ins = false;
+  // A simulation is about IKE: false leaves tunnels with manual keys out.
+  bool with_manual = true;
 };
 
 struct HostPlan {
@@ -62,6 +67,7 @@ struct HostPlan {
   std::vector<IpAddress> own_addresses;
   std::vector<Prefix> own_subnets;
   std::vector<policy::Connection> connections;  // ordered by name
+  std::vector<policy::ManualTunnel> manual;     // ordered by name
   std::vector<std::string> warnings;            // whole sentences for people, without secrets
   friend bool operator==(const HostPlan&, const HostPlan&) = default;
 };

@@ -65,7 +65,7 @@ class Guest:
     """A lab kernel that takes commands, joined to the bridge of a tests/netns/lib.py Lab by a TAP device. A folder is
     shared with it: .folder, at the same path on both sides."""
 
-    def __init__(self, lab, timeout=900, kernel="uml"):
+    def __init__(self, lab, timeout=900, memory=512, kernel="uml"):
         self.lab, self.names, self.kernel = lab, [], kernel
         self.folder = os.path.join(lab.folder, "guest")
         os.mkdir(self.folder, 0o700)
@@ -79,7 +79,7 @@ class Guest:
         started = time.monotonic()
         self.process = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{lab.net}", "--", *LAB, "--kernel", kernel, "--tap", "p-guest", "--share", self.folder,
-             "--stdin", "--timeout", str(timeout), sys.executable, os.path.join(HERE, "agent.py")],
+             "--stdin", "--timeout", str(timeout), "--memory", str(memory), sys.executable, os.path.join(HERE, "agent.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, preexec_fn=lib.die_with_parent)
         lab.guests = [*getattr(lab, "guests", []), self]
         self.release = self.answer()["ready"]

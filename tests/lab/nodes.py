@@ -43,6 +43,8 @@ class Node(guest.GuestHost):
         except json.JSONDecodeError:
             return None
 
+    pair, spis = lib.Host.pair, lib.Host.spis
+
     def pairs_up(self):
         status = self.status()
         return sum(1 for pair in status["pairs"] if pair["state"] == "up") if status else 0
@@ -98,9 +100,9 @@ class Listener:
 class Mesh:
     """A guest, and a mesh of nodes in it. hosts: {name: ([address/len, ...], [subnet, ...])}."""
 
-    def __init__(self, hosts, timeout=170, kernel="uml"):
+    def __init__(self, hosts, timeout=170, memory=512, kernel="uml"):
         self.lab = lib.Lab({})
-        self.guest = guest.Guest(self.lab, timeout, kernel)
+        self.guest = guest.Guest(self.lab, timeout, memory, kernel)
         self.secret = secrets.token_urlsafe(32)
         self.nodes = {name: Node(self.guest, name, addresses, subnets) for name, (addresses, subnets) in hosts.items()}
 

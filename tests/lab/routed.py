@@ -81,6 +81,26 @@ class Routed:
         self.assertEqual(self.a.ping("10.2.0.1", 2, timeout=1), 0)
         self.assertGreaterEqual(self.blocked(self.b, "XfrmInPolBlock") - before, 2)
 
+    def test_the_other_end_has_no_device(self):
+        self.mesh.write(self.mesh.inventory(self.settings), [self.a])
+        self.mesh.write(self.mesh.inventory(""), [self.b])
+        self.mesh.start()
+        self.mesh.wait_up(timeout=30 * self.slow)
+        self.assertEqual(self.device(self.b), 0)
+        wire = nodes.Listener(self.a, f"esp or {CLEAR}")
+        self.assertEqual(self.a.ping("10.2.0.1", 3, timeout=3), 3, self.logs())
+        self.assertEqual(self.b.ping("10.1.0.1", 3, timeout=3), 3, self.logs())
+        lines = wire.stop()
+        self.assertEqual([line for line in lines if "ESP(" not in line], [], "in the clear")
+        # A reload of the same writes nothing.
+        written = self.a.spawn(["ip", "monitor", "link", "route", "rule"], "monitor.log")
+        time.sleep(0.5)
+        self.a.espalier("reload", "--force")
+        time.sleep(0.5)
+        written.stop()
+        self.assertEqual(written.log(), "")
+        self.assertNotIn("routes and rules of our interfaces set", self.a.log())
+
     def test_what_somebody_removes_comes_back(self):
         self.begin()
         wire = nodes.Listener(self.a, CLEAR)

@@ -19,6 +19,21 @@ def serve(port):
         client.close()
 for port in map(int, sys.argv[1:]):
     threading.Thread(target=serve, args=(port,)).start()
+datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+datagrams.bind(('::', int(sys.argv[1])))
+while True:
+    datagrams.sendto(*datagrams.recvfrom(100))
+"""
+ASK_UDP = """
+import socket, sys
+for address in sys.argv[1:]:
+    asking = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_DGRAM)
+    asking.settimeout(2)
+    asking.sendto(b'a', (address, 22))
+    try:
+        print(address, asking.recv(9) == b'a')
+    except OSError:
+        print(address, False)
 """
 ASK = """
 import socket, sys
@@ -56,11 +71,16 @@ class Levels(unittest.TestCase):
         out = self.a.run(["python3", "-c", ASK, *targets], timeout=60).stdout
         return [line.split()[1] == "True" for line in out.splitlines()]
 
+    def ask_udp(self, *addresses):
+        out = self.a.run(["python3", "-c", ASK_UDP, *addresses], timeout=60).stdout
+        return [line.split()[1] == "True" for line in out.splitlines()]
+
     def blocked(self, node):
         """What the kernel counted as against its policies: (in, out)."""
         text = node.run(["cat", "/proc/net/xfrm_stat"]).stdout
         count = {name: int(number) for name, number in re.findall(r"^(\w+)\s+(\d+)$", text, re.M)}
-        return count["XfrmInPolBlock"] + count["XfrmInTmplMismatch"], count["XfrmOutPolBlock"]
+        return (count["XfrmInPolBlock"] + count["XfrmInTmplMismatch"],
+                count["XfrmOutPolBlock"] + count["XfrmOutNoStates"] + count["XfrmAcquireError"])
 
     def reload(self, defaults, *hosts):
         self.mesh.write(self.mesh.inventory(defaults))
@@ -85,6 +105,7 @@ class Levels(unittest.TestCase):
             self.mesh.wait_up(1)
             for address in ADDRESSES:
                 self.assertEqual(self.ask(f"{address}/22", f"{address}/80"), [True, True], mode)
+                self.assertEqual(self.ask_udp(address), [True], "udp is protected as the rest is")
                 self.assertEqual(self.a.ping(address, 3), 3)
             for node in (self.a, self.b):
                 node.daemon.stop()

@@ -58,7 +58,7 @@ Result<std::unique_ptr<Kernel>> Kernel::make(KernelOptions options) {
   std::unique_ptr<Kernel> plane(
       new Kernel(std::move(options), std::move(*requests), std::move(events)));
   plane->took_over_ = !plane->options_.keep;
-  if (plane->took_over_) TRY(plane->remove_all_sas());
+  if (plane->took_over_) TRY(plane->remove_sas(Which::kAll));
   return plane;
 }
 
@@ -359,7 +359,7 @@ Result<std::vector<KernelPolicy>> Kernel::dump_policies() {
   return found;
 }
 
-Status Kernel::remove_all_sas() {
+Status Kernel::remove_sas(Which which) {
   TRY_ASSIGN(const std::vector<KernelSa> left, dump_sas());
   left_larvals_.clear();
   std::size_t removed = 0;
@@ -368,10 +368,13 @@ Status Kernel::remove_all_sas() {
       left_larvals_.push_back(sa);
       continue;
     }
+    if (which == Which::kNegotiated && kernel::is_manual(sa.reqid)) continue;
     TRY(remove(sa.id()));
     ++removed;
   }
-  sas_.clear();
+  std::erase_if(sas_, [&](const auto& entry) {
+    return which == Which::kAll || !kernel::is_manual(entry.second.reqid.value);
+  });
   if (removed > 0 && options_.log != nullptr) {
     options_.log->log(
         {LogLevel::kInfo, "dataplane", "", fmt::format("{} SAs removed from the kernel", removed)});

@@ -29,15 +29,18 @@ class Kernel final : public Port {
   // more; its policies stay, so that nothing leaves in the clear meanwhile.
   static Result<std::unique_ptr<Kernel>> make(KernelOptions options);
 
-  // With KernelOptions::keep, once, at the start: these SAs (without keys) and policies of an
-  // earlier daemon are this one's from now on, as far as the kernel has them. Its other policies
-  // go; its other SAs do so with the first repair(), for packets that are on their way to them.
-  // Without any SA all go at once. Before the first close() its policies stay: nothing stands that
-  // would keep closed what they do.
+  // With KernelOptions::keep, once, at the start: these SAs and policies of an earlier daemon are
+  // this one's from now on, as far as the kernel has them. An SA that has its keys here (manual
+  // keys) must be the same in everything; another one under its name is removed, to make room.
+  // Other policies go; other SAs do so with the first repair(), for packets that are on their way
+  // to them. Without any SA of IKE all of IKE's go at once. Before the first close() its policies
+  // stay: nothing stands that would keep closed what they do.
   Status adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> policies);
 
-  // Every SA of ours, one by one; policies stay.
-  Status remove_all_sas();
+  // Every SA of ours, one by one; policies stay. Those with manual keys may too: they need no
+  // daemon.
+  enum class Which : std::uint8_t { kAll, kNegotiated };
+  Status remove_sas(Which which);
   // Removes every policy of ours, exceptions included, whoever wants it. Returns how many there
   // were.
   Result<std::size_t> open();
@@ -93,6 +96,7 @@ class Kernel final : public Port {
 
   Status install(const SaSpec& sa, const kernel::ReplayState* resume);
   Status remove(const kernel::SaId& id);
+  Result<bool> has_same(const SaSpec& sa);
   void own(std::vector<ReqId>& owners, const PolicySpec& policy);
   Status release(const kernel::PolicyKey& key, ReqId reqid);
   Status put_outside(const std::vector<kernel::KernelPolicy>& found);

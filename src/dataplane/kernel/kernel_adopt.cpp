@@ -7,6 +7,7 @@
 
 #include "dataplane/kernel/kernel.hpp"
 #include "dataplane/kernel/rebuild.hpp"
+#include "dataplane/kernel/same_sa.hpp"
 #include "policy/selectors.hpp"
 
 namespace espalier::dataplane {
@@ -81,24 +82,47 @@ Status Kernel::import_left() {
   return {};
 }
 
+Result<bool> Kernel::has_same(const SaSpec& sa) {
+  NetlinkMessage get(XFRM_MSG_GETSA, 0);
+  kernel::put_sa_id(get, {sa.direction == Direction::kIn ? sa.local.ip : sa.remote.ip, sa.spi});
+  bool same = false;
+  const Status read =
+      requests_.visit(get, [&](const nlmsghdr& header) { same = kernel::is_same_sa(header, sa); });
+  if (!read && read.error().code != ErrorCode::kNotFound) return read.error();
+  return same;
+}
+
 Status Kernel::adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> policies) {
   TRY_ASSIGN(const std::vector<KernelSa> found, dump_sas());
   std::map<std::pair<IpAddress, Spi>, const KernelSa*> by_name;
+  const bool none = std::none_of(
+      sas.begin(), sas.end(), [](const SaSpec& sa) { return !kernel::is_manual(sa.reqid.value); });
+  std::size_t removed = 0;
   for (const KernelSa& sa : found) {
     if (sa.larval()) continue;
     by_name[{sa.destination, sa.spi}] = &sa;
-    if (sas.empty()) TRY(remove(sa.id()));
+    if (!none || (took_over_ && kernel::is_manual(sa.reqid))) continue;
+    TRY(remove(sa.id()));
+    ++removed;
   }
-  if (sas.empty() && !by_name.empty() && options_.log != nullptr) {
+  if (removed > 0 && options_.log != nullptr) {
     options_.log->log({LogLevel::kInfo, "dataplane", "",
                        fmt::format("{} SAs of an earlier daemon removed from the kernel: their IKE "
                                    "SAs are gone",
-                                   by_name.size())});
+                                   removed)});
   }
   for (const SaSpec& sa : sas) {
     const IpAddress destination = sa.direction == Direction::kIn ? sa.local.ip : sa.remote.ip;
     const auto at = by_name.find({destination, sa.spi});
-    if (at == by_name.end() || at->second->reqid != sa.reqid.value) continue;
+    if (at == by_name.end()) continue;
+    if (kernel::is_manual(sa.reqid.value)) {
+      TRY_ASSIGN(const bool same, has_same(sa));
+      if (!same) {
+        TRY(remove({destination, sa.spi}));
+        continue;
+      }
+    }
+    if (at->second->reqid != sa.reqid.value) continue;
     if (at->second->if_id != kernel::if_id_of(sa)) continue;
     if (at->second->mark != kernel::mark_of(sa)) continue;
     sas_[sa.key()] = {sa.pair,   sa.reqid,     destination, sa.local,

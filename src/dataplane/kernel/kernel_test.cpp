@@ -52,10 +52,12 @@ struct KernelUnderTest {
     reason = lacks_esp(*plane);
   }
   // Another plane in the same namespace.
-  Result<std::unique_ptr<Kernel>> make() const {
+  Result<std::unique_ptr<Kernel>> make(bool keep = false) const {
+    KernelOptions how = options();
+    how.keep = keep;
     const userspace::Fd before(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
     EXPECT_EQ(setns(ours.get(), CLONE_NEWNET), 0);
-    auto made = Kernel::make(options());
+    auto made = Kernel::make(how);
     EXPECT_EQ(setns(before.get(), CLONE_NEWNET), 0);
     return made;
   }
@@ -93,6 +95,67 @@ TEST_F(KernelPlane, ANewDaemonRemovesTheSasOfTheLastAndLeavesItsPolicies) {
   EXPECT_EQ(now.policies[0].reqid, contract::id(7));
   EXPECT_EQ(now.policies[0].local_ts, contract::policy(7).local_ts);
   EXPECT_EQ(now.policies[0].remote_ts, contract::policy(7).remote_ts);
+}
+
+SaSpec manual_sa(Direction direction, std::uint32_t spi) {
+  SaSpec sa = contract::sa(direction, spi);
+  sa.reqid = ReqId(kernel::kManualReqIdFirst + 5);
+  sa.suite = {crypto::EncrId::kAesCbc, 128, crypto::IntegId::kHmacSha2_256_128};
+  sa.encr_key = SecretBytes(Bytes(16, 7));
+  sa.integ_key = SecretBytes(Bytes(32, 8));
+  sa.replay_window = 0;
+  return sa;
+}
+
+std::vector<std::uint32_t> spis(Kernel& plane) {
+  std::vector<std::uint32_t> out;
+  const Snapshot now = plane.query().value();
+  for (const SaState& sa : now.sas) out.push_back(sa.key.spi.value);
+  return out;
+}
+
+// What the kernel says of an SA is what it was told, so that it is known again.
+TEST_F(KernelPlane, SasWithManualKeysOutliveTheDaemonAndAreTakenOver) {
+  std::vector<SaSpec> ours;
+  for (const Direction direction : {Direction::kIn, Direction::kOut}) {
+    const std::uint32_t spi = direction == Direction::kIn ? 0x4000 : 0x4001;
+    ours.push_back(manual_sa(direction, spi));
+    ours.push_back(manual_sa(direction, spi + 2));
+    ours.back().udp_encap = !ours.back().udp_encap;
+    ours.back().mode = policy::Mode::kTransport;
+  }
+  for (const SaSpec& sa : ours) ASSERT_TRUE(apply({AddSa{sa}}).ok());
+  ASSERT_TRUE(apply({AddSa{contract::sa(Direction::kIn, 0x2000)}}).ok());
+  // One that stops takes IKE's away, and these not.
+  ASSERT_TRUE(under_.plane->remove_sas(Kernel::Which::kNegotiated).ok());
+  EXPECT_EQ(spis(*under_.plane), (std::vector<std::uint32_t>{0x4000, 0x4002, 0x4001, 0x4003}));
+  ASSERT_TRUE(apply({AddSa{contract::sa(Direction::kIn, 0x2000)}}).ok());
+
+  auto next = under_.make(true);
+  ASSERT_TRUE(next.ok());
+  ASSERT_TRUE((*next)->close({}).ok());
+  ASSERT_TRUE((*next)->adopt(ours, {}).ok());
+  EXPECT_EQ(spis(**next), (std::vector<std::uint32_t>{0x4000, 0x4002, 0x4001, 0x4003}));
+  EXPECT_EQ(spis(*under_.plane), spis(**next)) << "IKE's are gone, nothing else";
+
+  // With another key they are not the same: they make room.
+  auto third = under_.make(true);
+  ASSERT_TRUE(third.ok());
+  ASSERT_TRUE((*third)->close({}).ok());
+  ours[0].encr_key = SecretBytes(Bytes(16, 9));
+  ASSERT_TRUE((*third)->adopt(ours, {}).ok());
+  EXPECT_EQ(spis(**third).size(), 3u);
+  const Change add = AddSa{ours[0]};
+  ASSERT_TRUE((*third)->apply({&add, 1}).ok());
+  EXPECT_EQ(spis(**third).size(), 4u);
+  // One that nobody wants any more goes with the first comparison.
+  auto fourth = under_.make(true);
+  ASSERT_TRUE(fourth.ok());
+  ASSERT_TRUE((*fourth)->close({}).ok());
+  ASSERT_TRUE((*fourth)->adopt(std::vector{ours[0]}, {}).ok());
+  EXPECT_EQ((*fourth)->repair().value().size(), 3u);
+  EXPECT_EQ(spis(**fourth), std::vector<std::uint32_t>{0x4000});
+  EXPECT_EQ(spis(*under_.plane), std::vector<std::uint32_t>{0x4000});
 }
 
 // One selector, two reqids: the kernel has it once, the later owner first.

@@ -186,9 +186,9 @@ xfrm_userpolicy_info& put_head(NetlinkMessage& message, const PolicyKey& key,
 void put_policy(NetlinkMessage& message, const PolicyKey& key, const PolicySpec& policy) {
   auto& info = put_head(message, key, policy.clear ? kPriorityException : priority_of(key));
   if (policy.clear) return;
-  // Closed on the way out for UDP: a template that no SA ever fits drops packets as well, but lets
-  // connect() pass, by which ping finds its source address. It must work where ICMP is excepted.
-  const bool lets_connect = key.direction == PolicyDirection::kOut && key.protocol == IPPROTO_UDP;
+  // A template that no SA ever fits drops packets as well as blocking them does, but lets connect()
+  // pass.
+  const bool lets_connect = policy.connects && key.direction == PolicyDirection::kOut;
   const bool traps = policy.trap && key.direction == PolicyDirection::kOut;
   if (policy.closed && !traps && !lets_connect) {
     info.action = XFRM_POLICY_BLOCK;

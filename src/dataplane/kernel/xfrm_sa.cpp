@@ -54,6 +54,7 @@ void put_algorithms(NetlinkMessage& message, const SaSpec& sa, const KernelAlgor
 // to go on where another ended.
 void put_replay(NetlinkMessage& message, const SaSpec& sa, const ReplayState* resume) {
   const bool in = sa.direction == Direction::kIn;
+  if (sa.replay_window == 0) return;  // the kernel then looks at no number
   if (!in && !sa.esn && resume == nullptr) return;
   // The kernel wants some window with ESN, in either direction.
   const std::uint32_t window = in ? std::max<std::uint32_t>(sa.replay_window, 32) : 32;
@@ -100,13 +101,18 @@ void put_outer(NetlinkMessage& message, xfrm_usersa_info& info, const SaSpec& sa
     message.put_u32(XFRMA_SET_MARK, outer.set_mark->value);
     message.put_u32(XFRMA_SET_MARK_MASK, outer.set_mark->mask);
   }
-  if (sa.mode != policy::Mode::kTunnel) return;
+  // Without anti-replay numbers start again behind the last, where the kernel else stops.
+  const std::uint32_t wrap = sa.replay_window == 0 ? XFRM_SA_XFLAG_OSEQ_MAY_WRAP : 0;
+  const auto put_extra = [&](std::uint32_t flags) {
+    if (flags != 0) message.put_u32(XFRMA_SA_EXTRA_FLAGS, flags);
+  };
+  if (sa.mode != policy::Mode::kTunnel) return put_extra(wrap);
   if (!outer.copy_df) info.flags |= XFRM_STATE_NOPMTUDISC;
   if (!outer.copy_ecn) info.flags |= XFRM_STATE_NOECN;
   const bool dscp_in = outer.copy_dscp == CopyDscp::kIn || outer.copy_dscp == CopyDscp::kBoth;
   const bool dscp_out = outer.copy_dscp == CopyDscp::kOut || outer.copy_dscp == CopyDscp::kBoth;
   if (in && dscp_in) info.flags |= XFRM_STATE_DECAP_DSCP;
-  if (!in && !dscp_out) message.put_u32(XFRMA_SA_EXTRA_FLAGS, XFRM_SA_XFLAG_DONT_ENCAP_DSCP);
+  put_extra(wrap | (!in && !dscp_out ? XFRM_SA_XFLAG_DONT_ENCAP_DSCP : 0));
 }
 
 ReplayState replay_of(const xfrm_usersa_info& info, const Attributes& all) {

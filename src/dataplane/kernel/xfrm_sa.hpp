@@ -12,7 +12,13 @@ namespace espalier::dataplane::kernel {
 // Ours are told by these reqids, whoever made the daemon that made them (ARCHITECTURE.md).
 inline constexpr std::uint32_t kReqIdFirst = 0xE5000000;
 inline constexpr std::uint32_t kReqIdLast = 0xE5FFFFFF;
-// Of closed policies, which no SA ever has; those of SAs are counted from below.
+// Of SAs with manual keys, and their policies.
+inline constexpr std::uint32_t kManualReqIdFirst = 0xE5E00000;
+inline constexpr std::uint32_t kManualReqIdLast = 0xE5EFFFFF;
+inline bool is_manual(std::uint32_t reqid) {
+  return reqid >= kManualReqIdFirst && reqid <= kManualReqIdLast;
+}
+// Of closed policies, which no SA ever has; those of IKE's SAs are counted from below.
 inline constexpr std::uint32_t kClosedReqIdFirst = 0xE5F00000;
 // Of exceptions.
 inline constexpr std::uint32_t kClearReqIdFirst = 0xE5F80000;

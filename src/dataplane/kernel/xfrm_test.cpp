@@ -6,6 +6,7 @@
 #include "dataplane/contract_tests.hpp"
 #include "dataplane/kernel/exceptions.hpp"
 #include "dataplane/kernel/rebuild.hpp"
+#include "dataplane/kernel/same_sa.hpp"
 #include "dataplane/kernel/xfrm_policy.hpp"
 #include "dataplane/kernel/xfrm_sa.hpp"
 #include "policy/selectors.hpp"
@@ -49,6 +50,40 @@ TEST(XfrmSa, WhatIsPutIsRead) {
       EXPECT_EQ(read->replay.esn, esn);
     }
   }
+}
+
+// What an earlier daemon left is taken over only if it is the same in everything.
+TEST(XfrmSa, TheSameSaIsTheSame) {
+  SaSpec sa = sa_of(Direction::kIn, false);
+  sa.suite = {crypto::EncrId::kAesCbc, 128, crypto::IntegId::kHmacSha2_256_128};
+  sa.encr_key = SecretBytes(Bytes(16, 7));
+  sa.integ_key = SecretBytes(Bytes(32, 8));
+  sa.replay_window = 0;
+  const auto same_as = [&](const SaSpec& other) {
+    NetlinkMessage there(XFRM_MSG_NEWSA, 0);
+    EXPECT_TRUE(put_sa(there, sa).ok());
+    return is_same_sa(*there.header(), other);
+  };
+  EXPECT_TRUE(same_as(sa));
+  SaSpec other = sa;
+  other.pair = "another name";
+  EXPECT_TRUE(same_as(other)) << "the kernel knows no names";
+  const auto differs = [&](auto change) {
+    SaSpec changed = sa;
+    change(changed);
+    return !same_as(changed);
+  };
+  EXPECT_TRUE(differs([](SaSpec& s) { s.encr_key = SecretBytes(Bytes(16, 9)); }));
+  EXPECT_TRUE(differs([](SaSpec& s) { s.integ_key = SecretBytes(Bytes(32, 9)); }));
+  EXPECT_TRUE(differs([](SaSpec& s) { s.suite.integ = crypto::IntegId::kHmacSha2_512_256; }));
+  EXPECT_TRUE(differs([](SaSpec& s) { s.spi = Spi(s.spi.value + 1); }));
+  EXPECT_TRUE(differs([](SaSpec& s) { s.reqid = ReqId(s.reqid.value + 1); }));
+  EXPECT_TRUE(differs([](SaSpec& s) { s.mode = policy::Mode::kTransport; }));
+  EXPECT_TRUE(differs([](SaSpec& s) { s.udp_encap = false; }));
+  EXPECT_TRUE(differs([](SaSpec& s) { s.remote.port = 4501; }));
+  EXPECT_TRUE(differs([](SaSpec& s) { s.remote.ip = s.local.ip; }));
+  EXPECT_TRUE(differs([](SaSpec& s) { s.replay_window = 64; }));
+  EXPECT_TRUE(differs([](SaSpec& s) { s.outer.copy_ecn = !s.outer.copy_ecn; }));
 }
 
 // include/uapi/linux/xfrm.h: names of 64 octets, lengths in bits, the key behind.

@@ -31,24 +31,30 @@ std::vector<std::string> elements(const HostNetwork& network, std::span<const Pr
   for (const PrefixPairs& pair : pairs) {
     for (const Prefix& prefix : of_family(pair.local, family)) locals.push_back(prefix);
   }
-  std::vector<std::string> result;
-  for (const auto& local : disjoint_parts(std::move(locals))) {
-    std::vector<Prefix> remotes;
-    for (const PrefixPairs& pair : pairs) {
-      const bool ours = std::any_of(pair.local.begin(), pair.local.end(),
-                                    [&](const Prefix& p) { return p.contains(local); });
-      if (!ours) continue;
-      for (const Prefix& prefix : of_family(pair.remote, family)) remotes.push_back(prefix);
+  const std::vector<Prefix> parts = disjoint_parts(std::move(locals));
+  std::vector<std::vector<Prefix>> remotes_of(parts.size());
+  for (const PrefixPairs& pair : pairs) {
+    const std::vector<Prefix> remotes = of_family(pair.remote, family);
+    for (const Prefix& local : of_family(pair.local, family)) {
+      for (const Prefix& part : inside(local, parts)) {
+        auto& list = remotes_of[static_cast<std::size_t>(&part - parts.data())];
+        list.insert(list.end(), remotes.begin(), remotes.end());
+      }
     }
+  }
+  std::vector<Prefix> holes = network.own_subnets;
+  std::sort(holes.begin(), holes.end());
+  std::vector<std::string> result;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
     // Own subnets inside a peer's are holes, unless another peer's prefix covers the hole's inside
     // again: so the holes are cut first, and what contains what is asked afterwards.
     std::vector<Prefix> cut;
-    for (const auto& remote : remotes) {
-      const auto parts = subtract(remote, network.own_subnets);
-      cut.insert(cut.end(), parts.begin(), parts.end());
+    for (const auto& remote : remotes_of[i]) {
+      const auto left = subtract(remote, inside(remote, holes));
+      cut.insert(cut.end(), left.begin(), left.end());
     }
     for (const auto& remote : without_contained(std::move(cut))) {
-      result.push_back(fmt::format("{} . {}", local.to_string(), remote.to_string()));
+      result.push_back(fmt::format("{} . {}", parts[i].to_string(), remote.to_string()));
     }
   }
   return result;

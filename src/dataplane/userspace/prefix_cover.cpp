@@ -43,6 +43,13 @@ std::vector<Prefix> subtract(const Prefix& outer, std::span<const Prefix> holes)
   return result;
 }
 
+std::span<const Prefix> inside(const Prefix& outer, std::span<const Prefix> ordered) {
+  const auto first = std::lower_bound(ordered.begin(), ordered.end(), outer);
+  auto last = first;
+  while (last != ordered.end() && outer.contains(*last)) ++last;
+  return {first, last};
+}
+
 std::vector<Prefix> without_contained(std::vector<Prefix> prefixes) {
   // In order of (address, length) a prefix comes directly before everything that it contains.
   std::sort(prefixes.begin(), prefixes.end());
@@ -58,7 +65,7 @@ std::vector<Prefix> disjoint_parts(std::vector<Prefix> prefixes) {
   prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
   std::vector<Prefix> result;
   for (const auto& prefix : prefixes) {
-    const auto parts = subtract(prefix, prefixes);
+    const auto parts = subtract(prefix, inside(prefix, prefixes));
     result.insert(result.end(), parts.begin(), parts.end());
   }
   std::sort(result.begin(), result.end());

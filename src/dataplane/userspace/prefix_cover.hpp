@@ -13,6 +13,9 @@ namespace espalier::dataplane::userspace {
 // it or around it are left out of account.
 std::vector<Prefix> subtract(const Prefix& outer, std::span<const Prefix> holes);
 
+// What of the ordered prefixes lies inside outer, or is equal to it: they stand side by side.
+std::span<const Prefix> inside(const Prefix& outer, std::span<const Prefix> ordered);
+
 // Ordered, without duplicates and without prefixes inside another.
 std::vector<Prefix> without_contained(std::vector<Prefix> prefixes);
 

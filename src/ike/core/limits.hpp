@@ -166,6 +166,7 @@ inline constexpr std::size_t kDropEventsPerSecond = 10;  // beyond: counted, not
 
 inline constexpr Duration kNatKeepalive = 20s;            // RFC 3948 section 4
 inline constexpr std::uint32_t kReqIdFirst = 0xE5000001;  // DESIGN "Ours in the kernel"
-inline constexpr std::uint32_t kReqIdLast = 0xE5FFFFFF;
+// From 0xE5E00000 on: manual keys, and what stands whatever SAs there are.
+inline constexpr std::uint32_t kReqIdLast = 0xE5DFFFFF;
 
 }  // namespace espalier::ike
