@@ -80,8 +80,7 @@ struct PolicySpec {
   // Of a closed one: what leaves is somebody else's to close, since the kernel would ask this
   // policy before a packet comes to the interface that it is routed to.
   bool inbound_only = false;
-  // Of a closed one: a socket can be connected to what is behind it all the same; packets leave
-  // not.
+  // Of a closed one: a socket can be connected to what is behind it, though no packet leaves.
   bool connects = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;
 };
