@@ -16,7 +16,7 @@ namespace espalier::cli {
 namespace {
 
 // A simulation is about keying: what a dataplane cannot do yet does not matter to it.
-constexpr config::Features kSimulated{true, true, true, true};
+constexpr config::Features kSimulated{true, true, true, true, true, true};
 constexpr double kProgressEvery = 0.5;  // seconds of the wall's clock
 
 class Simulation {

@@ -36,12 +36,14 @@ struct Features {
   bool bare_esp = false;       // ESP without UDP, where no IKE finds out whether it passes
   bool kernel_suites = false;  // policy::needs_kernel()
   bool outer_header = false;   // another policy::OuterHeader than the usual one
+  bool route_based = false;    // policy::Binding
 };
 inline constexpr Features kKernelPlane{.transport_mode = true,
                                        .trap = true,
                                        .bare_esp = true,
                                        .kernel_suites = true,
-                                       .outer_header = true};
+                                       .outer_header = true,
+                                       .route_based = true};
 // What is refused without it, and accepted with it, says so by this.
 inline constexpr std::string_view kNeedsKernelPlane =
     "the kernel dataplane has it: run espalierd with --dataplane kernel";

@@ -160,6 +160,11 @@ PairSettings Inventory::settings_of(const Host& own, const Host* other,
   layers.own_choice(&SettingsLayer::copy_ecn, result.outer.copy_ecn);
   layers.own_choice(&SettingsLayer::copy_dscp, result.outer.copy_dscp);
   layers.own_choice(&SettingsLayer::set_mark_out, result.outer.set_mark);
+  layers.own_choice(&SettingsLayer::if_id_in, result.binding.if_id_in);
+  layers.own_choice(&SettingsLayer::if_id_out, result.binding.if_id_out);
+  layers.own_choice(&SettingsLayer::mark_in, result.binding.mark_in);
+  layers.own_choice(&SettingsLayer::mark_out, result.binding.mark_out);
+  layers.own_choice(&SettingsLayer::interface, result.interface);
   layers.own_choice(&SettingsLayer::encap, result.encap);
   layers.own_choice(&SettingsLayer::childless, result.childless);
   layers.own_choice(&SettingsLayer::resumption, result.resumption);

@@ -57,6 +57,9 @@ struct SettingsLayer {
   Maybe<bool> copy_df, copy_ecn;
   Maybe<policy::CopyDscp> copy_dscp;
   Maybe<std::optional<policy::Mark>> set_mark_out;
+  Maybe<std::uint32_t> if_id_in, if_id_out;  // 0: none
+  Maybe<std::optional<policy::Mark>> mark_in, mark_out;
+  Maybe<std::optional<policy::TunnelDevice>> interface;  // nothing inside: none
   Maybe<policy::Encap> encap;
   Maybe<policy::Childless> childless;
   Maybe<bool> resumption;
@@ -82,6 +85,8 @@ struct PairSettings {
   crypto::RevocationPolicy revocation = crypto::RevocationPolicy::kRelaxed;
   std::uint32_t replay_window = 1024;  // packets
   policy::OuterHeader outer;
+  policy::Binding binding;
+  std::optional<policy::TunnelDevice> interface;
   policy::Encap encap = policy::Encap::kAuto;
   policy::Childless childless = policy::Childless::kAllow;
   bool resumption = false;

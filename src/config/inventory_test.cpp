@@ -226,6 +226,66 @@ TEST(Inventory, WhatTheKernelCanHonour) {
   }
 }
 
+TEST(Inventory, WhatBindsAPairToAnInterface) {
+  const auto load = [](const std::string& settings) {
+    return load_inventory("mesh: p\ndefaults: {" + settings +
+                              "}\nhosts: {a: 192.0.2.1, b: {address: 192.0.2.2, if_id: 9}}\n",
+                          "m", kKernelPlane);
+  };
+  const LoadOutcome outcome = load("if_id_out: 8, if_id: 7, mark: 0x42/0xff, mark_in: 0/0");
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome.inventory->settings_between("a", "b").binding,
+            (policy::Binding{7, 8, std::nullopt, policy::Mark{0x42, 0xff}}));
+  // Each host's own: the peer has interfaces of its own.
+  EXPECT_EQ(outcome.inventory->settings_between("b", "a").binding.if_id_out, 9u);
+  struct Case {
+    std::string text, says;
+    ErrorCode code;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"if_id: \"%unique\"", "'if_id' is '%unique'; a number for each",
+            ErrorCode::kUnsupported},
+           {"if_id_in: \"%unique-dir\"", "'if_id_in' is '%unique-dir'", ErrorCode::kUnsupported},
+           {"mark: \"%unique\"", "'mark' is '%unique'; a mark for each", ErrorCode::kUnsupported},
+           {"if_id: 4294967296", "'if_id' is '4294967296'; it can be", ErrorCode::kBadInput},
+           {"if_id: x", "'if_id' is 'x', which is no whole number", ErrorCode::kBadInput},
+           {"mark_out: 0x142/0xff", "'mark_out' is '0x142/0xff'; write", ErrorCode::kBadInput}}) {
+    const LoadOutcome refused = load(c.text);
+    ASSERT_EQ(refused.diagnostics.size(), 1u) << c.text;
+    EXPECT_THAT(refused.diagnostics[0].message, StartsWith(c.says));
+    EXPECT_EQ(refused.diagnostics[0].code, c.code) << c.text;
+  }
+}
+
+TEST(Inventory, AnInterface) {
+  const auto load = [](const std::string& value) {
+    return load_inventory(
+        "mesh: p\ndefaults: {interface: " + value +
+            "}\nhosts: {a: 192.0.2.1, b: {address: 192.0.2.2, interface: none}}\n",
+        "m", kKernelPlane);
+  };
+  const LoadOutcome outcome = load("{name: v0, type: vti, device: eth0.5, mtu: 1400}");
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome.inventory->settings_between("a", "b").interface,
+            (policy::TunnelDevice{"v0", "eth0.5", 1400, true}));
+  EXPECT_EQ(outcome.inventory->settings_between("b", "a").interface, std::nullopt);
+  EXPECT_EQ(load("ipsec0").inventory->settings_between("a", "b").interface,
+            (policy::TunnelDevice{"ipsec0", "", 0, false}));
+  for (const auto& [value, says] : std::vector<std::pair<std::string, std::string>>{
+           {"an-interface-too-long", "'interface' is 'an-interface-too-long'; a device's name"},
+           {"\"a/b\"", "'interface' is 'a/b'; a device's name has"},
+           {"[x]", "'interface' is a list; it is a device's name, or a map"},
+           {"{type: vti}", "'interface' has no 'name'"},
+           {"{name: x, type: gre}", "'type' is 'gre', which is no value of it"},
+           {"{name: x, mtu: 1279}", "'mtu' is '1279'; it can be 1280 to 65000"},
+           {"{name: x, mtu: 65001}", "'mtu' is '65001'"},
+           {"{name: x, key: 1}", "the key 'key' is unknown"}}) {
+    const LoadOutcome refused = load(value);
+    ASSERT_EQ(refused.diagnostics.size(), 1u) << value;
+    EXPECT_THAT(refused.diagnostics[0].message, StartsWith(says));
+  }
+}
+
 TEST(Inventory, WhatTheCallerCanHonour) {
   const std::string text =
       "mesh: p\ndefaults:\n  mode: transport\n  start: trap\n  protect: use\n"
@@ -287,11 +347,16 @@ TEST(InventoryFaults, NotSupportedYet) {
            {a_with("mode: transport"),
             "m:4:11: 'mode: transport' is not supported yet; the kernel dataplane has it: run "
             "espalierd with --dataplane kernel"},
+           {a_with("mode: beet"), "m:4:11: 'mode: beet' is not supported yet; write tunnel"},
+           {a_with("hw_offload: auto"), "m:4:5: the key 'hw_offload' is not supported yet"},
+           {a_with("proposals: {ah: sha256}"), "m:4:17: the key 'ah' is not supported yet"},
            {a_with("start: trap"), "m:4:12: 'start: trap' is not supported yet; the kernel"},
            {a_with("copy_df: off"), "m:4:14: 'copy_df: off' is not supported yet; the kernel"},
            {a_with("copy_dscp: no"), "m:4:16: 'copy_dscp: no' is not supported yet; the kernel"},
            {a_with("set_mark_out: 0x42"), "m:4:19: 'set_mark_out: 0x42' is not supported yet"},
-           {a_with("if_id: 7"), "m:4:5: the key 'if_id' is not supported yet"},
+           {a_with("if_id: 7"), "m:4:12: 'if_id: 7' is not supported yet; the kernel"},
+           {a_with("interface: x"), "m:4:16: 'interface' is not supported yet; the kernel"},
+           {a_with("mark_in: 7"), "m:4:14: 'mark_in: 7' is not supported yet; the kernel"},
            {a_with("proposals: {esp: aes128ccm16}"), "m:4:22: the proposal 'aes128ccm16'"},
            {a_with("encap: never"), "m:4:12: 'encap: never' is not supported yet"},
            {a_with("id: \"uri:a\""), "m:4:9: the identity 'uri:a'"},

@@ -34,6 +34,8 @@ inline constexpr std::size_t kMaxServices = 64;
 // The id of a post-quantum preshared key. RFC 8784 section 5.1 gives no bound; it is one notify's
 // data.
 inline constexpr std::size_t kMaxPpkId = 64;
+// Of a network device: IFNAMSIZ of Linux without its last octet.
+inline constexpr std::size_t kMaxDeviceName = 15;
 // Faults reported of one file; whoever has this many fixes some and looks again.
 inline constexpr std::size_t kMaxDiagnostics = 100;
 

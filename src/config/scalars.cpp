@@ -253,4 +253,29 @@ Result<policy::Mark> parse_mark(std::string_view text) {
   return policy::Mark{*value, *mask};
 }
 
+Result<std::uint32_t> parse_if_id(std::string_view text) {
+  if (!text.empty() && text[0] == '%') {
+    return make_error(ErrorCode::kUnsupported,
+                      "is '" + std::string(text) +
+                          "'; a number for each SA is not supported: write the interface's own");
+  }
+  TRY_ASSIGN(const std::uint64_t value, parse_number(text));
+  if (value > std::numeric_limits<std::uint32_t>::max()) {
+    return make_error(ErrorCode::kBadInput,
+                      "is '" + std::string(text) + "'; it can be 1 to 4294967295, or 0 for none");
+  }
+  return static_cast<std::uint32_t>(value);
+}
+
+// A mask of 0 fits everything: none.
+Result<std::optional<policy::Mark>> parse_packet_mark(std::string_view text) {
+  if (!text.empty() && text[0] == '%') {
+    return make_error(ErrorCode::kUnsupported,
+                      "is '" + std::string(text) +
+                          "'; a mark for each SA is not supported: write one, or mark/mask");
+  }
+  TRY_ASSIGN(const policy::Mark mark, parse_mark(text));
+  return mark.mask == 0 ? std::optional<policy::Mark>() : std::optional(mark);
+}
+
 }  // namespace espalier::config

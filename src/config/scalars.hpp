@@ -36,5 +36,10 @@ std::string to_text(Duration duration);
 
 // A packet mark, decimal or 0x-hex, with a mask behind a slash or all bits.
 Result<policy::Mark> parse_mark(std::string_view text);
+// The same, of the packets that a policy is about: a mask of 0 is none. `%unique` and the like are
+// kUnsupported.
+Result<std::optional<policy::Mark>> parse_packet_mark(std::string_view text);
+// The number of an xfrm interface; 0: none.
+Result<std::uint32_t> parse_if_id(std::string_view text);
 
 }  // namespace espalier::config

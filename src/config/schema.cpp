@@ -14,6 +14,7 @@ constexpr Scope kSet = Scope::kSettings;
 constexpr Scope kLife = Scope::kLifetimes;
 constexpr Scope kPpk = Scope::kPpk;
 constexpr Scope kService = Scope::kService;
+constexpr Scope kInterface = Scope::kInterface;
 constexpr Scope kHost = Scope::kHost;
 constexpr Scope kForeign = Scope::kForeign;
 constexpr Scope kRedirect = Scope::kRedirect;
@@ -95,9 +96,27 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "The traffic class goes to the outer header, from it, both, or neither."},
     {kSet, "set_mark_out", "number", "a mark, or mark/mask, such as `0x42/0xff`", "", kYes,
      "The firewall mark that ESP packets get on their way out. With `--dataplane kernel` only."},
-    {kSet, "if_id", "number", "of an xfrm interface", "", kNo, "Route-based IPsec."},
-    {kSet, "mark", "number", "a mark, or mark/mask", "", kNo,
-     "SAs and policies of marked packets."},
+    {kSet, "if_id", "number", "1 to 4294967295, or `0`", "0", kYes,
+     "Route-based IPsec: the pair's SAs and policies are about packets that take the xfrm "
+     "interface "
+     "of this number, see `docs/route-based.md`. Without one, unprotected packets still cannot "
+     "come "
+     "in; what leaves is what routes say. `%unique` is not supported. With `--dataplane kernel` "
+     "only, here and in the next ones."},
+    {kSet, "if_id_in", "number", "as `if_id`", "`if_id`", kYes, "... of what arrives."},
+    {kSet, "if_id_out", "number", "as `if_id`", "`if_id`", kYes, "... of what leaves."},
+    {kSet, "mark", "number", "a mark, or mark/mask, such as `0x42/0xff`", "", kYes,
+     "Policies, and the SA on the way out, are about packets with this firewall mark: those of a "
+     "VTI "
+     "device with this key, or those that the firewall marks. `%unique` is not supported."},
+    {kSet, "mark_in", "number", "as `mark`", "`mark`", kYes,
+     "... of what arrives, after it is decrypted."},
+    {kSet, "mark_out", "number", "as `mark`", "`mark`", kYes, "... of what leaves."},
+    {kSet, "interface", "name or map",
+     "such as `ipsec0`, or `none`; `name`, `type`, `device`, `mtu`", "none", kYes,
+     "A device that the daemon makes, keeps and routes the pair's traffic into, see below. Several "
+     "pairs may share an xfrm interface. Needs `if_id`."},
+    {kSet, "hw_offload", "word", "`auto`, `yes`, `no`", "no", kNo, "ESP by the network card."},
     {kSet, "encap", "word", "`auto`, `always`, `never`", "auto", kPart,
      "ESP inside UDP (RFC 3948): `auto` where NAT or the dataplane needs it. `never` is not "
      "supported yet."},
@@ -124,6 +143,9 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      kYes,
      "In order of preference. A Diffie-Hellman word asks for PFS at every rekey; without one there "
      "is none."},
+
+    {Scope::kProposals, "ah", "word or list", "such as `sha256`", "", kNo,
+     "AH (RFC 4302): `esp: null-sha256` authenticates as well, through NAT too."},
 
     {kLife, "ike", "duration", "1s to 30d", "4h", kYes,
      "The IKE SA is rekeyed before it is this old."},
@@ -157,6 +179,15 @@ constexpr auto kSchema = std::to_array<SchemaKey>({
      "from the first name of the key. What `defaults` or both hosts say holds at either end."},
     {kService, "net", "network", "prefix", "all", kYes,
      "Only where the address of one end is in this network."},
+
+    {kInterface, "name", "name", "1 to 15 letters, digits, `.`, `-`, `_`", "", kYes, "Needed."},
+    {kInterface, "type", "word", "`xfrm`, `vti`", "xfrm", kYes,
+     "`xfrm`: an xfrm interface (Linux 4.19), told by its `if_id`. `vti`: for kernels without; it "
+     "needs `mark` (its key) instead, and serves one pair between fixed addresses."},
+    {kInterface, "device", "name", "of a device", "", kYes,
+     "The device that its ESP leaves by. Without: as routes say."},
+    {kInterface, "mtu", "number", "1280 to 65000", "", kYes,
+     "Octets. Without: what the dearest suite of its pairs leaves of 1500, ESP in UDP."},
 
     {kHost, "address", "address or list", "IPv4 and IPv6 addresses", "", kYes,
      "Where the host is reached; protected themselves. Needed. DNS names are not supported yet."},
@@ -250,6 +281,7 @@ std::string_view title(Scope scope) {
     case Scope::kLifetimes: return "`lifetimes`";
     case Scope::kPpk: return "`ppk`";
     case Scope::kService: return "An entry of `except` or `only`";
+    case Scope::kInterface: return "`interface`";
     case Scope::kHost: return "A host: these, and settings";
     case Scope::kForeign: return "A foreign peer: these, and settings";
     case Scope::kRedirect: return "`redirect`";
@@ -359,8 +391,8 @@ std::string describe_schema() {
       words_of_services();
   for (const Scope scope :
        {Scope::kTop, Scope::kSettings, Scope::kProposals, Scope::kLifetimes, Scope::kPpk,
-        Scope::kService, Scope::kHost, Scope::kForeign, Scope::kRedirect, Scope::kManual,
-        Scope::kManualKeys, Scope::kManualSpi}) {
+        Scope::kService, Scope::kInterface, Scope::kHost, Scope::kForeign, Scope::kRedirect,
+        Scope::kManual, Scope::kManualKeys, Scope::kManualSpi}) {
     out += "\n## " + std::string(title(scope)) + "\n\n";
     out += "| key | type | values | default | supported | |\n|---|---|---|---|---|---|\n";
     for (const SchemaKey& row : kSchema) {

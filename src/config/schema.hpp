@@ -19,6 +19,7 @@ enum class Scope : std::uint8_t {
   kLifetimes,
   kPpk,
   kService,
+  kInterface,
   kHost,
   kForeign,
   kRedirect,

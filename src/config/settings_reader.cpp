@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 
+#include "config/interface_reader.hpp"
 #include "config/limits.hpp"
 #include "config/scalars.hpp"
 #include "config/schema.hpp"
@@ -108,6 +109,7 @@ void read_mode(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagno
   layer.mode = one_of<Mode>(
       entry,
       {{"tunnel", Mode::kTunnel},
+       {"beet", std::nullopt, "write tunnel, or transport"},
        {"transport", if_honoured(diagnostics.accepts().transport_mode, Mode::kTransport),
         kNeedsKernelPlane}},
       diagnostics);
@@ -336,6 +338,45 @@ void read_set_mark_out(const YamlEntry& entry, SettingsLayer& layer, Diagnostics
   keep_if_honoured(entry, std::optional<policy::Mark>(), layer.set_mark_out, diagnostics);
 }
 
+bool binds(const YamlEntry& entry, Diagnostics& diagnostics) {
+  if (diagnostics.accepts().route_based) return true;
+  diagnostics.unsupported(entry.value.at, quoted(entry.key + ": " + entry.value.text),
+                          kNeedsKernelPlane);
+  return false;
+}
+
+template <class T>
+void read_binding(const YamlEntry& entry, Result<T> (*parse)(std::string_view),
+                  std::initializer_list<Maybe<T>*> into, Diagnostics& diagnostics) {
+  if (!binds(entry, diagnostics)) return;
+  const Maybe<T> value = parsed<T>(entry, parse, diagnostics);
+  if (!value) return;
+  for (Maybe<T>* one : into) *one = value;
+}
+
+void read_if_id(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  read_binding(entry, &parse_if_id, {&layer.if_id_in, &layer.if_id_out}, diagnostics);
+}
+void read_if_id_in(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  read_binding(entry, &parse_if_id, {&layer.if_id_in}, diagnostics);
+}
+void read_if_id_out(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  read_binding(entry, &parse_if_id, {&layer.if_id_out}, diagnostics);
+}
+void read_mark(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  read_binding(entry, &parse_packet_mark, {&layer.mark_in, &layer.mark_out}, diagnostics);
+}
+void read_mark_in(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  read_binding(entry, &parse_packet_mark, {&layer.mark_in}, diagnostics);
+}
+void read_mark_out(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  read_binding(entry, &parse_packet_mark, {&layer.mark_out}, diagnostics);
+}
+
+void read_device(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
+  layer.interface = read_interface(entry, diagnostics);
+}
+
 void read_childless(const YamlEntry& entry, SettingsLayer& layer, Diagnostics& diagnostics) {
   using policy::Childless;
   layer.childless = one_of<Childless>(entry,
@@ -375,6 +416,14 @@ constexpr Reader kReaders[] = {
     {"copy_ecn", read_copy_ecn},
     {"copy_dscp", read_copy_dscp},
     {"set_mark_out", read_set_mark_out},
+    // What is for both directions first: a direction's own word comes after it.
+    {"if_id", read_if_id},
+    {"if_id_in", read_if_id_in},
+    {"if_id_out", read_if_id_out},
+    {"mark", read_mark},
+    {"mark_in", read_mark_in},
+    {"mark_out", read_mark_out},
+    {"interface", read_device},
     {"encap", read_encap},
     {"childless", read_childless},
     {"resumption", read_resumption},

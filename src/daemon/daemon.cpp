@@ -232,7 +232,10 @@ Status Daemon::start() {
 Status Daemon::open_sockets() {
   if (host_->outlives_daemon()) {
     sockets_ = take_held(options_.run);
-    if (sockets_) return {};
+    if (sockets_) {
+      sockets_->mark(host_->socket_use().fwmark);
+      return {};
+    }
   } else {
     dataplane::end_socket_holder(options_.run);
   }

@@ -42,6 +42,7 @@ dataplane::SaSpec to_spec(const ike::InstallSa& install) {
   spec.esn = child.suite.esn;
   spec.replay_window = child.replay_window;
   if (child.outer) spec.outer = *child.outer;
+  if (child.binding) spec.binding = *child.binding;
   spec.tell_first = in && child.tell_first;
   spec.local_ts = child.local_ts;
   spec.remote_ts = child.remote_ts;
@@ -62,6 +63,7 @@ dataplane::PolicySpec to_spec(const ike::SetPolicy& set) {
   spec.local = set.path.local.ip;
   spec.remote = set.path.remote.ip;
   spec.optional = set.optional;
+  if (set.binding) spec.binding = *set.binding;
   return spec;
 }
 

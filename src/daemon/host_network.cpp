@@ -42,6 +42,8 @@ ProtectedPair protect(const policy::Connection& connection, const std::vector<Ip
   return pair;
 }
 
+}  // namespace
+
 std::size_t smallest_inner(const policy::Connection& connection) {
   const bool v6 =
       std::any_of(connection.remote_addresses.begin(), connection.remote_addresses.end(),
@@ -64,8 +66,6 @@ std::size_t smallest_inner(const policy::Connection& connection) {
   }
   return smallest;
 }
-
-}  // namespace
 
 HostNetwork make_host_network(const mesh::HostPlan& plan) {
   HostNetwork network;

@@ -10,4 +10,8 @@ namespace espalier::daemon {
 // fits an outer packet of 1500 octets with the worst suite that may be negotiated.
 dataplane::userspace::HostNetwork make_host_network(const mesh::HostPlan& plan);
 
+// The largest inner packet whose outer one, ESP in UDP, has 1500 octets at most, whichever suite
+// the connection comes to have; octets.
+std::size_t smallest_inner(const policy::Connection& connection);
+
 }  // namespace espalier::daemon

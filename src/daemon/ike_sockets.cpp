@@ -166,6 +166,14 @@ Result<IkeSockets> IkeSockets::open(const SocketUse& use) {
   return sockets;
 }
 
+void IkeSockets::mark(std::uint32_t fwmark) const {
+  if (fwmark == 0) return;
+  for (const Fd* fd : {&ike4_, &natt4_, &ike6_, &natt6_}) {
+    // Without it IKE takes the routes of everybody else, which only a pair with a device minds.
+    if (*fd) (void)setsockopt(fd->get(), SOL_SOCKET, SO_MARK, &fwmark, sizeof fwmark);
+  }
+}
+
 IkeSockets IkeSockets::adopt(Fd ike4, Fd natt4, Fd ike6, Fd natt6) {
   IkeSockets sockets;
   sockets.ike4_ = std::move(ike4);

@@ -42,6 +42,9 @@ class IkeSockets {
   // Only where the kernel does ESP.
   std::vector<ReceivedDatagram> receive_natt(std::size_t max_datagrams) const;
 
+  // SO_MARK on all of them, where whoever opened them had another idea. 0: they stay as they are.
+  void mark(std::uint32_t fwmark) const;
+
   int ike4() const { return ike4_.get(); }
   int ike6() const { return ike6_.get(); }
   int natt4() const { return natt4_.get(); }

@@ -37,6 +37,15 @@ bool traps(const policy::Connection& connection) {
          !connection.remote_addresses.empty();
 }
 
+// Whether what leaves is chosen by an interface or a mark. The kernel asks for a policy before the
+// packet comes to the interface, or has the mark, so that one that closes the way out for all
+// others would close it for these as well.
+bool is_bound(const policy::Connection& connection) {
+  return std::any_of(
+      connection.children.begin(), connection.children.end(),
+      [](const policy::ChildConfig& one) { return one.binding && one.binding->is_bound_out(); });
+}
+
 bool excepts_pings(const policy::Connection& connection) {
   const auto pairs = policy::exceptions_of(connection);
   return std::any_of(pairs.begin(), pairs.end(), [](const policy::SelectorPair& pair) {
@@ -50,17 +59,23 @@ std::vector<dataplane::PolicySpec> closed_of(const policy::Connection& connectio
   std::vector<dataplane::PolicySpec> list;
   // Under `use` what has no SA passes in the clear.
   if (connection.protect != policy::Protect::kRequire) return list;
+  const bool bound = is_bound(connection);
+  const auto close = [&](const policy::SelectorList& local, const policy::SelectorList& remote) {
+    list.push_back(spec(connection, local, remote, false));
+    list.back().inbound_only = bound;
+  };
   if (connection.bounds) {
-    list.push_back(spec(connection, connection.bounds->local, connection.bounds->remote, false));
+    close(connection.bounds->local, connection.bounds->remote);
     if (!traps(connection)) return list;  // it closes the children's too
   }
   for (const policy::ChildConfig& child : connection.children) {
+    if (bound || !traps(connection)) close(child.local_ts, child.remote_ts);
+    if (!traps(connection)) continue;
     dataplane::PolicySpec one = spec(connection, child.local_ts, child.remote_ts, false);
-    if (traps(connection)) {
-      one.trap = true;
-      one.mode = child.mode;
-      set_ends(connection, one);
-    }
+    one.trap = true;
+    one.mode = child.mode;
+    if (child.binding) one.binding = *child.binding;
+    set_ends(connection, one);
     list.push_back(std::move(one));
   }
   return list;
@@ -83,7 +98,10 @@ std::vector<dataplane::PolicySpec> StandingPolicies::of(const mesh::HostPlan& pl
   std::vector<dataplane::PolicySpec> list;
   std::map<std::string, ReqId> held;
   const auto add = [&](dataplane::PolicySpec one) {
-    const std::string name = one.pair + (one.clear ? " except " : " closed ") +
+    const std::string name = one.pair +
+                             (one.clear  ? " except "
+                              : one.trap ? " trap "
+                                         : " closed ") +
                              policy::to_string(one.local_ts) + " " +
                              policy::to_string(one.remote_ts);
     one.reqid = reqid_of(name, one.clear);

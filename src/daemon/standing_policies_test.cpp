@@ -69,6 +69,27 @@ TEST(StandingPolicies, ManualTunnelsAreClosedWhateverTheLevel) {
   EXPECT_EQ(clear, 2u);
 }
 
+// The kernel would ask a closed policy without an interface before a packet comes to its own.
+TEST(StandingPolicies, WhatIsBoundIsClosedInwards) {
+  StandingPolicies standing;
+  for (const char* bound : {"if_id: 7", "mark: 7"}) {
+    const auto list = standing.of(plan_of(bound));
+    ASSERT_EQ(list.size(), 1u) << bound;
+    EXPECT_TRUE(list[0].closed && list[0].inbound_only);
+    EXPECT_EQ(list[0].binding, policy::Binding());
+  }
+  const auto traps = standing.of(plan_of("if_id: 7, start: trap"));
+  ASSERT_EQ(traps.size(), 2u);
+  EXPECT_TRUE(traps[0].inbound_only && !traps[0].trap);
+  EXPECT_TRUE(traps[1].trap && !traps[1].inbound_only);
+  EXPECT_EQ(traps[1].binding.if_id_out, 7u);
+  EXPECT_NE(traps[0].reqid, traps[1].reqid);
+  EXPECT_EQ(standing.of(plan_of("if_id: 7, except: icmp")).size(), 2u);
+  const auto only = standing.of(plan_of("if_id: 7, only: {proto: tcp, port: 8140}"));
+  ASSERT_EQ(only.size(), 1u);
+  EXPECT_TRUE(only[0].inbound_only);
+}
+
 TEST(StandingPolicies, UseClosesNothing) {
   StandingPolicies standing;
   EXPECT_TRUE(standing.of(plan_of("protect: use")).empty());

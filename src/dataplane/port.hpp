@@ -48,6 +48,7 @@ struct SaSpec {
   // last (manual keys, RFC 4303 section 3.3.3).
   std::uint32_t replay_window = 1024;
   policy::OuterHeader outer;
+  policy::Binding binding;  // the kernel's alone; an inbound SA has no mark (policies have)
   bool tell_first = false;  // inbound: FirstPacket when one has come
   policy::SelectorList
       local_ts;  // inbound: decrypted packets outside these are dropped (RFC 4301 section 5.2)
@@ -75,6 +76,10 @@ struct PolicySpec {
   bool optional = false;
   // Of a closed one: what it keeps from leaving raises an Acquire.
   bool trap = false;
+  policy::Binding binding{};  // about packets that have this
+  // Of a closed one: what leaves is somebody else's to close, since the kernel would ask this
+  // policy before a packet comes to the interface that it is routed to.
+  bool inbound_only = false;
   // Of a closed one: a socket can be connected to what is behind it, though no packet leaves.
   bool connects = false;
   friend bool operator==(const PolicySpec&, const PolicySpec&) = default;

@@ -241,6 +241,12 @@ Result<std::vector<ManualTunnel>> compile_manual(const Inventory& inventory, std
                             " has manual keys, with which 'only' is not supported yet: give its "
                             "hosts 'only: []', or the pair IKE");
     }
+    if (settings.binding != policy::Binding() || settings.interface) {
+      return make_error(ErrorCode::kUnsupported,
+                        entry.name +
+                            " has manual keys, with which 'if_id', 'mark' and 'interface' are not "
+                            "supported yet: say them in the pairs that have IKE, not for all");
+    }
     tunnel.except = std::move(settings.except);
     list.push_back(std::move(tunnel));
   }

@@ -103,6 +103,12 @@ TEST(ManualPlan, exceptions_hold_and_only_is_refused) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
   EXPECT_THAT(refused.error().message, HasSubstr("'only' is not supported yet"));
+  for (const char* bound : {"if_id: 7", "mark: 7", "interface: x0"}) {
+    const auto none = compile_manual(load("defaults: {" + std::string(bound) + "}\n" + kInventory),
+                                     "a", credentials);
+    ASSERT_FALSE(none.ok()) << bound;
+    EXPECT_THAT(none.error().message, HasSubstr("'if_id', 'mark' and 'interface' are not"));
+  }
 }
 
 TEST(ManualPlan, a_missing_file_is_named) {

@@ -8,6 +8,7 @@
 #include "mesh/manual.hpp"
 #include "mesh/own_identity.hpp"
 #include "mesh/secret.hpp"
+#include "mesh/tunnel_device.hpp"
 #include "policy/identity.hpp"
 #include "policy/proposal.hpp"
 #include "policy/selectors.hpp"
@@ -146,6 +147,7 @@ void add_child(const PairSettings& settings, const char* name, policy::Mode mode
   child.proposals = settings.esp_proposals;
   child.replay_window = settings.replay_window;
   if (settings.outer != policy::OuterHeader()) child.outer = settings.outer;
+  if (settings.binding != policy::Binding()) child.binding = settings.binding;
   connection.children.push_back(std::move(child));
 }
 
@@ -253,6 +255,7 @@ Result<Connection> towards_host(const Inventory& inventory, const Host& self, co
                selectors(peer.addresses, peer.subnets), c);
   TRY(check_level(c));
   TRY(keep_only(settings.only, c));
+  TRY(lead_by_device(settings, c));
   return c;
 }
 
@@ -308,6 +311,7 @@ Result<Connection> towards_foreign(const Inventory& inventory, const Host& self,
   }
   TRY(check_level(c));
   TRY(keep_only(settings.only, c));
+  TRY(lead_by_device(settings, c));
   return c;
 }
 
@@ -405,6 +409,7 @@ Result<HostPlan> compile(const Inventory& inventory, std::string_view self_name,
     if (connection.protect == policy::Protect::kOff) continue;
     plan.connections.push_back(std::move(connection));
   }
+  TRY(check_devices(plan.connections));
   if (credentials.with_manual) {
     TRY_ASSIGN(plan.manual, compile_manual(inventory, self_name, credentials));
   }

@@ -158,6 +158,29 @@ struct OuterHeader {
   friend bool operator==(const OuterHeader&, const OuterHeader&) = default;
 };
 
+// What a packet must have beside fitting selectors: the xfrm interface that it takes (its number;
+// 0: none, which is another than every interface), and a firewall mark. With it SAs and policies
+// are about such packets alone (route-based IPsec).
+struct Binding {
+  std::uint32_t if_id_in = 0, if_id_out = 0;
+  std::optional<Mark> mark_in, mark_out;  // a mask of 0 is never in one
+  bool is_bound_out() const { return if_id_out != 0 || mark_out.has_value(); }
+  friend bool operator==(const Binding&, const Binding&) = default;
+};
+
+// On ESP packets of a pair with a device, and on what the daemon sends: it keeps them out of the
+// device.
+inline constexpr std::uint32_t kOwnMark = 0xE5000000;
+
+// The device of a route-based pair, which the daemon makes and leads the pair's traffic into.
+struct TunnelDevice {
+  std::string name;
+  std::string underlying;  // ESP leaves by this one; empty: as routes say
+  std::uint16_t mtu = 0;   // octets; 0: what the pair's suites leave of 1500
+  bool vti = false;        // a VTI device, told by its mark; else an xfrm interface, by its if_id
+  friend bool operator==(const TunnelDevice&, const TunnelDevice&) = default;
+};
+
 struct ChildConfig {
   std::string name;
   Mode mode = Mode::kTunnel;
@@ -166,6 +189,7 @@ struct ChildConfig {
   SharedList<EspProposal> proposals;   // in order of preference
   std::uint32_t replay_window = 1024;  // packets
   Box<OuterHeader> outer;              // nothing: the defaults
+  Box<Binding> binding;                // nothing: any packet
   friend bool operator==(const ChildConfig&, const ChildConfig&) = default;
 };
 
@@ -209,6 +233,7 @@ struct Connection {
   // Between these nothing passes that no child takes (mesh.yaml `only`). Nothing: between the
   // children's.
   Box<Bounds> bounds;
+  Box<TunnelDevice> device;
   Lines lines;
   friend bool operator==(const Connection&, const Connection&) = default;
 };

@@ -100,9 +100,9 @@ class Listener:
 class Mesh:
     """A guest, and a mesh of nodes in it. hosts: {name: ([address/len, ...], [subnet, ...])}."""
 
-    def __init__(self, hosts, timeout=170, memory=512):
+    def __init__(self, hosts, timeout=170, memory=512, kernel="uml"):
         self.lab = lib.Lab({})
-        self.guest = guest.Guest(self.lab, timeout, memory)
+        self.guest = guest.Guest(self.lab, timeout, memory, kernel)
         self.secret = secrets.token_urlsafe(32)
         self.nodes = {name: Node(self.guest, name, addresses, subnets) for name, (addresses, subnets) in hosts.items()}
 

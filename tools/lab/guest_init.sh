@@ -52,6 +52,8 @@ umount -l /mnt/old
 
 modprobe -a "${modules[@]}"
 ip link set lo up
+# A TAP device of the machine's is vec0, whatever this kernel calls it.
+if [[ -e /sys/class/net/eth0 && ! -e /sys/class/net/vec0 ]]; then ip link set eth0 name vec0; fi
 echo lab >/proc/sys/kernel/hostname
 
 environment=()

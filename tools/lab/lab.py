@@ -39,6 +39,8 @@ def options(argv):
         description="Runs a command as root in a kernel of its own: real ESP, AH, XFRM, netem, network namespaces. It sees "
                     "this machine's files; what it writes stays in the guest, except under --share. Without a command: a shell.",
         epilog="Exit status: the command's; 124 after the time limit, 125 when the guest ended without one, 2 for a bad option.")
+    parser.add_argument("--kernel", choices=sorted(kernels.KINDS), default="uml",
+                        help="uml: User-Mode Linux, quick (the default); stock: Debian's own kernel, emulated, slow, complete")
     parser.add_argument("--timeout", type=float, metavar="SECONDS",
                         help="end the guest after that long (300; a shell: no limit; 0: no limit)")
     parser.add_argument("--memory", type=int, default=512, metavar="MIB", help="the guest's memory (512)")
@@ -108,7 +110,8 @@ def write_job(chosen, kernel):
     put("shares", joined(chosen.share))
     settings = {**kernel.settings(), "directory": os.getcwd(), "interactive": int(chosen.interactive),
                 "stdin": int(chosen.stdin), "rows": rows or 24, "columns": columns or 80}
-    put("settings", "".join(f"{k}={kernels.quoted(v)}\n" for k, v in settings.items()) + kernel.mount_shared)
+    put("settings", "".join(f"{k}={kernels.quoted(v)}\n" for k, v in settings.items()) +
+        kernel.prepare(chosen, JOB))
     with open(os.path.join(HERE, "guest_init.sh"), encoding="utf-8") as file:
         put("init", file.read())
     os.chmod(os.path.join(JOB, "init"), 0o755)
@@ -252,7 +255,7 @@ def main():
     chosen = options(sys.argv[1:])
     if os.geteuid() != 0:
         fail("only root can give the guest its namespaces (./run lab uses sudo)")
-    kernel = kernels.UserModeLinux()
+    kernel = kernels.KINDS[chosen.kernel]()
     lacking = kernel.lacking()
     if lacking:
         fail(f"{lacking}. ./run lab installs what tools/packages.txt lists in the group lab; by hand: "

@@ -25,6 +25,7 @@ class List {
       add(direction, family, IPPROTO_UDP, {from, 0xFFFF}, {to, 0xFFFF});
     }
   }
+  void esp(Family family) { add(D::kIn, family, IPPROTO_ESP, {}, {}); }
   std::vector<PolicyKey> take() { return std::move(keys_); }
 
  private:
@@ -52,6 +53,7 @@ std::vector<PolicyKey> make_always_outside() {
   for (const auto& [from, to] : {Ports{546, 547}, {547, 546}, {547, 547}}) {
     list.udp(Family::kIpv6, from, to);
   }
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) list.esp(family);
   return list.take();
 }
 

@@ -14,7 +14,8 @@ namespace espalier::dataplane::kernel {
 // - the two ICMP errors of path MTU discovery (RFC 1191, RFC 8201): a router on the way may be a
 //   peer too;
 // - DHCP and DHCPv6 (RFC 2131, RFC 8415): a peer may be the server.
-// IKE's sockets have policies of their own, and the kernel takes ESP in without asking.
+// - ESP to this host, since a VTI device asks before it is decrypted (nothing else does).
+// IKE's sockets have policies of their own.
 const std::vector<PolicyKey>& always_outside();
 
 // XFRM_MSG_NEWPOLICY or XFRM_MSG_UPDPOLICY of one that passes as it is.

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "dataplane/check.hpp"
+#include "dataplane/kernel/device_routes.hpp"
+#include "dataplane/kernel/devices.hpp"
 #include "dataplane/kernel/exceptions.hpp"
 #include "dataplane/kernel/larval_drop.hpp"
 #include "dataplane/kernel/left.hpp"
@@ -85,6 +87,7 @@ Status Kernel::apply(const AddSa& change) {
       sa.pair,       sa.reqid,       destination_of(sa.direction, sa.local, sa.remote),
       sa.local,      sa.remote,      sa.udp_encap,
       sa.tell_first, sa.soft_packets};
+  sas_[sa.key()].mark = kernel::mark_of(sa);
   return {};
 }
 
@@ -110,7 +113,7 @@ Status Kernel::remove(const SaId& id) {
 Status Kernel::apply(const DeleteSa& change) {
   const auto at = locate(change.key);
   if (at == sas_.end()) return {};
-  TRY(remove({at->second.destination, at->first.spi}));
+  TRY(remove(at->second.id(at->first.spi)));
   sas_.erase(at);
   return {};
 }
@@ -131,7 +134,7 @@ Status Kernel::apply(const MoveSa& change) {
     return make_error(ErrorCode::kAlreadyExists,
                       fmt::format("{}: there is {} already.", what, describe(after)));
   }
-  const SaId old{held.destination, before.spi};
+  const SaId old = held.id(before.spi);
   // XFRM_MSG_UPDSA changes ports, but not addresses nor whether there is UDP.
   const bool same_place = held.local.ip == change.local.ip && held.remote.ip == change.remote.ip &&
                           held.udp_encap == change.udp_encap;
@@ -367,7 +370,7 @@ Status Kernel::remove_sas(Which which) {
       continue;
     }
     if (which == Which::kNegotiated && kernel::is_manual(sa.reqid)) continue;
-    TRY(remove({sa.destination, sa.spi}));
+    TRY(remove(sa.id()));
     ++removed;
   }
   std::erase_if(sas_, [&](const auto& entry) {
@@ -455,7 +458,7 @@ Result<std::size_t> Kernel::open() {
     if (first && !removed) first = removed;
   }
   for (const KernelSa& sa : left_larvals_) {
-    const Status removed = remove_larval({sa.reqid, sa.destination, sa.seq});
+    const Status removed = remove_larval(sa.acquire());
     if (first && !removed) first = removed;
   }
   left_larvals_.clear();
@@ -465,12 +468,33 @@ Result<std::size_t> Kernel::open() {
   return found.size();
 }
 
+namespace {
+
+Status teardown_devices(Logger& logger) {
+  const auto routing = kernel::remove_routing();
+  const auto devices = kernel::remove_devices({});
+  if (routing && *routing > 0) {
+    logger.log(
+        {LogLevel::kInfo, "dataplane", "",
+         fmt::format("{} routes and rules of table {} removed", *routing, kernel::kDeviceTable)});
+  }
+  if (devices && !devices->empty()) {
+    logger.log({LogLevel::kInfo, "dataplane", "",
+                fmt::format("the interfaces {} removed", fmt::join(*devices, ", "))});
+  }
+  if (!routing) return routing.error();
+  return devices ? Status() : Status(devices.error());
+}
+
+}  // namespace
+
 Status teardown_kernel(Logger& logger, const std::string& run) {
   const auto restored = LarvalDrop(run + "/xfrm_larval_drop").restore();
   KernelOptions options;
   options.log = &logger;
   end_socket_holder(run);
   remove_journal(run);
+  const Status led = teardown_devices(logger);
   auto plane = Kernel::make(std::move(options));  // which removes the SAs
   if (!plane && plane.error().code == ErrorCode::kUnsupported) return {};
   if (!plane) return plane.error();
@@ -479,6 +503,7 @@ Status teardown_kernel(Logger& logger, const std::string& run) {
     logger.log({LogLevel::kInfo, "dataplane", "",
                 fmt::format("{} policies removed from the kernel", removed)});
   }
+  if (!led) return led;
   return restored ? Status() : Status(restored.error());
 }
 

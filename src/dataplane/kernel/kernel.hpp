@@ -80,6 +80,8 @@ class Kernel final : public Port {
     bool tell_first = false;  // its first packet is awaited
     std::optional<std::uint64_t> soft_packets;
     bool tampered = false;  // somebody else changed it: it counts as lost
+    std::optional<policy::Mark> mark{};
+    kernel::SaId id(Spi spi) const { return {destination, spi, mark}; }
   };
   using Sas = std::map<SaKey, Held>;
 

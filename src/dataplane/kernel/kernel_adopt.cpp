@@ -26,6 +26,13 @@ void add_once(policy::SelectorList& list, const Prefix& prefix, std::uint8_t pro
   if (std::find(list.begin(), list.end(), selector) == list.end()) list.push_back(selector);
 }
 
+void add_binding(policy::Binding& binding, const PolicyKey& key) {
+  const bool out = key.direction == PolicyDirection::kOut;
+  (out ? binding.if_id_out : binding.if_id_in) = key.if_id;
+  if (key.mark_mask == 0) return;
+  (out ? binding.mark_out : binding.mark_in) = policy::Mark{key.mark, key.mark_mask};
+}
+
 }  // namespace
 
 PolicySpec rebuild(ReqId reqid, const std::map<PolicyKey, KernelPolicy>& entries) {
@@ -34,6 +41,7 @@ PolicySpec rebuild(ReqId reqid, const std::map<PolicyKey, KernelPolicy>& entries
   for (const auto& [key, policy] : entries) {
     // An optional template, or something nobody here wants: it is set again unless it is asked for.
     spec.optional = spec.optional || policy.odd;
+    add_binding(spec.binding, key);
     if (key.direction != PolicyDirection::kOut) continue;
     add_once(spec.local_ts, key.source, key.protocol, key.source_port, key.source_mask);
     add_once(spec.remote_ts, key.destination, key.protocol, key.destination_port,
@@ -94,7 +102,7 @@ Status Kernel::adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> po
     if (sa.larval()) continue;
     by_name[{sa.destination, sa.spi}] = &sa;
     if (!none || (took_over_ && kernel::is_manual(sa.reqid))) continue;
-    TRY(remove({sa.destination, sa.spi}));
+    TRY(remove(sa.id()));
     ++removed;
   }
   if (removed > 0 && options_.log != nullptr) {
@@ -115,8 +123,11 @@ Status Kernel::adopt(std::span<const SaSpec> sas, std::span<const PolicySpec> po
       }
     }
     if (at->second->reqid != sa.reqid.value) continue;
+    if (at->second->if_id != kernel::if_id_of(sa)) continue;
+    if (at->second->mark != kernel::mark_of(sa)) continue;
     sas_[sa.key()] = {sa.pair,   sa.reqid,     destination, sa.local,
                       sa.remote, sa.udp_encap, false,       sa.soft_packets};
+    sas_[sa.key()].mark = kernel::mark_of(sa);
   }
   if (!took_over_) return {};
   std::set<ReqId> wanted;

@@ -26,7 +26,7 @@ void Kernel::soft_expired(Sas::const_iterator at, std::vector<Event>& events) {
   held.tell_first = false;
   events.push_back(FirstPacket{at->first});
   NetlinkMessage get(XFRM_MSG_GETSA, 0);
-  kernel::put_sa_id(get, {held.destination, at->first.spi});
+  kernel::put_sa_id(get, held.id(at->first.spi));
   NetlinkMessage put(XFRM_MSG_UPDSA, NLM_F_REPLACE);
   Status built = make_error(ErrorCode::kNotFound, "the kernel does not have it any more");
   Status done = requests_.visit(get, [&](const nlmsghdr& header) {
@@ -148,7 +148,7 @@ Status Kernel::remove_larval(const KernelAcquire& larval) {
   std::optional<KernelSa> named;
   TRY(requests_.visit(message, [&](const nlmsghdr& header) { named = kernel::parse_sa(header); }));
   if (!named || named->larval()) return {};
-  return remove({named->destination, named->spi});
+  return remove({named->destination, named->spi, larval.mark});
 }
 
 // The kernel asks once for each larval SA, and has it for minutes (net.core.xfrm_acq_expires). A
@@ -169,14 +169,15 @@ void Kernel::pick_up_acquires() {
     if (!larval.flow_source || !larval.flow_destination) continue;
     for (const auto& [reqid, policy] : policies_) {
       if (!policy.trap || !contains(policy.local_ts, *larval.flow_source) ||
-          !contains(policy.remote_ts, *larval.flow_destination)) {
+          !contains(policy.remote_ts, *larval.flow_destination) ||
+          policy.binding.if_id_out != larval.if_id || policy.binding.mark_out != larval.mark) {
         continue;
       }
       ++counters_["acquires"];
       waiting_.push_back(Acquire{reqid, policy.pair});
       break;
     }
-    if (!remove_larval({larval.reqid, larval.destination, larval.seq})) {
+    if (!remove_larval(larval.acquire())) {
       ++counters_["larvals-left"];
     }
   }

@@ -69,7 +69,7 @@ Status Kernel::repair_sas(std::vector<Repaired>& repaired) {
   TRY_ASSIGN(const std::vector<KernelSa> found, dump_sas());
   for (const KernelSa& sa : found) {
     if (sa.larval() || find(sa) != sas_.end()) continue;
-    TRY(remove({sa.destination, sa.spi}));
+    TRY(remove(sa.id()));
     ++counters_["sas-removed"];
     const auto policy = policies_.find(ReqId(sa.reqid));
     repaired.push_back(

@@ -41,6 +41,16 @@ PolicyKey make_key(PolicyDirection direction, const Prefix& from, PortBlock from
           to_ports.mask};
 }
 
+PolicyKey bound(PolicyKey key, const policy::Binding& binding) {
+  const bool out = key.direction == PolicyDirection::kOut;
+  key.if_id = out ? binding.if_id_out : binding.if_id_in;
+  if (const auto& mark = out ? binding.mark_out : binding.mark_in) {
+    key.mark = mark->value;
+    key.mark_mask = mark->mask;
+  }
+  return key;
+}
+
 Status add_pair(const PolicySpec& policy, const policy::TrafficSelector& local,
                 const policy::TrafficSelector& remote, std::set<PolicyKey>& keys) {
   if (local.start.is_v4() != remote.start.is_v4()) return {};
@@ -48,13 +58,16 @@ Status add_pair(const PolicySpec& policy, const policy::TrafficSelector& local,
   const std::uint8_t protocol = local.protocol != 0 ? local.protocol : remote.protocol;
   TRY_ASSIGN(const std::vector<PortBlock> own_ports, ports_of(policy, local));
   TRY_ASSIGN(const std::vector<PortBlock> peer_ports, ports_of(policy, remote));
+  const auto insert = [&](const PolicyKey& key) { keys.insert(bound(key, policy.binding)); };
   const auto add = [&](const Prefix& own, const Prefix& peer) {
     for (const PortBlock here : own_ports) {
       for (const PortBlock there : peer_ports) {
-        keys.insert(make_key(PolicyDirection::kOut, own, here, peer, there, protocol));
-        keys.insert(make_key(PolicyDirection::kIn, peer, there, own, here, protocol));
+        if (!policy.inbound_only) {
+          insert(make_key(PolicyDirection::kOut, own, here, peer, there, protocol));
+        }
+        insert(make_key(PolicyDirection::kIn, peer, there, own, here, protocol));
         if (policy.mode == policy::Mode::kTunnel || policy.closed) {
-          keys.insert(make_key(PolicyDirection::kForward, peer, there, own, here, protocol));
+          insert(make_key(PolicyDirection::kForward, peer, there, own, here, protocol));
         }
       }
     }
@@ -80,13 +93,14 @@ xfrm_selector to_selector(const PolicyKey& key) {
   return selector;
 }
 
-// The longer the prefixes, the smaller: 4 for each bit of them, at most 1,024, and 1 each for
-// protocol and ports.
+// The longer the prefixes, the smaller: 5 for each bit of them, at most 1,280, and 1 each for
+// protocol, ports and a mark (which a policy without one fits as well).
 std::uint32_t priority_of(const PolicyKey& key) {
   const std::uint32_t bits = static_cast<std::uint32_t>(key.source.length + key.destination.length);
   const std::uint32_t narrow = (key.protocol != 0 ? 1u : 0u) + (key.source_mask != 0 ? 1u : 0u) +
-                               (key.destination_mask != 0 ? 1u : 0u);
-  return kPriorityLast - 4 * bits - narrow;
+                               (key.destination_mask != 0 ? 1u : 0u) +
+                               (key.mark_mask != 0 ? 1u : 0u);
+  return kPriorityLast - 5 * bits - narrow;
 }
 
 xfrm_user_tmpl to_template(const PolicyKey& key, const PolicySpec& policy) {
@@ -132,6 +146,8 @@ std::string PolicyKey::text() const {
   if (source_mask != 0) out += fmt::format(", from port {}/{:#x}", source_port, source_mask);
   if (destination_mask != 0)
     out += fmt::format(", to port {}/{:#x}", destination_port, destination_mask);
+  if (if_id != 0) out += fmt::format(", if_id {}", if_id);
+  if (mark_mask != 0) out += fmt::format(", mark {:#x}/{:#x}", mark, mark_mask);
   return out;
 }
 
@@ -147,6 +163,11 @@ Result<std::set<PolicyKey>> expand(const PolicySpec& policy) {
 
 namespace {
 
+void put_binding(NetlinkMessage& message, const PolicyKey& key) {
+  if (key.if_id != 0) message.put_u32(XFRMA_IF_ID, key.if_id);
+  if (key.mark_mask != 0) put_mark(message, policy::Mark{key.mark, key.mark_mask});
+}
+
 xfrm_userpolicy_info& put_head(NetlinkMessage& message, const PolicyKey& key,
                                std::uint32_t priority) {
   auto& info = message.body<xfrm_userpolicy_info>();
@@ -156,6 +177,7 @@ xfrm_userpolicy_info& put_head(NetlinkMessage& message, const PolicyKey& key,
   info.priority = priority;
   info.dir = static_cast<std::uint8_t>(key.direction);
   info.action = XFRM_POLICY_ALLOW;
+  put_binding(message, key);
   return info;
 }
 
@@ -187,6 +209,7 @@ void put_policy_id(NetlinkMessage& message, const PolicyKey& key) {
   auto& id = message.body<xfrm_userpolicy_id>();
   id.sel = to_selector(key);
   id.dir = static_cast<std::uint8_t>(key.direction);
+  put_binding(message, key);
 }
 
 namespace {
@@ -214,8 +237,7 @@ bool is_limited(const xfrm_lifetime_cfg& life) {
 }
 
 std::optional<KernelPolicy> read_policy(const xfrm_userpolicy_info& info, const Attributes& all) {
-  const bool plain = info.dir <= XFRM_POLICY_FWD && all.count(XFRMA_MARK) == 0 &&
-                     all.count(XFRMA_IF_ID) == 0 && info.sel.ifindex == 0 &&
+  const bool plain = info.dir <= XFRM_POLICY_FWD && info.sel.ifindex == 0 &&
                      (info.sel.family == AF_INET || info.sel.family == AF_INET6);
   if (!plain) return std::nullopt;
   const auto source = prefix_of(info.sel.saddr, info.sel.family, info.sel.prefixlen_s);
@@ -230,7 +252,12 @@ std::optional<KernelPolicy> read_policy(const xfrm_userpolicy_info& info, const 
                 ntohs(info.sel.sport),
                 ntohs(info.sel.sport_mask),
                 ntohs(info.sel.dport),
-                ntohs(info.sel.dport_mask)};
+                ntohs(info.sel.dport_mask),
+                read_if_id(all)};
+  if (const auto mark = read_mark(all)) {
+    policy.key.mark = mark->value;
+    policy.key.mark_mask = mark->mask;
+  }
   policy.priority = info.priority;
   policy.allow = info.action == XFRM_POLICY_ALLOW;
   policy.odd = info.flags != 0 || is_limited(info.lft);

@@ -166,6 +166,8 @@ std::optional<KernelSa> read_sa(const xfrm_usersa_info& info, const Attributes& 
   (void)read_struct(all, XFRMA_LASTUSED, sa.last_used);
   sa.replay = replay_of(info, all);
   sa.seq = info.seq;
+  sa.if_id = read_if_id(all);
+  sa.mark = read_mark(all);
   if (sa.larval() && (info.sel.family == AF_INET || info.sel.family == AF_INET6)) {
     sa.flow_source = from_kernel(info.sel.saddr, info.sel.family);
     sa.flow_destination = from_kernel(info.sel.daddr, info.sel.family);
@@ -200,6 +202,32 @@ IpAddress from_kernel(const xfrm_address_t& address, std::uint16_t family) {
   return IpAddress::from_bytes({octets, family == AF_INET ? 4u : 16u}).value();
 }
 
+void put_mark(NetlinkMessage& message, const std::optional<policy::Mark>& mark) {
+  if (mark) message.put_struct(XFRMA_MARK, xfrm_mark{mark->value, mark->mask});
+}
+
+std::optional<policy::Mark> read_mark(const Attributes& all) {
+  xfrm_mark mark{};
+  if (!read_struct(all, XFRMA_MARK, mark) || mark.m == 0) return std::nullopt;
+  return policy::Mark{mark.v, mark.m};
+}
+
+std::uint32_t read_if_id(const Attributes& all) {
+  std::uint32_t if_id = 0;
+  (void)read_struct(all, XFRMA_IF_ID, if_id);
+  return if_id;
+}
+
+// A mark on an inbound SA would be looked for on packets before they are decrypted, where nothing
+// puts it: their policies have it.
+std::optional<policy::Mark> mark_of(const SaSpec& sa) {
+  return sa.direction == Direction::kIn ? std::nullopt : sa.binding.mark_out;
+}
+
+std::uint32_t if_id_of(const SaSpec& sa) {
+  return sa.direction == Direction::kIn ? sa.binding.if_id_in : sa.binding.if_id_out;
+}
+
 Status put_sa(NetlinkMessage& message, const SaSpec& sa, const ReplayState* resume) {
   const auto names = algorithms_of(sa.suite);
   if (!names) {
@@ -227,6 +255,8 @@ Status put_sa(NetlinkMessage& message, const SaSpec& sa, const ReplayState* resu
   put_encapsulation(message, sa);
   put_replay(message, sa, resume);
   put_outer(message, info, sa);
+  if (const std::uint32_t if_id = if_id_of(sa); if_id != 0) message.put_u32(XFRMA_IF_ID, if_id);
+  put_mark(message, mark_of(sa));
   return {};
 }
 
@@ -326,6 +356,7 @@ void put_sa_id(NetlinkMessage& message, const SaId& id) {
   body.spi = htonl(id.spi.value);
   body.family = family_of(id.destination);
   body.proto = IPPROTO_ESP;
+  put_mark(message, id.mark);
 }
 
 std::optional<KernelSa> parse_sa(const nlmsghdr& header) {
@@ -349,9 +380,11 @@ std::optional<KernelAcquire> parse_acquire(const nlmsghdr& header) {
   if (mnl_nlmsg_get_payload_len(&header) < sizeof acquire) return std::nullopt;
   std::memcpy(&acquire, mnl_nlmsg_get_payload(&header), sizeof acquire);
   xfrm_user_tmpl tmpl{};
-  if (!read_struct(attributes(header, sizeof acquire), XFRMA_TMPL, tmpl)) return std::nullopt;
+  const Attributes all = attributes(header, sizeof acquire);
+  if (!read_struct(all, XFRMA_TMPL, tmpl)) return std::nullopt;
   if (tmpl.family != AF_INET && tmpl.family != AF_INET6) return std::nullopt;
-  return KernelAcquire{tmpl.reqid, from_kernel(acquire.id.daddr, tmpl.family), acquire.seq};
+  return KernelAcquire{tmpl.reqid, from_kernel(acquire.id.daddr, tmpl.family), acquire.seq,
+                       read_mark(all), read_if_id(all)};
 }
 
 void put_larval_spi(NetlinkMessage& message, const KernelAcquire& larval) {
@@ -363,15 +396,16 @@ void put_larval_spi(NetlinkMessage& message, const KernelAcquire& larval) {
   request.info.reqid = larval.reqid;
   request.min = kMinSpi;
   request.max = 0xFFFFFFFF;
+  put_mark(message, larval.mark);
+  if (larval.if_id != 0) message.put_u32(XFRMA_IF_ID, larval.if_id);
 }
 
 std::optional<KernelSa> parse_sa_change(const nlmsghdr& header) {
   if (header.nlmsg_type != XFRM_MSG_DELSA) return parse_sa(header);
   xfrm_usersa_info info;
-  if (!read_struct(attributes(header, sizeof(xfrm_usersa_id)), XFRMA_SA, info)) {
-    return std::nullopt;
-  }
-  return read_sa(info, {});
+  const Attributes all = attributes(header, sizeof(xfrm_usersa_id));
+  if (!read_struct(all, XFRMA_SA, info)) return std::nullopt;
+  return read_sa(info, all);
 }
 
 std::optional<KernelMapping> parse_mapping(const nlmsghdr& header) {

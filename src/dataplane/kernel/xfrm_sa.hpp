@@ -44,10 +44,19 @@ struct ReplayState {
 // kReplayWindowMax.
 Status put_sa(NetlinkMessage& message, const SaSpec& sa, const ReplayState* resume = nullptr);
 
-// XFRM_MSG_DELSA and XFRM_MSG_GETSA: by destination, SPI and protocol.
+// XFRMA_MARK of an SA or of a policy, which is part of its name.
+void put_mark(NetlinkMessage& message, const std::optional<policy::Mark>& mark);
+std::optional<policy::Mark> read_mark(const Attributes& all);
+std::uint32_t read_if_id(const Attributes& all);
+// Those of a spec's SA.
+std::optional<policy::Mark> mark_of(const SaSpec& sa);
+std::uint32_t if_id_of(const SaSpec& sa);
+
+// XFRM_MSG_DELSA and XFRM_MSG_GETSA: by destination, SPI, protocol and mark.
 struct SaId {
   IpAddress destination;
   Spi spi;
+  std::optional<policy::Mark> mark{};
 };
 void put_sa_id(NetlinkMessage& message, const SaId& id);
 
@@ -68,6 +77,15 @@ struct Moved {
 };
 Status put_moved_sa(NetlinkMessage& message, const nlmsghdr& from, const Moved& moved);
 
+// XFRM_MSG_ACQUIRE: the reqid of the policy's template, and the larval SA that goes with it.
+struct KernelAcquire {
+  std::uint32_t reqid = 0;
+  IpAddress destination;
+  std::uint32_t seq = 0;
+  std::optional<policy::Mark> mark{};
+  std::uint32_t if_id = 0;
+};
+
 // One SA of a dump, of an answer or of an event.
 struct KernelSa {
   Spi spi;
@@ -84,6 +102,10 @@ struct KernelSa {
   // same while it has it.
   bool larval() const { return spi.value == 0; }
   std::optional<IpAddress> flow_source, flow_destination;  // of a larval one: the packet's
+  std::uint32_t if_id = 0;
+  std::optional<policy::Mark> mark;
+  SaId id() const { return {destination, spi, mark}; }
+  KernelAcquire acquire() const { return {reqid, destination, seq, mark, if_id}; }
 };
 // Nothing for what is not ESP over IPv4 or IPv6.
 std::optional<KernelSa> parse_sa(const nlmsghdr& header);
@@ -95,12 +117,6 @@ struct KernelExpire {
 };
 std::optional<KernelExpire> parse_expire(const nlmsghdr& header);
 
-// XFRM_MSG_ACQUIRE: the reqid of the policy's template, and the larval SA that goes with it.
-struct KernelAcquire {
-  std::uint32_t reqid = 0;
-  IpAddress destination;
-  std::uint32_t seq = 0;
-};
 std::optional<KernelAcquire> parse_acquire(const nlmsghdr& header);
 
 // XFRM_MSG_ALLOCSPI: gives a larval SA an SPI, which the answer has, so that it can be removed.

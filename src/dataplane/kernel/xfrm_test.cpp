@@ -5,6 +5,7 @@
 #include "base/bytes.hpp"
 #include "dataplane/contract_tests.hpp"
 #include "dataplane/kernel/exceptions.hpp"
+#include "dataplane/kernel/rebuild.hpp"
 #include "dataplane/kernel/same_sa.hpp"
 #include "dataplane/kernel/xfrm_policy.hpp"
 #include "dataplane/kernel/xfrm_sa.hpp"
@@ -294,6 +295,135 @@ TEST(XfrmPolicy, OptionalIsOfWhatArrives) {
     std::memcpy(&tmpl, mnl_attr_get_payload(attribute), sizeof tmpl);
     EXPECT_EQ(tmpl.optional, key.direction == PolicyDirection::kOut ? 0 : 1) << key.text();
   }
+}
+
+policy::Binding bound() { return {7, 8, policy::Mark{0x42, 0xff}, policy::Mark{0x43, 0xff}}; }
+
+template <class T>
+T value_of(const nlattr* attribute) {
+  T value{};
+  EXPECT_NE(attribute, nullptr);
+  if (attribute == nullptr) return value;
+  EXPECT_EQ(mnl_attr_get_payload_len(attribute), sizeof value);
+  std::memcpy(&value, mnl_attr_get_payload(attribute), sizeof value);
+  return value;
+}
+
+TEST(XfrmSa, AnInterfaceAndAMarkArePartOfIt) {
+  SaSpec sa = sa_of(Direction::kOut, true);
+  sa.binding = bound();
+  NetlinkMessage out(XFRM_MSG_NEWSA, 0);
+  ASSERT_TRUE(put_sa(out, sa).ok());
+  const std::size_t body = sizeof(xfrm_usersa_info);
+  EXPECT_EQ(value_of<std::uint32_t>(attribute_of(out, XFRMA_IF_ID, body)), 8u);
+  const auto mark = value_of<xfrm_mark>(attribute_of(out, XFRMA_MARK, body));
+  EXPECT_EQ(mark.v, 0x43u);
+  EXPECT_EQ(mark.m, 0xffu);
+  const auto read = parse_sa(*out.header());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->if_id, 8u);
+  EXPECT_EQ(read->mark, (policy::Mark{0x43, 0xff}));
+  // One that moves keeps both.
+  NetlinkMessage moved(XFRM_MSG_NEWSA, 0);
+  ASSERT_TRUE(
+      put_moved_sa(moved, *out.header(), {Direction::kOut, sa.local, sa.remote, 0x100}).ok());
+  EXPECT_EQ(parse_sa(*moved.header())->if_id, 8u);
+  EXPECT_EQ(parse_sa(*moved.header())->mark, read->mark);
+  // The kernel looks for it by its mark as well.
+  NetlinkMessage removal(XFRM_MSG_DELSA, 0);
+  put_sa_id(removal, read->id());
+  EXPECT_EQ(value_of<xfrm_mark>(attribute_of(removal, XFRMA_MARK, sizeof(xfrm_usersa_id))).v,
+            0x43u);
+
+  sa.direction = Direction::kIn;
+  NetlinkMessage in(XFRM_MSG_NEWSA, 0);
+  ASSERT_TRUE(put_sa(in, sa).ok());
+  EXPECT_EQ(value_of<std::uint32_t>(attribute_of(in, XFRMA_IF_ID, body)), 7u);
+  EXPECT_EQ(attribute_of(in, XFRMA_MARK, body), nullptr);
+
+  sa.binding = {};
+  NetlinkMessage plain(XFRM_MSG_NEWSA, 0);
+  ASSERT_TRUE(put_sa(plain, sa).ok());
+  EXPECT_EQ(attribute_of(plain, XFRMA_IF_ID, body), nullptr);
+}
+
+TEST(XfrmSa, ALarvalOneIsFoundByItsMark) {
+  KernelAcquire larval{0xE5000001, IpAddress::parse("192.0.2.2").value(), 5,
+                       policy::Mark{0x43, 0xff}, 8};
+  NetlinkMessage message(XFRM_MSG_ALLOCSPI, 0);
+  put_larval_spi(message, larval);
+  const std::size_t body = sizeof(xfrm_userspi_info);
+  EXPECT_EQ(value_of<xfrm_mark>(attribute_of(message, XFRMA_MARK, body)).m, 0xffu);
+  EXPECT_EQ(value_of<std::uint32_t>(attribute_of(message, XFRMA_IF_ID, body)), 8u);
+
+  NetlinkMessage event(XFRM_MSG_ACQUIRE, 0);
+  auto& acquire = event.body<xfrm_user_acquire>();
+  acquire.id.daddr = to_kernel(larval.destination);
+  acquire.seq = larval.seq;
+  xfrm_user_tmpl tmpl{};
+  tmpl.reqid = larval.reqid;
+  tmpl.family = AF_INET;
+  event.put_struct(XFRMA_TMPL, tmpl);
+  put_mark(event, larval.mark);
+  event.put_u32(XFRMA_IF_ID, larval.if_id);
+  const auto read = parse_acquire(*event.header());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->mark, larval.mark);
+  EXPECT_EQ(read->if_id, 8u);
+}
+
+TEST(XfrmPolicy, AnInterfaceAndAMarkArePartOfItsName) {
+  PolicySpec policy = spec({host("192.0.2.1")}, {host("192.0.2.2")});
+  const auto plain = expand(policy);
+  policy.binding = bound();
+  const auto keys = expand(policy);
+  ASSERT_EQ(keys->size(), 3u);
+  std::map<PolicyKey, KernelPolicy> entries;
+  for (const PolicyKey& key : *keys) {
+    EXPECT_FALSE(plain->contains(key)) << key.text();
+    NetlinkMessage message(XFRM_MSG_UPDPOLICY, 0), removal(XFRM_MSG_DELPOLICY, 0);
+    put_policy(message, key, policy);
+    put_policy_id(removal, key);
+    const bool out = key.direction == PolicyDirection::kOut;
+    for (const auto& [one, body] : {std::pair{&message, sizeof(xfrm_userpolicy_info)},
+                                    std::pair{&removal, sizeof(xfrm_userpolicy_id)}}) {
+      EXPECT_EQ(value_of<std::uint32_t>(attribute_of(*one, XFRMA_IF_ID, body)), out ? 8u : 7u);
+      const auto mark = value_of<xfrm_mark>(attribute_of(*one, XFRMA_MARK, body));
+      EXPECT_EQ(mark.v, out ? 0x43u : 0x42u);
+      EXPECT_EQ(mark.m, 0xffu);
+    }
+    const auto read = parse_policy(*message.header());
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->key, key);
+    EXPECT_EQ(*read, expected_policy(key, &policy));
+    EXPECT_THAT(key.text(), HasSubstr(out ? ", if_id 8, mark 0x43/0xff" : ", if_id 7, mark 0x42"));
+    entries[key] = *read;
+  }
+  // And what a daemon finds of another is what that one set.
+  const PolicySpec rebuilt = rebuild(policy.reqid, entries);
+  EXPECT_EQ(rebuilt.binding, policy.binding);
+  EXPECT_EQ(*expand(rebuilt), *keys);
+}
+
+// A marked packet fits the closed policy without a mark as well.
+TEST(XfrmPolicy, AMarkComesBeforeNone) {
+  PolicySpec closed = spec({host("2001:db8::1")}, {host("2001:db8::2")});
+  closed.closed = true;
+  PolicySpec marked = spec({host("2001:db8::1")}, {host("2001:db8::2")});
+  marked.binding.mark_in = marked.binding.mark_out = policy::Mark{1};
+  const auto priority = [](const PolicySpec& policy) {
+    return expected_policy(*expand(policy)->begin(), &policy).priority;
+  };
+  EXPECT_LT(priority(marked), priority(closed));
+  EXPECT_GT(priority(marked), kPriorityException);
+}
+
+TEST(XfrmPolicy, ClosedForWhatArrives) {
+  PolicySpec closed = spec({host("192.0.2.1")}, {host("192.0.2.2")});
+  closed.closed = closed.inbound_only = true;
+  const auto keys = expand(closed);
+  EXPECT_EQ(keys->size(), 2u);
+  for (const PolicyKey& key : *keys) EXPECT_NE(key.direction, PolicyDirection::kOut);
 }
 
 }  // namespace

@@ -43,8 +43,8 @@ Status bring_up(Netlink& netlink, const std::string& device, unsigned index, uns
   if (auto done = netlink.request(message); !done) {
     return make_error(
         done.error().code,
-        fmt::format("The TUN device {} could not be brought up with an MTU of {} octets: {}.",
-                    device, mtu, std::strerror(netlink.last_errno())));
+        fmt::format("The device {} could not be brought up with an MTU of {} octets: {}.", device,
+                    mtu, std::strerror(netlink.last_errno())));
   }
   return {};
 }

@@ -62,6 +62,7 @@ policy::Connection what_sas_rest_on(policy::Connection connection) {
   // This host's own: no peer is asked about them.
   connection.protect = usual.protect;
   connection.except = usual.except;
+  connection.device = usual.device;
   return connection;
 }
 

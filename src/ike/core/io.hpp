@@ -66,6 +66,7 @@ struct ChildSaSpec {
   SecretBytes encr_in, integ_in, encr_out, integ_out;
   std::uint32_t replay_window = 1024;
   Box<policy::OuterHeader> outer;  // nothing: the defaults
+  Box<policy::Binding> binding;    // nothing: any packet
   bool tell_first = false;         // FirstInbound is awaited
   std::optional<std::uint64_t> soft_bytes, hard_bytes, soft_packets, hard_packets;
   friend bool operator==(const ChildSaSpec&, const ChildSaSpec&) = default;
@@ -99,6 +100,7 @@ struct SetPolicy {  // again when the outer addresses or the level of protection
   policy::Mode mode = policy::Mode::kTunnel;
   Path path;
   bool optional = false;  // `protect: use`: what arrives in the clear is taken too
+  Box<policy::Binding> binding{};
   friend bool operator==(const SetPolicy&, const SetPolicy&) = default;
 };
 struct DeletePolicy {

@@ -144,9 +144,14 @@ void fields(Ar& ar, OuterHeader& it) {
   ar(copy_df, copy_ecn, copy_dscp, set_mark);
 }
 template <class Ar>
+void fields(Ar& ar, Binding& it) {
+  auto& [if_id_in, if_id_out, mark_in, mark_out] = it;
+  ar(if_id_in, if_id_out, mark_in, mark_out);
+}
+template <class Ar>
 void fields(Ar& ar, ChildConfig& it) {
-  auto& [name, mode, local_ts, remote_ts, proposals, replay_window, outer] = it;
-  ar(name, mode, local_ts, remote_ts, proposals, replay_window, outer);
+  auto& [name, mode, local_ts, remote_ts, proposals, replay_window, outer, binding] = it;
+  ar(name, mode, local_ts, remote_ts, proposals, replay_window, outer, binding);
 }
 template <class Ar>
 void fields(Ar& ar, Service& it) {
@@ -158,17 +163,22 @@ void fields(Ar& ar, Bounds& it) {
   auto& [local, remote] = it;
   ar(local, remote);
 }
+template <class Ar>
+void fields(Ar& ar, TunnelDevice& it) {
+  auto& [name, underlying, mtu, vti] = it;
+  ar(name, underlying, mtu, vti);
+}
 // Only for connection_mark(): a connection is not loaded.
 template <class Ar>
 void fields(Ar& ar, Connection& it) {
   auto& [name, peer, local_addresses, remote_addresses, remote_port, local_id, remote_id, auth, psk,
          ppk, certificates, anchors, authorities, revocation, proposals, lifetimes, dpd,
          fragmentation, mobike, encap, start, protect, foreign, behind_nat, childless, null_auth,
-         resumption, redirect, children, except, bounds, lines] = it;
+         resumption, redirect, children, except, bounds, device, lines] = it;
   ar(name, peer, local_addresses, remote_addresses, remote_port, local_id, remote_id, auth, psk,
      ppk, certificates, anchors, authorities, revocation, proposals, lifetimes, dpd, fragmentation,
      mobike, encap, start, protect, foreign, behind_nat, childless, null_auth, resumption, redirect,
-     children, except, bounds);
+     children, except, bounds, device);
   static_cast<void>(lines);  // a line more at the top of a file changes no connection
 }
 }  // namespace policy
@@ -192,11 +202,11 @@ void fields(Ar& ar, NatOriginal& it) {
 template <class Ar>
 void fields(Ar& ar, ChildSaSpec& it) {
   auto& [pair, child, reqid, spi_in, spi_out, suite, mode, path, udp_encap, local_ts, remote_ts,
-         nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, outer, tell_first,
-         soft_bytes, hard_bytes, soft_packets, hard_packets] = it;
+         nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, outer, binding,
+         tell_first, soft_bytes, hard_bytes, soft_packets, hard_packets] = it;
   ar(pair, child, reqid, spi_in, spi_out, suite, mode, path, udp_encap, local_ts, remote_ts,
-     nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, outer, tell_first,
-     soft_bytes, hard_bytes, soft_packets, hard_packets);
+     nat_original, encr_in, integ_in, encr_out, integ_out, replay_window, outer, binding,
+     tell_first, soft_bytes, hard_bytes, soft_packets, hard_packets);
 }
 
 namespace v2 {

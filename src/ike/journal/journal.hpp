@@ -16,7 +16,7 @@
 namespace espalier::ike::journal {
 
 // To be raised with every change of what a record holds (journal_test.cpp tells when).
-inline constexpr std::uint32_t kFormat = 2;
+inline constexpr std::uint32_t kFormat = 3;
 
 struct Entry {
   IkeSpi sa;           // our SPI

@@ -29,6 +29,7 @@ v2::IkeSa full_sa() {
   active.child.name = "net";
   active.child.proposals = {policy::EspProposal{}};
   active.child.outer.made().set_mark = policy::Mark{1, 2};
+  active.child.binding.made() = {3, 4, policy::Mark{5, 6}, std::nullopt};
   active.collision = v2::Collision{Bytes{9}, Spi(300), IkeSpi(4)};
   active.followup.made().first = SecretBytes(as_bytes("sk(0)"));
   active.deleted_by_peer = {Spi(301)};
@@ -67,8 +68,8 @@ TEST(Journal, ARecordGivesBackTheSa) {
 // new one.
 TEST(Journal, TheFormatIsTheOneOfItsNumber) {
   const SecretBytes record = save(Core(), full_sa());
-  EXPECT_EQ(kFormat, 2u);
-  EXPECT_EQ(to_hex(crypto::sha256({record.reveal()})).substr(0, 16), "c17d603dd4d0a23e");
+  EXPECT_EQ(kFormat, 3u);
+  EXPECT_EQ(to_hex(crypto::sha256({record.reveal()})).substr(0, 16), "4afcbad4fca4f8e9");
 }
 
 TEST(Journal, OfAConnectionAllCountsThatItsSasRestOn) {

@@ -59,7 +59,8 @@ SetPolicy policy_of(const IkeSa& sa, const ChildSa& child) {
           child.spec.remote_ts,
           child.spec.mode,
           child.spec.path,
-          sa.connection && sa.connection->protect == policy::Protect::kUse};
+          sa.connection && sa.connection->protect == policy::Protect::kUse,
+          child.spec.binding};
 }
 
 ChildSa& install_child(Context& ctx, IkeSa& sa, ChildSa child, bool outbound_now) {

@@ -318,6 +318,7 @@ Result<ChildSa> make_child(const IkeSa& sa, const NegotiatedChild& child, Spi sp
   spec.nat_original = child.original;
   spec.replay_window = child.config.replay_window;
   spec.outer = child.config.outer;
+  spec.binding = child.config.binding;
   spec.encr_out = exchange_initiator ? std::move(keys.encr_i) : std::move(keys.encr_r);
   spec.integ_out = exchange_initiator ? std::move(keys.integ_i) : std::move(keys.integ_r);
   spec.encr_in = exchange_initiator ? std::move(keys.encr_r) : std::move(keys.encr_i);
