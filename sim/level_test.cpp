@@ -1,6 +1,7 @@
 // `protect` and `except` change on a live pair: its SAs stay, and its policies say the new level.
 #include <gtest/gtest.h>
 
+#include "ike/core/wanted.hpp"
 #include "sim/seeds.hpp"
 #include "sim/two.hpp"
 
@@ -82,6 +83,23 @@ TEST(Level, ChangesDuringTheHandshake) {
     for (const char* name : {"bender", "flexo"}) {
       ASSERT_TRUE(all_optional(two.world.host(name).twin, true)) << two.log();
     }
+  }
+}
+
+// The peer has gone and does not answer the Delete: what is under `use` passes meanwhile.
+TEST(Level, UnderUseNothingWaitsForADelete) {
+  for (const Protect level : {Protect::kUse, Protect::kRequire}) {
+    Two two(1);
+    ASSERT_TRUE(two.start()) << two.log();
+    set_level(two, "bender", level);
+    two.world.crash(two.world.host("flexo"));
+    two.world.command("bender", ike::Terminate{"bender-flexo"});
+    const Host& bender = two.world.host("bender");
+    EXPECT_EQ(bender.twin.policies.empty(), level == Protect::kUse) << two.log();
+    EXPECT_EQ(ike::wanted(bender.engine.core()).policies.empty(), level == Protect::kUse);
+    EXPECT_FALSE(bender.twin.inbound.empty()) << "what is on its way is taken";
+    two.world.run_for(60s);
+    EXPECT_TRUE(bender.twin.policies.empty()) << two.log();
   }
 }
 

@@ -52,12 +52,8 @@ std::optional<std::string> cuts_off(Call& call, const mesh::HostPlan& plan) {
 
 int run_check(Call& call) {
   if (call.has("--host")) return run_host_check(call);
-  if (call.words().empty()) {
-    call.env.err("espalier: check needs the FILE to check, or --host.\n");
-    return kWrongUsage;
-  }
   CheckReport report;
-  report.file = call.words().front();
+  report.file = call.words().empty() ? call.config + "/mesh.yaml" : call.words().front();
   auto outcome = read_inventory(call.env, report.file);
   if (!outcome) return fail(call.env, outcome.error());
   if (!outcome->ok()) {

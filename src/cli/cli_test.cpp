@@ -410,7 +410,7 @@ TEST_F(CliTest, check_prints_places_and_is_65) {
   EXPECT_THAT(env.out_text, HasSubstr("\"ok\": false"));
   EXPECT_THAT(env.out_text, HasSubstr("\"line\": 2"));
   EXPECT_EQ(run({"check", "missing"}), kBadInputFile);
-  EXPECT_EQ(run({"check"}), kWrongUsage);
+  EXPECT_EQ(run({"check"}), kBadInputFile);
 }
 
 // The key as the Python lines of docs/pair-key.md compute it.

@@ -66,7 +66,7 @@ TEST_F(HostVerbs, WithoutAnInventory) {
   EXPECT_EQ(call({"check", "--host"}), kDone);
   EXPECT_THAT(env.out_text, HasSubstr("No inventory was looked at"));
   EXPECT_EQ(call({"check", "--host", "missing.yaml"}), kBadInputFile);
-  EXPECT_EQ(call({"check"}), kWrongUsage);
+  EXPECT_EQ(call({"check"}), kBadInputFile);
   EXPECT_EQ(call({"firewall"}), kBadInputFile);
 }
 

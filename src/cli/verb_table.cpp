@@ -168,8 +168,9 @@ constexpr std::array kVerbs{
          "it says so and exits 1, as `reload` would. With --host it looks at this machine instead: "
          "what the kernel lacks for ESP, settings that hurt a mesh, firewall rules that would drop "
          "IKE or ESP, another VPN that still runs, each with the command that mends it; and which "
-         "dataplane `espalierd --dataplane auto` takes here, and why. FILE, or else "
-         "CONFIG/mesh.yaml if there is one, says what is needed. It changes nothing, needs root to "
+         "dataplane `espalierd --dataplane auto` takes here, and why. The inventory is FILE, or "
+         "else "
+         "CONFIG/mesh.yaml; --host does without one. It changes nothing, needs root to "
          "see all, and exits 1 when there is something to mend."},
     Verb{
         "firewall", "[FILE]", 0, 1, kFirewallOptions, run_firewall,

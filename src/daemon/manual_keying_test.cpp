@@ -128,13 +128,17 @@ TEST_F(ManualKeyingTest, a_restart_takes_over_what_stands) {
   EXPECT_EQ(wanted.policies.size(), 3u);
   for (const auto& sa : wanted.sas) {
     const auto before = left.find(sa.key());
-    if (before != left.end()) EXPECT_EQ(sa, before->second) << sa.pair;
+    if (before != left.end()) {
+      EXPECT_EQ(sa, before->second) << sa.pair;
+    }
   }
   next.take_over(now(), at(2), kNow);
   EXPECT_EQ(plane.sas().size(), 6u);
   const dataplane::Snapshot there = now();
   for (const auto& sa : there.sas) {
-    if (sa.key.spi == Spi(301)) EXPECT_EQ(sa.counters.packets, 7u) << "made anew";
+    if (sa.key.spi == Spi(301)) {
+      EXPECT_EQ(sa.counters.packets, 7u) << "made anew";
+    }
   }
   EXPECT_THAT(said.text, HasSubstr("a-b: 2 SAs with manual keys of the daemon before go on"));
   EXPECT_THAT(said.text, ::testing::Not(HasSubstr("a-d: 2 SAs")));
@@ -205,7 +209,9 @@ TEST_F(ManualKeyingTest, a_reload_touches_what_changed) {
   EXPECT_EQ(plane.sas().begin()->second.reqid, reqid);
   const dataplane::Snapshot there = now();
   for (const auto& sa : there.sas) {
-    if (sa.key.spi == Spi(301)) EXPECT_EQ(sa.counters.packets, 7u);
+    if (sa.key.spi == Spi(301)) {
+      EXPECT_EQ(sa.counters.packets, 7u);
+    }
   }
 }
 

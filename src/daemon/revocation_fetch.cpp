@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "crypto/limits.hpp"
 #include "crypto/x509_text.hpp"
@@ -187,6 +188,10 @@ void RevocationFetcher::load(Instant now, std::int64_t now_utc) {
     Source* kept = source(key, certificate, now);
     if (kept != nullptr && until) arm(key, *kept, now + refresh_in(*until, now_utc));
   }
+  for (const CachedPeer& peer : read_cached_peers(parts_.folder)) {
+    const Key key = key_of(Kind::kOcsp, peer.url, peer.certificate);
+    if (Source* known = source(key, peer.certificate, now)) known->saved = true;
+  }
   merge();
 }
 
@@ -254,8 +259,13 @@ void RevocationFetcher::watch(const std::vector<ike::Watched>& certificates, Ins
     const bool known_source = sources_.contains(key);
     Source* asked = source(key, each.certificate, now);
     // What the peer sent of itself, or a file has, holds for a while.
-    if (asked != nullptr && !known_source) {
-      arm(key, *asked, now + refresh_in(each.known_until, now_utc));
+    if (asked == nullptr) continue;
+    if (!known_source) arm(key, *asked, now + refresh_in(each.known_until, now_utc));
+    if (key.kind != Kind::kOcsp || std::exchange(asked->saved, true)) continue;
+    const Status saved = write_cached_peer(parts_.folder, {key.url, each.certificate});
+    if (!saved) {
+      parts_.log.log({LogLevel::kWarning, "certificates", "",
+                      "where a peer's status is asked is not kept: " + saved.error().message});
     }
   }
 }
@@ -302,7 +312,10 @@ void RevocationFetcher::refresh(Instant now) {
     }
   }
   if (gone.empty()) return;
-  for (const Key& key : gone) sources_.erase(key);
+  for (const Key& key : gone) {
+    sources_.erase(key);
+    if (key.kind == Kind::kOcsp) remove_cached_peer(parts_.folder, key.url, key.id);
+  }
   std::set<CertificateId> left;
   for (const auto& [key, each] : sources_) left.insert(key.id);
   fetched_.forget_ocsp([&](const CertificateId& id) { return left.contains(id); });

@@ -81,6 +81,7 @@ class RevocationFetcher {
     unsigned failures = 0;      // in a row
     Instant again{}, used{};
     bool armed = false;  // `again` is in due_
+    bool saved = false;  // in the cache, for the next daemon
   };
   struct Item {
     crypto::PathCertificate certificate;

@@ -249,6 +249,30 @@ TEST_F(Fetch, ListsOutliveTheDaemon) {
   EXPECT_FALSE(fetcher->lists()->revoked(a.id)) << "half a file is no list";
 }
 
+// A daemon that goes on with the IKE SAs of the one before it asks for their peers at once.
+TEST_F(Fetch, WhereAPeersStatusIsAskedOutlivesTheDaemon) {
+  const auto a = host("a", true, false);
+  want(1, {a});
+  http.answer(root.respond({a.der, V_OCSP_CERTSTATUS_GOOD, kUtc - 10, kUtc + 4000}));
+  handle();
+  fetcher->watch({{a, kUtc + 4000}}, now, kUtc);
+  fetcher = made();
+  http.asked.clear();
+  handle();
+  ASSERT_EQ(http.asked.size(), 1u);
+  EXPECT_EQ(http.asked[0].url, "http://ocsp/");
+  http.answer(root.respond({a.der, V_OCSP_CERTSTATUS_REVOKED, kUtc, kUtc + 4000}));
+  handle();
+  EXPECT_TRUE(fetcher->lists()->revoked(a.id));
+  // Nobody has an IKE SA with it any more.
+  now += kFetchForget + 1h;
+  handle();
+  fetcher = made();
+  http.asked.clear();
+  handle();
+  EXPECT_TRUE(http.asked.empty());
+}
+
 TEST_F(Fetch, OurOwnStatusForPeers) {
   const auto a = host("a", true, false);
   fetcher->use(nullptr, {{"private/a.pem", {a}}}, now);

@@ -1,6 +1,7 @@
 #include "dataplane/netlink.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
@@ -76,6 +77,24 @@ Attributes attributes(const nlattr& outer) {
   (void)mnl_attr_parse_nested(&outer, collect, &all);
   return all;
 }
+
+std::optional<std::uint32_t> u32_of(const Attributes& all, std::uint16_t type) {
+  const auto found = all.find(type);
+  if (found == all.end() || mnl_attr_get_payload_len(found->second) < 4) return std::nullopt;
+  return mnl_attr_get_u32(found->second);
+}
+
+std::optional<IpAddress> address_of(const Attributes& all, std::uint16_t type) {
+  const auto found = all.find(type);
+  if (found == all.end()) return std::nullopt;
+  auto address =
+      IpAddress::from_bytes({static_cast<const std::uint8_t*>(mnl_attr_get_payload(found->second)),
+                             mnl_attr_get_payload_len(found->second)});
+  if (!address) return std::nullopt;
+  return *address;
+}
+
+std::uint8_t af(Family family) { return family == Family::kIpv4 ? AF_INET : AF_INET6; }
 
 void* NetlinkMessage::put_room(std::uint16_t attribute, std::size_t octets) {
   ASSERT(header()->nlmsg_len + MNL_ALIGN(octets) + MNL_ATTR_HDRLEN <= kOctets);

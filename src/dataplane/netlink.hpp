@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/address.hpp"
@@ -67,6 +68,11 @@ class NetlinkMessage {
 using Attributes = std::map<std::uint16_t, const nlattr*>;
 Attributes attributes(const nlmsghdr& header, std::size_t body_size);
 Attributes attributes(const nlattr& outer);
+// Nothing: there is none of that type, or it is too short for that.
+std::optional<std::uint32_t> u32_of(const Attributes& all, std::uint16_t type);
+std::optional<IpAddress> address_of(const Attributes& all, std::uint16_t type);
+// AF_INET or AF_INET6.
+std::uint8_t af(Family family);
 
 class Netlink {
  public:

@@ -16,24 +16,6 @@
 namespace espalier::dataplane::kernel {
 namespace {
 
-std::uint8_t af(Family family) { return family == Family::kIpv4 ? AF_INET : AF_INET6; }
-
-std::optional<std::uint32_t> u32_of(const Attributes& all, std::uint16_t type) {
-  const auto found = all.find(type);
-  if (found == all.end() || mnl_attr_get_payload_len(found->second) < 4) return std::nullopt;
-  return mnl_attr_get_u32(found->second);
-}
-
-std::optional<IpAddress> address_of(const Attributes& all, std::uint16_t type) {
-  const auto found = all.find(type);
-  if (found == all.end()) return std::nullopt;
-  auto address =
-      IpAddress::from_bytes({static_cast<const std::uint8_t*>(mnl_attr_get_payload(found->second)),
-                             mnl_attr_get_payload_len(found->second)});
-  if (!address) return std::nullopt;
-  return *address;
-}
-
 // A route of our table as the kernel names it, by destination and metric, and what it says.
 using RouteName = std::pair<Prefix, std::uint32_t>;
 struct RouteEntry {

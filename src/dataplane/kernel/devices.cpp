@@ -20,21 +20,6 @@
 namespace espalier::dataplane::kernel {
 namespace {
 
-std::optional<std::uint32_t> u32_of(const Attributes& all, std::uint16_t type) {
-  const auto found = all.find(type);
-  if (found == all.end() || mnl_attr_get_payload_len(found->second) < 4) return std::nullopt;
-  return mnl_attr_get_u32(found->second);
-}
-
-IpAddress address_of(const Attributes& all, std::uint16_t type) {
-  constexpr std::size_t octets = 4;
-  const auto found = all.find(type);
-  if (found == all.end() || mnl_attr_get_payload_len(found->second) < octets) return {};
-  return IpAddress::from_bytes(
-             {static_cast<const std::uint8_t*>(mnl_attr_get_payload(found->second)), octets})
-      .value();
-}
-
 std::string text_of(const Attributes& all, std::uint16_t type) {
   const auto found = all.find(type);
   return found == all.end() ? std::string() : mnl_attr_get_str(found->second);
@@ -206,8 +191,8 @@ std::optional<FoundDevice> parse_device(const nlmsghdr& header) {
   } else {
     found.device.number = ntohl(u32_of(own, IFLA_VTI_OKEY).value_or(0));
     found.underlying = u32_of(own, IFLA_VTI_LINK).value_or(0);
-    found.device.local = address_of(own, IFLA_VTI_LOCAL);
-    found.device.remote = address_of(own, IFLA_VTI_REMOTE);
+    found.device.local = address_of(own, IFLA_VTI_LOCAL).value_or(IpAddress());
+    found.device.remote = address_of(own, IFLA_VTI_REMOTE).value_or(IpAddress());
   }
   found.index = static_cast<unsigned>(body.ifi_index);
   found.ours = u32_of(all, IFLA_GROUP) == kDeviceGroup;

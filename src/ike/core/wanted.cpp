@@ -22,8 +22,11 @@ Wanted wanted(const Core& core) {
       if (child.outbound_installed) {
         out.sas.push_back({Direction::kOut, spec.spi_out, peer, spec.reqid, needed});
       }
-      // A pair that was removed has none while its SAs are being deleted.
-      if (core.pairs.contains(spec.pair) && reqids.insert(spec.reqid).second) {
+      // Of SAs that are being deleted a pair that was removed has none, nor has one under `use`.
+      const bool is_going = child.state == v2::ChildState::kDeleting && !child.outbound_installed;
+      const bool opens = sa.connection && sa.connection->protect == policy::Protect::kUse;
+      const bool closes = core.pairs.contains(spec.pair) && !(is_going && opens);
+      if (closes && reqids.insert(spec.reqid).second) {
         out.policies.push_back(v2::policy_of(sa, child));
       }
     }

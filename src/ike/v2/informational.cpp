@@ -14,10 +14,15 @@ namespace {
 using wire::ike::DeletePayload;
 using wire::ike::ProtocolId;
 
-void stop_sending(Context& ctx, ChildSa& child) {
+void stop_sending(Context& ctx, const IkeSa& sa, ChildSa& child) {
   if (!child.outbound_installed) return;
   promote_waiting(ctx, child);
   child.outbound_installed = false;
+  // Under `use` what has no SA passes in the clear, however long the peer takes to answer.
+  if (sa.connection && sa.connection->protect == policy::Protect::kUse &&
+      !is_carried(ctx, child.spec)) {
+    ctx.effect(DeletePolicy{child.spec.pair, child.spec.reqid});
+  }
   ctx.effect(
       DeleteSa{Direction::kOut, child.spec.spi_out, child.spec.path.remote.ip, child.spec.pair});
 }
@@ -32,7 +37,7 @@ void start_delete_child(Context& ctx, IkeSa& sa, const Task& task) {
   if (!task.orphan && (child == nullptr || child->state == ChildState::kDeleting)) return;
   if (child != nullptr) {
     child->state = ChildState::kDeleting;
-    stop_sending(ctx, *child);
+    stop_sending(ctx, sa, *child);
   }
   sa.active = ActiveTask{};
   sa.active->task = task;
@@ -43,7 +48,7 @@ void start_delete_child(Context& ctx, IkeSa& sa, const Task& task) {
 void start_delete_ike(Context& ctx, IkeSa& sa, const Task& task) {
   sa.state = IkeState::kDeleting;
   for (ChildSa& child : sa.children) {
-    stop_sending(ctx, child);
+    stop_sending(ctx, sa, child);
     // No timer may take it for one that still has to begin to send: its keys were used.
     child.state = ChildState::kDeleting;
   }
